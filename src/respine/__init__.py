@@ -1,0 +1,1 @@
+"""respine: from dose to dendrite to mood."""

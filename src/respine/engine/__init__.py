@@ -1,0 +1,12 @@
+"""Equations -> machine code -> trajectories of many subjects at once.
+
+>>> from respine import engine, model
+>>> solver = engine.build(model.load("human"), outputs=["circuit"])        # doctest: +SKIP
+>>> solver.solve(times=[0, 24.0])["circuit"]                               # doctest: +SKIP
+"""
+
+from respine.engine.schedule import Schedule
+from respine.engine.solver import Options, Solution, Solver, build
+from respine.engine.status import Failure, Status
+
+__all__ = ["Failure", "Options", "Schedule", "Solution", "Solver", "Status", "build"]

@@ -1,0 +1,329 @@
+"""Formulas as one hash-consed graph: equal sub-expressions are one node, constants are folded as nodes are made.
+
+A node is an integer; ``graph.nodes[i]`` is ``(op, *operands)`` with the leaves ``("const", value)``, ``("state", k)``,
+``("time",)``, ``("slow", name)`` (constant between events, may differ between subjects) and ``("uniform", name)`` (one
+number for all subjects of a run). Comparisons and logic give mask nodes, which only ``select`` and logic may consume.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from respine.model.expression import Expr
+
+LEAVES = frozenset(("const", "state", "time", "slow", "uniform"))
+COMPARISONS = frozenset("lt le gt ge eq ne".split())
+MASKS = COMPARISONS | {"and", "or", "xor", "not"}
+LOG2_E, LN_2 = 1 / math.log(2), math.log(2)
+SMALLEST = 1e-100  # stands in for 0 under a logarithm or a reciprocal
+
+_FOLD = {
+    "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b, "ne": lambda a, b: a != b,
+}  # fmt: skip
+
+
+class Graph:
+    """A growing set of nodes; every constructor returns the node's number."""
+
+    def __init__(self) -> None:
+        self.nodes: list[tuple] = []
+        self._index: dict[tuple, int] = {}
+        self.zero, self.one = self.const(0.0), self.const(1.0)
+
+    def _node(self, *key: object) -> int:
+        found = self._index.get(key)
+        if found is None:
+            found = self._index[key] = len(self.nodes)
+            self.nodes.append(key)
+        return found
+
+    def const(self, value: float) -> int:
+        value = float(value) + 0.0  # -0.0 and 0.0 are one constant
+        return self._node("const", value if value == value else "nan")
+
+    def value(self, node: int) -> float | None:
+        """The number a constant node stands for, None for all others."""
+        op = self.nodes[node]
+        if op[0] != "const":
+            return None
+        return math.nan if op[1] == "nan" else op[1]
+
+    def state(self, k: int) -> int:
+        return self._node("state", k)
+
+    def time(self) -> int:
+        return self._node("time")
+
+    def slow(self, name: str) -> int:
+        return self._node("slow", name)
+
+    def uniform(self, name: str) -> int:
+        return self._node("uniform", name)
+
+    # ---- arithmetic -------------------------------------------------------------------------------------------------
+    def add(self, a: int, b: int) -> int:
+        x, y = self.value(a), self.value(b)
+        if x is not None and y is not None:
+            return self.const(x + y)
+        if x == 0:
+            return b
+        if y == 0:
+            return a
+        if self.nodes[b][0] == "neg":
+            return self.sub(a, self.nodes[b][1])
+        if self.nodes[a][0] == "neg":
+            return self.sub(b, self.nodes[a][1])
+        return self._node("add", *sorted((a, b)))
+
+    def sub(self, a: int, b: int) -> int:
+        x, y = self.value(a), self.value(b)
+        if x is not None and y is not None:
+            return self.const(x - y)
+        if y == 0:
+            return a
+        if x == 0:
+            return self.neg(b)
+        if a == b:
+            return self.zero
+        if self.nodes[b][0] == "neg":
+            return self.add(a, self.nodes[b][1])
+        return self._node("sub", a, b)
+
+    def neg(self, a: int) -> int:
+        x = self.value(a)
+        if x is not None:
+            return self.const(-x)
+        op = self.nodes[a]
+        if op[0] == "neg":
+            return op[1]
+        if op[0] == "sub":
+            return self._node("sub", op[2], op[1])
+        return self._node("neg", a)
+
+    def mul(self, a: int, b: int) -> int:
+        x, y = self.value(a), self.value(b)
+        if x is not None and y is not None:
+            return self.const(x * y)
+        if x == 0 or y == 0:
+            return self.zero
+        if x == 1:
+            return b
+        if y == 1:
+            return a
+        if x == -1:
+            return self.neg(b)
+        if y == -1:
+            return self.neg(a)
+        if self.nodes[a][0] == "neg":
+            return self.neg(self.mul(self.nodes[a][1], b))
+        if self.nodes[b][0] == "neg":
+            return self.neg(self.mul(a, self.nodes[b][1]))
+        return self._node("mul", *sorted((a, b)))
+
+    def reciprocal(self, a: int) -> int:
+        x = self.value(a)
+        if x is not None:
+            return self.const(1 / x if x else math.copysign(math.inf, x))
+        if self.nodes[a][0] == "reciprocal":
+            return self.nodes[a][1]
+        return self._node("reciprocal", a)
+
+    def div(self, a: int, b: int) -> int:
+        x, y = self.value(a), self.value(b)
+        if y is not None and x is not None and y != 0:
+            return self.const(x / y)
+        if y == 0:  # 0/0 must stay undefined, a/0 infinite: the shortcut 0 * anything = 0 does not hold
+            return self._node("mul", *sorted((a, self.const(math.inf)))) if x is None else self.const(_divide(x))
+        if x is not None and x == 0:
+            return self.zero
+        return self.mul(a, self.reciprocal(b))
+
+    def minimum(self, a: int, b: int) -> int:
+        return self._extreme("min", a, b)
+
+    def maximum(self, a: int, b: int) -> int:
+        return self._extreme("max", a, b)
+
+    def _extreme(self, op: str, a: int, b: int) -> int:
+        x, y = self.value(a), self.value(b)
+        if x is not None and y is not None:
+            return self.const(min(x, y) if op == "min" else max(x, y))
+        first, second = (b, a) if y is not None else (a, b)  # the machine passes on the second if it is NaN
+        return a if a == b else self._node(op, first, second)
+
+    # ---- functions --------------------------------------------------------------------------------------------------
+    def unary(self, op: str, a: int) -> int:
+        """``exp2 log2 sin cos floor ceil abs sqrt asin acos atan`` of a node; log2 and sqrt of their valid range only."""
+        x = self.value(a)
+        return self._node(op, a) if x is None else self.const(_unary_value(op, x))
+
+    def exp(self, a: int) -> int:
+        return self.unary("exp2", self.mul(self.const(LOG2_E), a))
+
+    def ln(self, a: int) -> int:
+        magnitude = self.mul(self.const(LN_2), self.unary("log2", self.maximum(a, self.const(SMALLEST))))
+        below = self.select(self.compare("eq", a, self.zero), self.const(-math.inf), self.const(math.nan))
+        return self.select(self.compare("gt", a, self.zero), magnitude, below)
+
+    def square_root(self, a: int) -> int:
+        root = self.unary("sqrt", self.maximum(a, self.zero))
+        return self.select(self.compare("gt", a, self.neg(self.uniform("#zero"))), root, self.const(math.nan))
+
+    def power(self, a: int, b: int) -> int:
+        """a^b, real and safe near zero: a base that undershoots 0 by less than the tolerance counts as 0.
+
+        A more negative base gives NaN unless the exponent is a whole number, so that the step is rejected, not the
+        answer bent.
+        """
+        x, y = self.value(a), self.value(b)
+        if x is not None and y is not None:
+            return self.const(_power_value(x, y))
+        if y is not None and y == int(y) and abs(y) <= 16:
+            return self._whole_power(a, int(y))
+        if y == 0.5:
+            return self.square_root(a)
+        size = self.maximum(self.unary("abs", a), self.const(SMALLEST))
+        result = self.unary("exp2", self.mul(b, self.unary("log2", size)))
+        whole = self.compare("eq", self.unary("floor", b), b)
+        half = self.mul(self.const(0.5), b)
+        odd = self.compare("ne", self.unary("floor", half), half)
+        at_zero = self.select(self.compare("gt", b, self.zero), self.zero, self.const(math.inf))
+        at_zero = self.select(self.compare("eq", b, self.zero), self.one, at_zero)
+        near_zero = self.compare("gt", a, self.neg(self.uniform("#zero")))
+        negative = self.select(
+            whole, self.select(odd, self.neg(result), result), self.select(near_zero, at_zero, self.const(math.nan))
+        )
+        negative = self.select(self.compare("eq", a, self.zero), at_zero, negative)
+        return self.select(self.compare("gt", a, self.zero), result, negative)
+
+    def _whole_power(self, a: int, n: int) -> int:
+        result, square, left = self.one, a, abs(n)
+        while left:
+            if left & 1:
+                result = self.mul(result, square)
+            left >>= 1
+            if left:
+                square = self.mul(square, square)
+        return result if n >= 0 else self.reciprocal(result)
+
+    # ---- logic ------------------------------------------------------------------------------------------------------
+    def compare(self, op: str, a: int, b: int) -> int:
+        x, y = self.value(a), self.value(b)
+        if x is not None and y is not None:
+            return self.mask(_FOLD[op](x, y))
+        if a == b and op in ("eq", "le", "ge"):
+            return self.mask(True)
+        return self._node(op, a, b)
+
+    def mask(self, truth: bool) -> int:
+        return self._node("true" if truth else "false")
+
+    def logic(self, op: str, *masks: int) -> int:
+        truths = [self.truth(m) for m in masks]
+        if all(t is not None for t in truths):
+            a, *rest = (bool(t) for t in truths)
+            return self.mask({"not": lambda: not a, "and": lambda: a and rest[0], "or": lambda: a or rest[0],
+                              "xor": lambda: a != rest[0]}[op]())  # fmt: skip
+        return self._node(op, *masks)
+
+    def truth(self, mask: int) -> bool | None:
+        return {"true": True, "false": False}.get(self.nodes[mask][0])
+
+    def is_mask(self, node: int) -> bool:
+        return self.nodes[node][0] in MASKS or self.truth(node) is not None
+
+    def as_mask(self, node: int) -> int:
+        return node if self.is_mask(node) else self.compare("ne", node, self.zero)
+
+    def as_number(self, node: int) -> int:
+        return self.select(node, self.one, self.zero) if self.is_mask(node) else node
+
+    def select(self, mask: int, then: int, otherwise: int) -> int:
+        truth = self.truth(mask)
+        if truth is not None:
+            return then if truth else otherwise
+        return then if then == otherwise else self._node("select", mask, then, otherwise)
+
+    # ---- from formulas ----------------------------------------------------------------------------------------------
+    def build(self, expr: Expr, names: Mapping[str, int]) -> int:
+        """The node of a formula; ``names`` gives the node of each symbol. Raises KeyError on an unknown symbol."""
+        op = expr[0]
+        if op == "num":
+            return self.const(expr[1])
+        if op == "sym":
+            return names[expr[1]]
+        if op == "time":
+            return self.time()
+        if op == "if":
+            test, then, otherwise = (self.build(part, names) for part in expr[1:])
+            return self.select(self.as_mask(test), self.as_number(then), self.as_number(otherwise))
+        parts = [self.build(part, names) for part in expr[1:]]
+        if op in ("and", "or", "xor", "not"):
+            return self.logic(op, *map(self.as_mask, parts))
+        return self._function(op, [self.as_number(p) for p in parts])
+
+    def _function(self, op: str, a: list[int]) -> int:
+        if op in COMPARISONS:
+            return self.compare(op, *a)
+        simple = {"add": self.add, "sub": self.sub, "mul": self.mul, "div": self.div, "pow": self.power,
+                  "min": self.minimum, "max": self.maximum, "neg": self.neg, "exp": self.exp, "ln": self.ln,
+                  "sqrt": self.square_root}.get(op)  # fmt: skip
+        if simple:
+            return simple(*a)
+        (x,) = a
+        if op == "tan":
+            return self.div(self.unary("sin", x), self.unary("cos", x))
+        if op in ("sinh", "cosh"):
+            up, down = self.exp(x), self.exp(self.neg(x))
+            return self.mul(self.const(0.5), self.sub(up, down) if op == "sinh" else self.add(up, down))
+        if op == "tanh":  # 1 - 2/(e^2x + 1) does not overflow
+            doubled = self.exp(self.mul(self.const(2.0), x))
+            return self.sub(self.one, self.mul(self.const(2.0), self.reciprocal(self.add(doubled, self.one))))
+        return self.unary(op, x)
+
+    def order(self, roots: Iterable[int]) -> list[int]:
+        """All nodes the roots need, operands before users."""
+        seen: set[int] = set()
+        result: list[int] = []
+        stack = [(root, False) for root in reversed(list(roots))]
+        while stack:
+            node, ready = stack.pop()
+            if ready:
+                result.append(node)
+            elif node not in seen:
+                seen.add(node)
+                stack.append((node, True))
+                stack.extend((part, False) for part in reversed(self.operands(node)))
+        return result
+
+    def operands(self, node: int) -> tuple[int, ...]:
+        op, *parts = self.nodes[node]
+        return () if op in LEAVES else tuple(parts)
+
+
+def _divide(x: float) -> float:
+    return math.nan if x == 0 or x != x else math.copysign(math.inf, x)
+
+
+def _power_value(x: float, y: float) -> float:
+    try:
+        result = x**y
+    except ZeroDivisionError:
+        return math.inf
+    except OverflowError:
+        return math.inf
+    return math.nan if isinstance(result, complex) else result
+
+
+def _unary_value(op: str, x: float) -> float:
+    try:
+        if op == "exp2":
+            return 2.0**x
+        return {"log2": math.log2, "sin": math.sin, "cos": math.cos, "floor": math.floor, "ceil": math.ceil,
+                "abs": abs, "sqrt": math.sqrt, "asin": math.asin, "acos": math.acos, "atan": math.atan}[op](x)  # fmt: skip
+    except OverflowError:
+        return math.inf if op == "exp2" else math.nan
+    except ValueError:
+        return math.nan

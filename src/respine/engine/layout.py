@@ -1,0 +1,81 @@
+"""Where everything of one lane block lies in its workspace: what a step touches first, parameters last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CONTROL = (
+    "time",
+    "step",
+    "shift",
+    "inverse_step",
+    "stage_time",
+    "error",
+    "log_error",
+    "last_log_error",
+    "last_step",
+    "growth",
+    "predicted_growth",
+    "accepted",
+    "fraction",
+    "begin_step",
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Offsets of each area in lane vectors; the numbers shared by all lanes follow after ``vectors`` lane vectors.
+
+    ``uniform`` holds, one number each: the hoisted run-wide values, the relative tolerance, the absolute tolerances.
+    """
+
+    offsets: dict[str, int]
+    vectors: int
+    n_uniform: int
+    n_states: int
+
+    def index(self, area: str, k: int = 0) -> int:
+        return self.offsets[area] + k
+
+    @property
+    def relative_tolerance(self) -> int:
+        return self.n_uniform
+
+    def absolute_tolerance(self, state: int) -> int:
+        return self.n_uniform + 1 + state
+
+    @property
+    def shared(self) -> int:
+        """How many numbers all lanes share."""
+        return self.n_uniform + 1 + self.n_states
+
+
+def lay_out(
+    n_states: int,
+    n_time_slopes: int,
+    n_factors: int,
+    stages: int,
+    n_hoisted: int,
+    n_slow: int,
+    n_outputs: int,
+    n_uniform: int,
+) -> Layout:
+    """The layout for one model and method."""
+    areas: Sequence[tuple[str, int]] = (
+        *((name, 1) for name in CONTROL),
+        ("state", n_states),
+        ("rate", n_states),
+        ("stage", n_states),
+        ("time_slope", n_time_slopes),
+        ("factor", n_factors),
+        ("increment", stages * n_states),
+        ("hoisted", n_hoisted),
+        ("slow", n_slow),
+        ("output", n_outputs),
+    )
+    offsets, position = {}, 0
+    for name, size in areas:
+        offsets[name] = position
+        position += size
+    return Layout(offsets, position, n_uniform, n_states)

@@ -1,0 +1,262 @@
+"""Straight-line programs: the graph and the factorisation as lists of operations on lane vectors.
+
+Every value is one vector with a lane per subject. Areas of the workspace (see ``layout.py``) are read and written by
+``load``/``store``; ``broadcast`` reads one number of the run into all lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from respine.engine.differentiate import TIME, Derivatives
+from respine.engine.graph import MASKS, Graph
+from respine.engine.ordering import Pivoting, markowitz
+from respine.engine.specialise import Equations, rank
+from respine.model.expression import _NUMPY
+
+READ_ONLY = frozenset(("slow", "hoisted", "uniform", "state", "time", "tolerance"))
+
+
+@dataclass
+class Program:
+    """Operations in order; an operation is ``(op, *values)`` and its position is its value."""
+
+    operations: list[tuple] = field(default_factory=list)
+    _index: dict[tuple, int] = field(default_factory=dict)
+
+    def do(self, op: str, *parts: object) -> int:
+        key = (op, *parts)
+        pure = op not in ("load", "store") or (op == "load" and parts[0] in READ_ONLY)
+        if pure and key in self._index:
+            return self._index[key]
+        self.operations.append(key)
+        self._index[key] = len(self.operations) - 1
+        return len(self.operations) - 1
+
+    def const(self, value: float) -> int:
+        return self.do("const", float(value) if value == value else "nan")
+
+    def load(self, area: str, k: int = 0) -> int:
+        return self.do("load", area, k)
+
+    def store(self, area: str, k: int, value: int) -> None:
+        self.do("store", area, k, value)
+
+
+@dataclass(frozen=True)
+class Hoisted:
+    """Work done once: ``uniform`` nodes once a run (one number each), ``slow`` nodes once a segment (one lane vector)."""
+
+    uniform: dict[int, int]
+    slow: dict[int, int]
+    ranks: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Programs:
+    """All straight-line code of one model, and what it needs to be fed."""
+
+    equations: Equations
+    hoisted: Hoisted
+    pivoting: Pivoting
+    time_dependent: tuple[int, ...]
+    prepare: Program
+    rates: Program
+    factor: Program
+    solve: Program
+    observe: Program
+
+
+def compile_programs(equations: Equations) -> Programs:
+    """Rates, Jacobian with its factorisation, triangular solves and outputs as straight-line code."""
+    graph, n = equations.graph, len(equations.states)
+    derivatives = Derivatives(graph)
+    rows = [derivatives.row(r) for r in equations.rates]
+    jacobian = {(i, j): node for i, row in enumerate(rows) for j, node in row.items() if j != TIME}
+    time_slopes = {i: row[TIME] for i, row in enumerate(rows) if TIME in row}
+    roots = [*equations.rates, *jacobian.values(), *time_slopes.values(), *equations.outputs]
+    hoisted = _hoist(graph, roots)
+    pivoting = markowitz(n, jacobian)
+    return Programs(
+        equations,
+        hoisted,
+        pivoting,
+        tuple(time_slopes),
+        _prepare(equations, hoisted),
+        _store_all(equations, hoisted, "rate", equations.rates),
+        _factor(equations, hoisted, pivoting, jacobian, time_slopes),
+        _solve(pivoting),
+        _store_all(equations, hoisted, "output", equations.outputs),
+    )
+
+
+def _hoist(graph: Graph, roots: Sequence[int]) -> Hoisted:
+    """Nodes at the border between slow and fast: each gets a slot, what lies behind it leaves the time loop."""
+    ranks = rank(graph, roots)
+    slow: dict[int, int] = {}
+    uniform: dict[int, int] = {}
+
+    def border(node: int) -> None:
+        if ranks[node] == 1 and not _is_mask(graph, node):
+            uniform.setdefault(node, len(uniform))
+        elif ranks[node] == 2 and graph.nodes[node][0] != "slow" and not _is_mask(graph, node):
+            slow.setdefault(node, len(slow))
+
+    order = graph.order(roots)
+    for node in order:
+        for part in graph.operands(node):
+            if ranks[part] < ranks[node] or (ranks[node] < 3 and _is_mask(graph, node)):
+                border(part)
+    for node in roots:
+        border(node)
+    return Hoisted(uniform, slow, ranks)
+
+
+def _is_mask(graph: Graph, node: int) -> bool:
+    return graph.nodes[node][0] in MASKS or graph.truth(node) is not None
+
+
+def _lower(equations: Equations, hoisted: Hoisted, program: Program, roots: Sequence[int], *, preparing: bool) -> list[int]:
+    """Operations for ``roots``. While preparing, slow nodes are computed; elsewhere they are loaded from their slot."""
+    graph = equations.graph
+    slots = {name: k for k, name in enumerate(equations.slow)}
+    values: dict[int, int] = {}
+
+    def leaf(node: int) -> int | None:
+        op, *a = graph.nodes[node]
+        if op == "const":
+            return program.const(graph.value(node))  # type: ignore[arg-type]
+        if node in hoisted.uniform:
+            return program.do("broadcast", hoisted.uniform[node])
+        if op == "slow":
+            return program.load("slow", slots[a[0]])
+        if op == "state":
+            return program.load("state", a[0])
+        if op == "time":
+            return program.load("time")
+        if node in hoisted.slow and not preparing:
+            return program.load("hoisted", hoisted.slow[node])
+        return None
+
+    stack = list(reversed(roots))
+    while stack:
+        node = stack[-1]
+        if node in values:
+            stack.pop()
+            continue
+        known = leaf(node)
+        if known is None:
+            parts = graph.operands(node)
+            missing = [p for p in parts if p not in values]
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            known = program.do(graph.nodes[node][0], *(values[p] for p in parts))
+        values[node] = known
+        stack.pop()
+    return [values[r] for r in roots]
+
+
+def _prepare(equations: Equations, hoisted: Hoisted) -> Program:
+    program = Program()
+    for node, value in zip(hoisted.slow, _lower(equations, hoisted, program, list(hoisted.slow), preparing=True), strict=True):
+        program.store("hoisted", hoisted.slow[node], value)
+    return program
+
+
+def _store_all(equations: Equations, hoisted: Hoisted, area: str, roots: Sequence[int]) -> Program:
+    program = Program()
+    for k, value in enumerate(_lower(equations, hoisted, program, roots, preparing=False)):
+        program.store(area, k, value)
+    return program
+
+
+def _factor(
+    equations: Equations,
+    hoisted: Hoisted,
+    pivoting: Pivoting,
+    jacobian: Mapping[tuple[int, int], int],
+    time_slopes: Mapping[int, int],
+) -> Program:
+    """Rates, time slopes and the LU factors of c*I - J in one pass, so that they share every sub-expression.
+
+    The lower factor holds the multipliers, the diagonal the reciprocals of the pivots.
+    """
+    p = Program()
+    keys = sorted(jacobian)
+    roots = [jacobian[k] for k in keys] + list(time_slopes.values()) + list(equations.rates)
+    values = _lower(equations, hoisted, p, roots, preparing=False)
+    entries = dict(zip(keys, values, strict=False))
+    for k, value in enumerate(values[len(keys) : len(keys) + len(time_slopes)]):
+        p.store("time_slope", k, value)
+    for k, value in enumerate(values[len(keys) + len(time_slopes) :]):
+        p.store("rate", k, value)
+    c = p.load("shift")
+    a = {ij: p.do("neg", value) for ij, value in entries.items()}
+    for i in range(len(equations.states)):
+        a[i, i] = p.do("sub", c, entries[i, i]) if (i, i) in entries else c
+    for k, pivot in enumerate(pivoting.order):
+        inverse = p.do("pivot", a[pivot, pivot])
+        p.store("factor", pivoting.slots[pivot, pivot], inverse)
+        right = pivoting.right(k)
+        for j in right:
+            p.store("factor", pivoting.slots[pivot, j], a[pivot, j])
+        for i in pivoting.below(k):
+            multiplier = p.do("mul", a[i, pivot], inverse)
+            p.store("factor", pivoting.slots[i, pivot], multiplier)
+            for j in right:
+                product = p.do("mul", multiplier, a[pivot, j])
+                a[i, j] = p.do("sub", a[i, j], product) if (i, j) in a else p.do("neg", product)
+    return p
+
+
+def _solve(pivoting: Pivoting) -> Program:
+    """Forward and back substitution in place on ``vector``."""
+    p = Program()
+    x = {k: p.load("vector", k) for k in pivoting.order}
+
+    def factor(i: int, j: int) -> int:
+        return p.load("factor", pivoting.slots[i, j])
+
+    for k, pivot in enumerate(pivoting.order):
+        for i in pivoting.below(k):
+            x[i] = p.do("sub", x[i], p.do("mul", factor(i, pivot), x[pivot]))
+    for k in range(len(pivoting.order) - 1, -1, -1):
+        pivot = pivoting.order[k]
+        for j in pivoting.right(k):
+            x[pivot] = p.do("sub", x[pivot], p.do("mul", factor(pivot, j), x[j]))
+        x[pivot] = p.do("mul", x[pivot], factor(pivot, pivot))
+    for k in pivoting.order:
+        p.store("vector", k, x[k])
+    return p
+
+
+def uniform_numbers(programs: Programs, values: Mapping[str, float]) -> np.ndarray:
+    """The numbers behind the ``broadcast`` slots, (n_uniform,), for one set of parameter values."""
+    graph, slots = programs.equations.graph, programs.hoisted.uniform
+    known: dict[int, float] = {}
+    for node in graph.order(list(slots)):
+        op, *a = graph.nodes[node]
+        if op == "uniform":
+            known[node] = values[a[0]]
+        elif op == "const":
+            known[node] = graph.value(node)  # type: ignore[assignment]
+        else:
+            known[node] = _compute(op, [known[p] for p in a])
+    return np.array([known[node] for node in slots], float)
+
+
+def _compute(op: str, parts: Sequence[float]) -> float:
+    with np.errstate(all="ignore"):
+        if op == "select":
+            return parts[1] if parts[0] else parts[2]
+        if op in ("true", "false"):
+            return op == "true"
+        if op == "reciprocal":
+            return float(np.divide(1.0, parts[0]))
+        if op in ("exp2", "log2"):
+            return float(getattr(np, op)(parts[0]))
+        return float(_NUMPY[op](*parts))

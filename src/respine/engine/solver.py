@@ -1,0 +1,324 @@
+"""The front door of the engine: build a solver for a system, solve it for many subjects at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from respine.engine import driver
+from respine.engine.code import Code, code_for
+from respine.engine.schedule import EventTable, Schedule
+from respine.engine.specialise import RATE_PREFIX, Ask, start_values
+from respine.engine.status import Failure, Status
+from respine.engine.target import host_target
+from respine.model.system import System
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to solve; all are named in the result.
+
+    ``precision`` float64 or float32; ``method`` rodas5p or rodas4; ``lanes`` forces a vector width; ``keep_all`` keeps
+    states no output needs; ``largest_step`` in time units; ``max_steps`` per subject.
+    """
+
+    precision: str = "float64"
+    method: str = "rodas5p"
+    lanes: int | None = None
+    keep_all: bool = False
+    largest_step: float = np.inf
+    max_steps: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Trajectories of all subjects at the asked times.
+
+    ``values`` (n_subjects, n_times, n_outputs), NaN from a failure on; ``status`` (n_subjects,) codes of `Status`;
+    ``steps`` (n_subjects, 2) accepted and rejected; ``times`` (n_times,).
+    """
+
+    values: np.ndarray
+    times: np.ndarray
+    outputs: tuple[str, ...]
+    status: np.ndarray
+    steps: np.ndarray
+    failures: list[Failure]
+    seconds: float
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def __getitem__(self, output: str) -> np.ndarray:
+        """(n_subjects, n_times) of one output."""
+        return self.values[:, :, self.outputs.index(output)]
+
+
+def build(
+    system: System,
+    *,
+    outputs: Sequence[str],
+    vary: Sequence[str] = (),
+    fixed: Mapping[str, float] | None = None,
+    options: Options | None = None,
+) -> Solver:
+    """A solver of ``system`` that records ``outputs`` (states, rules, inputs or parameters).
+
+    ``vary`` names the parameters that differ between subjects, ``fixed`` gives others a new value for all. Raises
+    ValueError for a name the system does not have.
+    """
+    return Solver(system, tuple(outputs), tuple(vary), dict(fixed or {}), options or Options())
+
+
+class Solver:
+    """Solves one system for any number of subjects; machine code is made when a schedule first asks for it."""
+
+    def __init__(
+        self, system: System, outputs: tuple[str, ...], vary: tuple[str, ...], fixed: dict[str, float], options: Options
+    ) -> None:
+        if not outputs:
+            raise ValueError("no outputs asked for; name at least one state or rule")
+        _known(outputs, (*system.states, *system.rules, *system.parameters, *system.inputs), "output", system)
+        _known(vary, system.parameters, "varying parameter", system)
+        _known(fixed, (*system.parameters, *system.inputs), "fixed parameter", system)
+        _once(vary, "varying parameter")
+        _once(outputs, "output")
+        if system.events:
+            raise ValueError(f"{system.name} has state-triggered events, which this solver does not run")
+        self.system, self.outputs, self.vary, self.options = system, outputs, vary, options
+        self.values = {**system.parameters, **system.inputs, **fixed}
+        self.target = host_target(options.precision, options.lanes)
+        self._code: dict[Ask, Code] = {}
+
+    def ask(self, schedule: Schedule) -> Ask:
+        """What this schedule needs of the system. Raises ValueError for an unknown dose target or input."""
+        _known((*schedule.dosed, *schedule.infused), self.system.states, "dosed state", self.system)
+        _known(schedule.changing, self.system.inputs, "input", self.system)
+        return Ask(
+            self.outputs,
+            self.vary,
+            tuple(sorted(schedule.changing)),
+            schedule.dosed,
+            tuple(sorted(schedule.infused)),
+            self.options.keep_all,
+        )
+
+    def code(self, ask: Ask) -> Code:
+        """The machine code for one kind of schedule, compiled or loaded at first use."""
+        if ask not in self._code:
+            self._code[ask] = code_for(self.system, ask, self.values, self.options.method, self.target)
+        return self._code[ask]
+
+    def solve(
+        self,
+        parameters: np.ndarray | None = None,
+        schedule: Schedule | None = None,
+        times: Sequence[float] | np.ndarray = (),
+        *,
+        start: float = 0.0,
+        rtol: float = 1e-5,
+        atol: float | Mapping[str, float] | None = None,
+        threads: int | None = None,
+        after: bool = False,
+        initial: Mapping[str, float | np.ndarray] | None = None,
+        progress: Progress | None = None,
+    ) -> Solution:
+        """Trajectories for every row of ``parameters`` (n_subjects, len(vary)).
+
+        ``times`` ascend from ``start`` on; an output at the time of an event is taken before it unless ``after``.
+        ``atol`` is one number or one per state (default 1e-3 * rtol); ``initial`` overrides start values (a number, or
+        one a subject). The result does not depend on ``threads``. Raises ValueError for input that cannot be meant.
+        """
+        begun = clock.perf_counter()
+        count = schedule.n_subjects if schedule else 1
+        p = np.zeros((count, 0)) if parameters is None else np.ascontiguousarray(parameters, float)
+        if p.ndim != 2 or p.shape[1] != len(self.vary):
+            raise ValueError(f"parameters have shape {p.shape}; {len(self.vary)} columns are wanted: {list(self.vary)}")
+        schedule = schedule or Schedule(len(p))
+        if schedule.n_subjects != len(p):
+            raise ValueError(f"the schedule is for {schedule.n_subjects} subjects, the parameters for {len(p)}")
+        moments = _moments(times, start)
+        tolerances = _tolerances(self.system, rtol, atol)
+        code = self.code(self.ask(schedule))
+        starts, good = self._starts(code, p, initial or {}, start)
+        run = _Run(self, code, p, schedule, moments, start, rtol, tolerances, starts, after)
+        run.go(good & schedule.finite, _thread_count(threads, len(p)), progress)
+        settings = {
+            "method": self.options.method,
+            "precision": self.options.precision,
+            "lanes": self.target.lanes,
+            "rtol": rtol,
+            "equal_time_order": "events before outputs" if after else "outputs before events",
+            "equations": len(code.states),
+            "equations_before": len(self.system.states),
+        }
+        seconds = clock.perf_counter() - begun
+        failures = run.failures()
+        return Solution(run.out, moments, self.outputs, run.status, run.steps, failures, seconds, settings)
+
+    def _starts(
+        self, code: Code, p: np.ndarray, initial: Mapping[str, float | np.ndarray], start: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Start states (n_subjects or 1, n_live) and which subjects have finite parameters and starts."""
+        _known(initial, self.system.states, "start state", self.system)
+        frozen = [s for s in initial if s in code.constant]
+        if frozen:
+            raise ValueError(f"{', '.join(frozen)} rests at its start here; build with Options(keep_all=True)")
+        values = {**self.values, **{name: p[:, k] for k, name in enumerate(self.vary)}}
+        known = {**start_values(self.system, values, start), **initial}
+        columns = [np.asarray(known[s], float) for s in code.states]
+        if all(c.ndim == 0 for c in columns):
+            states = np.array([[float(c) for c in columns]])
+        else:
+            states = np.stack([np.broadcast_to(c, (len(p),)) for c in columns], axis=1)
+        good = np.isfinite(p).all(axis=1) & np.isfinite(states).all(axis=1)
+        return np.ascontiguousarray(states), good
+
+
+class _Run:
+    """One call of solve: arrays shared by the threads."""
+
+    def __init__(
+        self,
+        solver: Solver,
+        code: Code,
+        parameters: np.ndarray,
+        schedule: Schedule,
+        times: np.ndarray,
+        start: float,
+        rtol: float,
+        tolerances: np.ndarray,
+        starts: np.ndarray,
+        after: bool,
+    ) -> None:
+        self.solver, self.code, self.parameters, self.times, self.start = solver, code, parameters, times, start
+        self.starts, self.after = starts, after
+        n = len(parameters)
+        self.out = np.full((n, len(times), len(solver.outputs)), np.nan)
+        self.status = np.full(n, Status.STOPPED, np.int8)
+        self.end_time = np.full(n, start)
+        self.steps = np.zeros((n, 2), np.int64)
+        self.failed = np.full((min(n, 4096), len(code.states) + 2), -1.0)
+        self.counters = np.zeros(4, np.int64)
+        slow = {name: k for k, name in enumerate(code.slow)}
+        self.rates_from = len(code.slow) - sum(name.startswith(RATE_PREFIX) for name in code.slow)
+        rates = {name.removeprefix(RATE_PREFIX): k for name, k in slow.items() if name.startswith(RATE_PREFIX)}
+        states = {name: k for k, name in enumerate(code.states)}
+        self.events: EventTable = schedule.table(states, slow, rates)
+        self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.vary) :]], float)
+        values = {**solver.values, "#zero": min(max(float(np.max(tolerances)), 1e-14), 1e-4)}
+        index = {s: k for k, s in enumerate(solver.system.states)}
+        live = [tolerances[index[s]] for s in code.states]
+        self.shared = np.concatenate([code.uniform(values), [rtol], live])
+
+    def go(self, good: np.ndarray, threads: int, progress: Progress | None) -> None:
+        self.status[~good] = Status.BAD_PARAMETER
+        queue = np.flatnonzero(good).astype(np.int64)
+        self.status[queue] = Status.OK
+        if not self.code.states:
+            raise ValueError("nothing moves: no output depends on time in this run")
+        workers = [threading.Thread(target=self._work, args=(queue,), daemon=True) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        try:
+            while any(w.is_alive() for w in workers):
+                for w in workers:
+                    w.join(0.05)
+                if progress:
+                    progress(int(self.counters[driver.DONE]), len(queue))
+        except BaseException:
+            self.counters[driver.STOP] = 1  # the lanes stop at their next step
+            for w in workers:
+                w.join()
+            raise
+
+    def _work(self, queue: np.ndarray) -> None:
+        code, solver, options = self.code, self.solver, self.solver.options
+        lanes, layout, dtype = solver.target.lanes, code.layout, solver.target.dtype
+        size = layout.vectors * lanes + layout.shared
+        raw = np.zeros(size + 64 // np.dtype(dtype).itemsize, dtype)
+        shift = (-raw.ctypes.data % 64) // raw.itemsize
+        w = raw[shift : shift + size]
+        w[layout.vectors * lanes :] = self.shared
+        driver.drive(
+            np.array([code.address[k] for k in driver.KERNELS], np.int64), w, w.ctypes.data,
+            np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64), lanes, len(code.states),
+            len(solver.vary), len(code.slow), len(solver.outputs), self.parameters, self.starts, self.start_slow,
+            self.rates_from, self.events.first, self.events.time, self.events.kind, self.events.target,
+            self.events.value, self.times, self.after, queue, self.start, float(options.largest_step),
+            options.max_steps, self.out, self.status, self.end_time, self.steps, self.failed, self.counters,
+            self.counters.ctypes.data,
+        )  # fmt: skip
+
+    def failures(self) -> list[Failure]:
+        """Every subject that did not end well, with the state that most likely broke it."""
+        kept = {int(row[0]): row for row in self.failed if row[0] >= 0}
+        found = []
+        for s in np.flatnonzero(self.status):
+            state, value = "", np.nan
+            if int(s) in kept:
+                state, value = self.code.culprit(self._values_of(s), kept[s][2:], kept[s][1], self.end_time[s])
+            found.append(Failure(int(s), Status(self.status[s]), float(self.end_time[s]), state, float(value)))
+        return found
+
+    def _values_of(self, subject: int) -> dict[str, float]:
+        values = dict(self.solver.values)
+        values.update(zip(self.solver.vary, self.parameters[subject], strict=True))
+        return values
+
+
+def _moments(times: Sequence[float] | np.ndarray, start: float) -> np.ndarray:
+    moments = np.ascontiguousarray(times, float)
+    if moments.ndim != 1 or len(moments) == 0:
+        raise ValueError("times must be a list of at least one time")
+    if not np.isfinite(moments).all() or not np.isfinite(start):
+        raise ValueError("times and start must be finite numbers")
+    if np.any(np.diff(moments) < 0):
+        k = int(np.flatnonzero(np.diff(moments) < 0)[0])
+        raise ValueError(f"times must ascend; {moments[k + 1]:g} comes after {moments[k]:g}")
+    if moments[0] < start:
+        raise ValueError(f"the first time {moments[0]:g} lies before the start {start:g}")
+    return moments
+
+
+def _tolerances(system: System, rtol: float, atol: float | Mapping[str, float] | None) -> np.ndarray:
+    """Absolute tolerance of every state, (n_states,)."""
+    if not (np.isfinite(rtol) and 0 < rtol < 1):
+        raise ValueError(f"rtol is {rtol:g}; it must lie between 0 and 1, for example 1e-5")
+    if isinstance(atol, Mapping):
+        _known(atol, system.states, "atol state", system)
+        tolerances = np.array([atol.get(s, 1e-3 * rtol) for s in system.states], float)
+    else:
+        tolerances = np.full(len(system.states), 1e-3 * rtol if atol is None else atol, float)
+    if not (np.isfinite(tolerances).all() and (tolerances > 0).all()):
+        raise ValueError("atol must be positive: with 0 a state at rest at zero could never be solved")
+    return tolerances
+
+
+def _thread_count(threads: int | None, subjects: int) -> int:
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is {threads}; at least 1 is needed")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(threads or available, (subjects + 7) // 8))
+
+
+def _known(names: Sequence[str] | Mapping[str, object], known: Sequence[str] | Mapping[str, object], what: str,
+           system: System) -> None:  # fmt: skip
+    import difflib
+
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, list(known), n=3)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"{system.name} has {len(known)} such names"
+            raise ValueError(f'"{name}" is no {what} of {system.name}; {hint}')
+
+
+def _once(names: Sequence[str], what: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f'{what} "{name}" is named twice')

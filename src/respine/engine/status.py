@@ -1,0 +1,71 @@
+"""How a subject's run ended, as data: a code, what it means, and what to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """The end of one subject's run. Every value but OK leaves NaN in the outputs from that time on."""
+
+    OK = 0
+    NOT_FINITE = 1
+    STEP_FLOOR = 2
+    STEP_BUDGET = 3
+    STOPPED = 4
+    BAD_PARAMETER = 5
+
+    @property
+    def reason(self) -> str:
+        return _REASONS[self][0]
+
+    @property
+    def cure(self) -> str:
+        return _REASONS[self][1]
+
+
+_REASONS = {
+    Status.OK: ("solved to the last output", ""),
+    Status.NOT_FINITE: (
+        "a rate is not a number however small the step (a logarithm or power of a negative number, or 0/0)",
+        "look at the state named: its production is probably negative for these parameters; narrow their variability "
+        "or bound the term from below in the module",
+    ),
+    Status.STEP_FLOOR: (
+        "the error stays above the tolerance however small the step (a jump or a runaway in the equations)",
+        "look at the state named for a discontinuity or growth without limit; loosen rtol only if that is meant",
+    ),
+    Status.STEP_BUDGET: (
+        "the step budget ran out",
+        "raise max_steps, or look for an oscillation much faster than the time scale of the study",
+    ),
+    Status.STOPPED: ("the run was stopped before this subject ended", "run again with --resume"),
+    Status.BAD_PARAMETER: (
+        "a parameter, start value or dose of this subject is not a finite number",
+        "check the population file and the columns that feed this parameter",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One subject that was not solved to the end: who, why, when, where in the state, from what last good value."""
+
+    subject: int
+    status: Status
+    time: float
+    state: str
+    value: float
+
+    @property
+    def reason(self) -> str:
+        return self.status.reason
+
+    @property
+    def cure(self) -> str:
+        return self.status.cure
+
+    def __str__(self) -> str:
+        seen = f"at {self.time:.6g}, {self.state} = {self.value:.6g}" if self.state else f"at {self.time:.6g}"
+        return f"subject {self.subject}: {self.reason} ({seen}). {self.cure[:1].upper()}{self.cure[1:]}."

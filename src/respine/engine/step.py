@@ -1,0 +1,352 @@
+"""One Rosenbrock step as LLVM IR: stage sums as short loops over the states around one shared triangular solve.
+
+Loops keep the code inside the instruction cache and compile fast; only rates, factorisation and solve are straight-line.
+float64 uses the (a, c) form, float32 the increment form, whose smaller coefficients keep round-off below the tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from respine.engine.emit import Emitter
+from respine.engine.functions import spell_out
+from respine.engine.layout import Layout, lay_out
+from respine.engine.program import Program, Programs
+from respine.engine.tableaus import Tableau
+from respine.engine.target import Target
+
+SAFETY = 0.9
+SMALLEST_ERROR = 1e-20  # squared norm; below it the step grows by the limit anyway
+BEGIN = 0.01  # the first step changes the state by about this share
+EXPORTS = ("begin", "step", "commit", "interpolate", "observe")
+
+
+@dataclass(frozen=True)
+class Module:
+    """IR of all kernels of a model, and the layout its driver needs."""
+
+    text: str
+    layout: Layout
+
+
+def step_module(programs: Programs, tableau: Tableau, target: Target) -> Module:
+    """All kernels: ``begin step commit interpolate observe``, each ``void (ptr workspace)``."""
+    equations = programs.equations
+    n = len(equations.states)
+    layout = lay_out(
+        n,
+        len(programs.time_dependent),
+        len(programs.pivoting.slots),
+        tableau.stages,
+        len(programs.hoisted.slow),
+        len(equations.slow),
+        len(equations.outputs),
+        len(programs.hoisted.uniform),
+    )
+    emitter = Emitter(target, layout)
+    straight = {
+        "prepare": (programs.prepare, ()),
+        "rates": (programs.rates, ("state", "time")),
+        "factorise": (programs.factor, ()),
+        "solve": (programs.solve, ("vector",)),
+        "outputs": (programs.observe, ("state", "time")),
+        "finish": (_finish(layout, tableau, n, target), ()),
+        "first_step": (_first_step(layout, n), ()),
+    }
+    functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
+    functions += _StageLoops(emitter, tableau, programs).functions()
+    functions.append(_top_level(emitter, programs, tableau))
+    head = [f'target triple = "{target.triple}"', emitter.declarations(), _FLUSH]
+    tail = ['!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}']
+    return Module("\n\n".join([*head, *functions, *tail]) + "\n", layout)
+
+
+# ---- straight-line parts that close a step --------------------------------------------------------------------------
+def _finish(layout: Layout, tableau: Tableau, n: int, target: Target) -> Program:
+    """New state, squared error norm, and the step-size factors of both controllers."""
+    p = Program()
+    relative = p.do("broadcast", layout.relative_tolerance)
+    scale_k = 1.0 if target.double else tableau.gamma
+    sums: list[int | None] = [None] * 4  # four chains, so that the sum does not wait for itself
+    for q in range(n):
+        last = p.load("increment", (tableau.stages - 1) * n + q)
+        new = p.do("fma", p.const(scale_k), last, p.load("stage", q))
+        p.store("stage", q, new)
+        size = p.do("max", p.do("abs", new), p.do("abs", p.load("state", q)))
+        weight = p.do("fma", relative, size, p.do("broadcast", layout.absolute_tolerance(q)))
+        z = p.do("mul", last, p.do("rough", weight))
+        previous = sums[q % 4]
+        sums[q % 4] = p.do("mul", z, z) if previous is None else p.do("fma", z, z, previous)
+    parts = [s for s in sums if s is not None]
+    total = parts[0]
+    for part in parts[1:]:
+        total = p.do("add", total, part)
+    error = p.do("mul", total, p.const(scale_k**2 / n))
+    p.store("error", 0, error)
+    power = 1.0 / tableau.order
+    log_error = p.do("mul", p.const(0.5), p.do("log2", p.do("max", p.const(SMALLEST_ERROR), error)))
+    p.store("log_error", 0, log_error)
+    growth = p.do("mul", p.const(SAFETY), p.do("exp2", p.do("mul", p.const(-power), log_error)))
+    p.store("growth", 0, growth)
+    trend = p.do("sub", p.load("last_log_error"), p.do("add", log_error, log_error))
+    predicted = p.do("mul", p.const(SAFETY), p.do("exp2", p.do("mul", p.const(power), trend)))
+    ratio = p.do("mul", p.load("step"), p.do("reciprocal", p.load("last_step")))
+    p.store("predicted_growth", 0, p.do("mul", predicted, ratio))
+    return p
+
+
+def _first_step(layout: Layout, n: int) -> Program:
+    """A careful first step after a start or an event, from how fast the state moves against its tolerance."""
+    p = Program()
+    relative = p.do("broadcast", layout.relative_tolerance)
+    total = None
+    for q in range(n):
+        size = p.do("abs", p.load("state", q))
+        weight = p.do("fma", relative, size, p.do("broadcast", layout.absolute_tolerance(q)))
+        z = p.do("mul", p.load("rate", q), p.do("reciprocal", weight))
+        total = p.do("mul", z, z) if total is None else p.do("fma", z, z, total)
+    assert total is not None
+    speed = p.do("sqrt", p.do("max", p.const(1e-30), p.do("mul", total, p.const(1.0 / n))))
+    p.store("begin_step", 0, p.do("mul", p.const(BEGIN), p.do("reciprocal", p.do("mul", relative, speed))))
+    return p
+
+
+# ---- loops over the states ------------------------------------------------------------------------------------------
+class _Loop:
+    """IR of ``name(w)``: code before the loop, then one loop over q = 0 .. n-1."""
+
+    def __init__(self, emitter: Emitter, name: str, n: int) -> None:
+        self.e, self.t, self.n = emitter, emitter.target, n
+        self.lines = [f"define internal void @{name}(ptr %w) noinline nounwind {{", "entry:"]
+        self.count = 0
+        self.inside = False
+
+    def value(self, text: str) -> str:
+        self.count += 1
+        self.lines.append(f"  %x{self.count} = {text}")
+        return f"%x{self.count}"
+
+    def loop(self) -> None:
+        self.inside = True
+        self.lines += ["  br label %loop", "loop:", "  %q = phi i64 [0, %entry], [%next, %loop]"]
+        self.lines.append(f"  %offset = mul nuw nsw i64 %q, {self.t.lanes}")
+
+    def _address(self, area: str, k: int, *, fixed: bool) -> str:
+        t = self.t
+        start = self.value(f"getelementptr {t.scalar}, ptr %w, i64 {self.e.layout.index(area, k) * t.lanes}")
+        return start if fixed else self.value(f"getelementptr {t.scalar}, ptr {start}, i64 %offset")
+
+    def load(self, area: str, k: int = 0, *, fixed: bool = False) -> str:
+        address = self._address(area, k, fixed=fixed or not self.inside)
+        return self.value(f"load {self.t.vector}, ptr {address}, align {self.t.alignment}")
+
+    def store(self, value: str, area: str, k: int = 0, *, fixed: bool = False) -> None:
+        address = self._address(area, k, fixed=fixed)
+        self.lines.append(f"  store {self.t.vector} {value}, ptr {address}, align {self.t.alignment}")
+
+    def const(self, value: float) -> str:
+        return self.e.splat(value)
+
+    def fma(self, a: str, b: str, c: str) -> str:
+        v = self.t.vector
+        return self.value(f"call {v} {self.e.math('fma', 3)}({v} {a}, {v} {b}, {v} {c})")
+
+    def arithmetic(self, op: str, a: str, b: str) -> str:
+        return self.value(f"{op} contract {self.t.vector} {a}, {b}")
+
+    def end(self) -> None:
+        self.inside = False
+        self.lines += ["  %next = add nuw nsw i64 %q, 1", f"  %more = icmp ult i64 %next, {self.n}"]
+        self.lines += ["  br i1 %more, label %loop, label %done, !llvm.loop !0", "done:"]
+
+    def text(self) -> str:
+        return "\n".join([*self.lines, "  ret void", "}"])
+
+
+class _StageLoops:
+    def __init__(self, emitter: Emitter, tableau: Tableau, programs: Programs) -> None:
+        self.e, self.tableau = emitter, tableau
+        self.n = len(programs.equations.states)
+        self.time_dependent = programs.time_dependent
+        self.plain = emitter.target.double
+        if self.plain:
+            self.argument, self.right, self.dense = tableau.a, tableau.c, tableau.dense
+        else:
+            self.argument, self.right, self.dense = tableau.increments()
+        self.weight = 1.0 if self.plain else tableau.gamma
+
+    def functions(self) -> list[str]:
+        made = []
+        for i in range(self.tableau.stages):
+            if i and not self.tableau.follows[i]:
+                made.append(self._argument(i))
+            made.append(self._right_hand_side(i))
+            if self._has_after(i):
+                made.append(self._after(i))
+        return [*made, self._commit(), self._interpolate()]
+
+    def _follows(self, i: int) -> bool:
+        return i + 1 < self.tableau.stages and self.tableau.follows[i + 1]
+
+    def _has_after(self, i: int) -> bool:
+        return not self.plain or self._follows(i)
+
+    def _argument(self, i: int) -> str:
+        f = _Loop(self.e, f"argument{i}", self.n)
+        f.loop()
+        value = f.load("state")
+        for j in np.flatnonzero(self.argument[i]):
+            value = f.fma(f.const(self.argument[i, j]), f.load("increment", int(j) * self.n), value)
+        f.store(value, "stage")
+        f.end()
+        return f.text()
+
+    def _right_hand_side(self, i: int) -> str:
+        """increment_i = rate + (1/h) sum c_ij increment_j + h d_i time_slope, before the solve."""
+        f = _Loop(self.e, f"right{i}", self.n)
+        step = f.load("step", fixed=True)
+        factor = f.load("inverse_step" if self.plain else "shift", fixed=True)
+        f.loop()
+        combined = None
+        for j in np.flatnonzero(self.right[i]):
+            increment = f.load("increment", int(j) * self.n)
+            c = f.const(self.right[i, j])
+            combined = f.arithmetic("fmul", c, increment) if combined is None else f.fma(c, increment, combined)
+        value = f.load("rate")
+        if not self.plain:
+            value = f.arithmetic("fmul", f.const(1 / self.tableau.gamma), value)
+        if combined is not None:
+            value = f.fma(factor, combined, value)
+        f.store(value, "increment", i * self.n)
+        if not self.plain:
+            f.store(combined or f.const(0.0), "rate")
+        f.end()
+        if self.tableau.d[i]:
+            scaled = f.arithmetic("fmul", step, f.const(self.tableau.d[i] / self.weight))
+            for k, q in enumerate(self.time_dependent):
+                value = f.load("increment", i * self.n + q, fixed=True)
+                value = f.fma(scaled, f.load("time_slope", k, fixed=True), value)
+                f.store(value, "increment", i * self.n + q, fixed=True)
+        return f.text()
+
+    def _after(self, i: int) -> str:
+        f = _Loop(self.e, f"after{i}", self.n)
+        f.loop()
+        value = f.load("increment", i * self.n)
+        if self._follows(i):
+            f.store(f.fma(f.const(self.weight), value, f.load("stage")), "stage")
+        if not self.plain:
+            f.store(f.arithmetic("fsub", value, f.load("rate")), "increment", i * self.n)
+        f.end()
+        return f.text()
+
+    def _commit(self) -> str:
+        f = _Loop(self.e, "commit_states", self.n)
+        v = self.e.target.vector
+        mask = f.value(f"fcmp ogt {v} {f.load('accepted', fixed=True)}, {f.const(0.5)}")
+        f.loop()
+        chosen = f"select {self.e.target.mask} {mask}, {v} {f.load('stage')}, {v} {f.load('state')}"
+        f.store(f.value(chosen), "state")
+        f.end()
+        return f.text()
+
+    def _interpolate(self) -> str:
+        """rate := dense output at ``fraction`` of the step (rate is free between steps)."""
+        f = _Loop(self.e, "interpolate_states", self.n)
+        theta = f.load("fraction", fixed=True)
+        rest = f.arithmetic("fsub", f.const(1.0), theta)
+        both = f.arithmetic("fmul", theta, rest)
+        weights = []
+        for j in range(self.tableau.stages):
+            value = f.const(self.dense[-1, j])
+            for row in self.dense[-2::-1]:
+                value = f.fma(theta, value, f.const(row[j]))
+            weights.append(f.arithmetic("fmul", value, both))
+        f.loop()
+        value = f.fma(theta, f.load("stage"), f.arithmetic("fmul", rest, f.load("state")))
+        for j, weight in enumerate(weights):
+            value = f.fma(weight, f.load("increment", j * self.n), value)
+        f.store(value, "rate")
+        f.end()
+        return f.text()
+
+
+# ---- the exported functions -----------------------------------------------------------------------------------------
+# denormal numbers (drug that has decayed away) cost hundreds of cycles each: flush them to zero while a kernel runs
+_FLUSH = """@flush_to_zero = internal constant i32 40896
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+declare void @llvm.x86.sse.stmxcsr(ptr)"""
+
+
+def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau) -> str:
+    t = emitter.target
+    x86 = "x86_64" in t.triple
+    here = emitter.layout.index
+
+    def pointer(name: str, area: str, k: int = 0) -> str:
+        return emitter.address(name, here(area, k))
+
+    def wrap(name: str, body: Sequence[str]) -> str:
+        enter = ["  %old = alloca i32", "  call void @llvm.x86.sse.stmxcsr(ptr %old)",
+                 "  call void @llvm.x86.sse.ldmxcsr(ptr @flush_to_zero)"] if x86 else []  # fmt: skip
+        leave = ["  call void @llvm.x86.sse.ldmxcsr(ptr %old)"] if x86 else []
+        return "\n".join([f"define void @{name}(ptr %w) nounwind {{", *enter, *body, *leave, "  ret void", "}"])
+
+    rates_here = [pointer("%y", "state"), pointer("%t", "time"), "  call void @rates(ptr %w, ptr %y, ptr %t)"]
+    begin = ["  call void @prepare(ptr %w)", *rates_here, "  call void @first_step(ptr %w)"]
+    v, align = t.vector, t.alignment
+    observe = [  # the interpolated state lies in `rate`; its time is time + fraction * step
+        *(pointer(f"%{a}", a) for a in ("time", "step", "fraction", "stage_time", "rate")),
+        *(f"  %v_{a} = load {v}, ptr %{a}, align {align}" for a in ("time", "step", "fraction")),
+        f"  %ahead = fmul {v} %v_fraction, %v_step",
+        f"  %now = fadd {v} %v_time, %ahead",
+        f"  store {v} %now, ptr %stage_time, align {align}",
+        "  call void @outputs(ptr %w, ptr %rate, ptr %stage_time)",
+    ]
+    return "\n\n".join([
+        wrap("begin", begin),
+        wrap("step", _step_body(emitter, programs, tableau)),
+        wrap("commit", ["  call void @commit_states(ptr %w)"]),
+        wrap("interpolate", ["  call void @interpolate_states(ptr %w)"]),
+        wrap("observe", observe),
+    ])  # fmt: skip
+
+
+def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[str]:
+    t, n = emitter.target, len(programs.equations.states)
+    v, align = t.vector, t.alignment
+    lines = [emitter.address(f"%p_{a}", emitter.layout.index(a))
+             for a in ("time", "step", "shift", "inverse_step", "stage_time", "stage")]  # fmt: skip
+    lines += [
+        f"  %t = load {v}, ptr %p_time, align {align}",
+        f"  %h = load {v}, ptr %p_step, align {align}",
+        f"  %inverse = fdiv {v} {emitter.splat(1.0)}, %h",
+        f"  %shift = fmul {v} %inverse, {emitter.splat(1 / tableau.gamma)}",
+        f"  store {v} %inverse, ptr %p_inverse_step, align {align}",
+        f"  store {v} %shift, ptr %p_shift, align {align}",
+        "  call void @factorise(ptr %w)",
+    ]
+    loops = _StageLoops(emitter, tableau, programs)
+    for i in range(tableau.stages):
+        if i:
+            if not tableau.follows[i]:
+                lines.append(f"  call void @argument{i}(ptr %w)")
+            lines += [
+                f"  %d{i} = fmul {v} %h, {emitter.splat(tableau.alpha[i])}",
+                f"  %s{i} = fadd {v} %t, %d{i}",
+                f"  store {v} %s{i}, ptr %p_stage_time, align {align}",
+                "  call void @rates(ptr %w, ptr %p_stage, ptr %p_stage_time)",
+            ]
+        lines.append(f"  call void @right{i}(ptr %w)")
+        lines.append(emitter.address(f"%k{i}", emitter.layout.index("increment", i * n)))
+        lines.append(f"  call void @solve(ptr %w, ptr %k{i})")
+        if i == tableau.stages - 1:
+            lines.append("  call void @finish(ptr %w)")
+        elif loops._has_after(i):
+            lines.append(f"  call void @after{i}(ptr %w)")
+    if not loops.plain:
+        lines.append(f"  call void @after{tableau.stages - 1}(ptr %w)")
+    return lines

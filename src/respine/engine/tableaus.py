@@ -46,7 +46,7 @@ class Tableau:
         def clean(m: np.ndarray) -> np.ndarray:
             return np.where(np.abs(m) < 1e-12, 0.0, m)
 
-        return clean(full @ gammas), clean(gammas / self.gamma), self.dense @ gammas
+        return clean(full @ gammas), np.tril(clean(gammas / self.gamma), -1), self.dense @ gammas
 
 
 def _lower(rows: list[list[float]]) -> np.ndarray:

@@ -1,0 +1,194 @@
+"""Never silently wrong: failures are named and stay alone, results do not depend on how the work is cut."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.engine.systems import one_compartment, system
+
+from respine import engine
+from respine.engine import Status
+
+
+def nonlinear():
+    return system(
+        {"x": "k*(1 + s*cos(3*t)) - x**n/(1 + x**n)", "y": "x - 0.5*y"},
+        {"x": 1.0, "y": 0.0},
+        {"k": 0.4, "s": 0.5, "n": 1.7},
+    )
+
+
+def population(n, seed=3):
+    rng = np.random.default_rng(seed)
+    return np.column_stack([rng.uniform(0.2, 0.6, n), rng.uniform(0.1, 0.9, n), rng.uniform(1.2, 2.5, n)])
+
+
+TIMES = np.linspace(0, 50, 26)
+
+
+def run(parameters, **settings):
+    options = settings.pop("options", None)
+    solver = engine.build(nonlinear(), outputs=["x", "y"], vary=["k", "s", "n"], options=options)
+    schedule = engine.Schedule(len(parameters))
+    schedule.dose("y", time=np.linspace(0, 40, len(parameters)), amount=1.0)
+    return solver.solve(parameters, schedule, TIMES, **settings)
+
+
+def test_bits_do_not_depend_on_threads_or_neighbours():
+    p = population(203)
+    one, two = run(p, threads=1), run(p, threads=2)
+    assert np.array_equal(one.values, two.values)
+    solver = engine.build(nonlinear(), outputs=["x", "y"], vary=["k", "s", "n"])
+    schedule = engine.Schedule(1)
+    schedule.dose("y", time=np.linspace(0, 40, 203)[77], amount=1.0)
+    assert np.array_equal(solver.solve(p[77:78], schedule, TIMES).values[0], one.values[77])
+
+
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_lane_widths_agree_to_the_tolerance(lanes):
+    p = population(9)
+    wide, narrow = run(p, rtol=1e-7), run(p, rtol=1e-7, options=engine.Options(lanes=lanes))
+    assert np.allclose(wide.values, narrow.values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["rodas5p", "rodas4"])
+def test_error_follows_the_tolerance(method):
+    p = population(16)
+    options = engine.Options(method=method)
+    best = run(p, rtol=1e-11, atol=1e-13).values
+    errors = [np.max(np.abs(run(p, rtol=r, options=options).values - best)) for r in (1e-4, 1e-6, 1e-8)]
+    for rtol, error in zip((1e-4, 1e-6, 1e-8), errors, strict=True):
+        assert error < 30 * rtol
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_one_bad_subject_among_many_is_named_and_alone():
+    s = system(
+        {"stock": "make - 0.1*stock**1.5", "effect": "stock - effect"},
+        {"stock": 1.0, "effect": 1.0},
+        {"make": 0.1},
+    )
+    make = np.full((1024, 1), 0.1)
+    make[539] = -0.02
+    solver = engine.build(s, outputs=["stock", "effect"], vary=["make"])
+    solution = solver.solve(make, times=np.linspace(0, 400, 41))
+    assert np.flatnonzero(solution.status).tolist() == [539]
+    (failure,) = solution.failures
+    assert failure.subject == 539 and failure.status is Status.NOT_FINITE and failure.state == "stock"
+    assert 0 < failure.time < 400 and abs(failure.value) < 1e-3
+    assert "subject 539" in str(failure) and failure.cure in str(failure).lower()
+    assert np.isnan(solution.values[539, -1]).all() and np.isfinite(solution.values[539, 0]).all()
+    others = np.delete(np.arange(1024), 539)
+    assert np.isfinite(solution.values[others]).all()
+    assert np.allclose(solution.values[others, -1, 0], 1.0, rtol=1e-4)
+
+
+def test_runaway_ends_at_the_step_floor():
+    s = system({"x": "x*x"}, {"x": 1.0})
+    solution = engine.build(s, outputs=["x"]).solve(times=[0, 0.5, 2.0])
+    assert np.isclose(solution["x"][0, 1], 2.0, rtol=1e-4)
+    assert np.isnan(solution["x"][0, 2])
+    assert solution.failures[0].state == "x" and np.isclose(solution.failures[0].time, 1.0, atol=1e-3)
+
+
+def test_step_budget():
+    s = system({"x": "y", "y": "-1e6*x"}, {"x": 1.0, "y": 0.0})
+    solver = engine.build(s, outputs=["x"], options=engine.Options(max_steps=200))
+    (failure,) = solver.solve(times=[1000.0]).failures
+    assert failure.status is Status.STEP_BUDGET
+
+
+def test_bad_parameter_is_not_run():
+    solver = engine.build(one_compartment(), outputs=["concentration"], vary=["CL"])
+    schedule = engine.Schedule(2)
+    schedule.dose("depot", time=0.0, amount=np.array([1.0, 1.0]))
+    solution = solver.solve(np.array([[1.0], [np.nan]]), schedule, [1.0])
+    assert solution.status.tolist() == [Status.OK, Status.BAD_PARAMETER]
+    assert np.isnan(solution.values[1]).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(exponent=st.floats(0.1, 6), start=st.floats(0, 1e-3), rate=st.floats(0.1, 50))
+def test_powers_of_a_state_near_zero_are_safe(exponent, start, rate):
+    """A drained state under a Hill term must not end in NaN, nor turn clearly negative."""
+    s = system(
+        {"x": "-rate*x**n/(1e-3 + x**n)", "y": "x**n/(0.5 + x**n) - y"},
+        {"x": start, "y": 0.0},
+        {"rate": rate, "n": exponent},
+    )
+    solver = engine.build(s, outputs=["x", "y"], vary=["rate", "n"])
+    solution = solver.solve(np.array([[rate, exponent]]), times=[0.0, 0.01, 1.0], rtol=1e-5)
+    if solution.status[0] == Status.OK:
+        assert np.all(solution["x"] > -1e-6)
+    else:  # x reaches 0 at a finite time when n < 1: named, never numbers
+        assert exponent < 1 and solution.failures[0].state in ("x", "y")
+
+
+def test_wrong_input_is_refused():
+    s = one_compartment()
+    with pytest.raises(ValueError, match="did you mean central"):
+        engine.build(s, outputs=["centrel"])
+    solver = engine.build(s, outputs=["central"], vary=["CL"])
+    one = np.ones((1, 1))
+    for settings_, text in (
+        ({"rtol": 0.0}, "rtol is 0"),
+        ({"atol": 0.0}, "atol must be positive"),
+        ({"times": [2, 1]}, "must ascend"),
+        ({"times": []}, "at least one"),
+        ({"times": [-1.0]}, "before the start"),
+        ({"times": [np.inf]}, "finite"),
+        ({"threads": 0}, "at least 1"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            schedule = engine.Schedule(1)
+            schedule.dose("depot", time=0, amount=1)
+            solver.solve(one, schedule, **{"times": [1.0], **settings_})
+    schedule = engine.Schedule(1)
+    with pytest.raises(ValueError, match="cannot be negative"):
+        schedule.dose("depot", time=0.0, amount=-5.0)
+    with pytest.raises(ValueError, match="cannot be negative"):
+        schedule.dose("depot", time=0.0, amount=5.0, duration=-1.0)
+    schedule.dose("depott", time=0.0, amount=5.0)
+    with pytest.raises(ValueError, match="did you mean depot"):
+        solver.solve(one, schedule, [1.0])
+
+
+def test_two_processes_share_the_code_cache(tmp_path):
+    script = (
+        "import numpy as np; from tests.engine.test_trust import run, population;"
+        "print(run(population(5)).values[:, -1].tobytes().hex())"
+    )
+    environment = {"RESPINE_CACHE": str(tmp_path), "PATH": ""}
+    both = [
+        subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    first, second = (p.communicate(timeout=120)[0] for p in both)
+    assert first == second != ""
+    assert not [f for f in tmp_path.iterdir() if f.suffix not in (".o", ".ir")]
+
+
+def test_damaged_cache_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESPINE_CACHE", str(tmp_path))
+    first = run(population(3)).values
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes()[:-7] + b"damaged")
+    assert np.array_equal(run(population(3)).values, first)
+
+
+def test_unused_parts_are_cut():
+    s = system(
+        {"x": "-k*x", "y": "x - y", "idle": "g*(1 - idle)", "far": "y - far"},
+        {"x": 0.0, "y": 0.0, "idle": 1.0, "far": 0.0},
+        {"k": 1.0, "g": 0.3},
+    )
+    schedule = engine.Schedule(1)
+    schedule.dose("x", time=0, amount=1.0)
+    solver = engine.build(s, outputs=["y", "idle"])
+    assert solver.code(solver.ask(schedule)).states == ("x", "y")  # idle rests, nothing asks for far
+    assert solver.solve(None, schedule, [1.0])["idle"][0, 0] == 1.0

@@ -1,0 +1,188 @@
+"""The published studies of the library: each loads, names its paper, and is tied to evidence rows that exist."""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import respine
+from respine import study as study_room
+from respine.study.schema import Compare, Study
+
+LIBRARY = Path(respine.__file__).parent / "library"
+FILES = sorted((LIBRARY / "studies").glob("*.yaml"))
+NAMES = [file.stem for file in FILES]
+DOI = re.compile(r"doi:(10\.\d{4,}/\S+)")
+ASKED_FOR = {
+    "zarate-2006", "murrough-2013", "murrough-2013-repeated", "singh-2016", "daly-2018", "lapidus-2014", "ibrahim-2012",
+    "price-2009", "husain-2004", "star-d-step-1", "naive-ketamine-li-2010", "stress-ketamine-li-2011",
+    "stress-recovery", "ketamine-rapamycin", "ketamine-nbqx", "ketamine-anti-bdnf", "ketamine-met-met",
+    "ketamine-bdnf-heterozygous", "naive-ketamine-phoumthipphavong-2016",
+}  # fmt: skip
+# published rows that the studies' endpoints cannot show, with the reason
+NOT_SHOWN = {
+    "murrough-2013": r"score-0-on-all-3-explicit-suicide-measures",  # a composite of three instruments
+    "price-2014": r"qids-suicide-item|beck-hopelessness",  # no such scale in the library
+    "zarate-2006": r"drug-placebo-effect-size",  # a standardised difference
+    "lii-2023": r"response-madrs-vs-screening",  # counted from a screening score that is not in the table
+    "ketamine-nbqx": r"KET-0[45]",  # shown by naive-ketamine-li-2010
+    "ketamine-rapamycin": r"KET-04",
+}
+
+
+@cache
+def load(name: str) -> Study:
+    return study_room.load(name)
+
+
+@cache
+def evidence(table: str) -> dict[str, dict[str, str]]:
+    with open(LIBRARY / "evidence" / f"{table}.csv", newline="", encoding="utf-8") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def rows_of(block: Compare) -> dict[str, dict[str, str]]:
+    """Evidence rows of the study a compare block names."""
+    year = "" if block.year is None else str(block.year)
+    return {
+        row_id: row for row_id, row in evidence(block.table).items()
+        if row["study"] == block.study and year in ("", row["year"])
+    }  # fmt: skip
+
+
+def test_the_library_holds_the_studies_it_promises() -> None:
+    assert set(NAMES) >= ASKED_FOR
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_study_loads_under_its_file_name(name: str) -> None:
+    assert load(name).name == name
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_file_is_headed_by_its_paper(file: Path) -> None:
+    first = file.read_text(encoding="utf-8").splitlines()[0]
+    match = DOI.search(first)
+    assert first.startswith("# ") and match, first
+    assert load(file.stem).doi == match[1].rstrip(".,;")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_compare_block_finds_rows_and_every_arm_exists(name: str) -> None:
+    study = load(name)
+    assert study.compare, "a published study is shown beside its published rows"
+    for block in study.compare:
+        rows = rows_of(block)
+        assert rows, (block.study, block.year)
+        arms = {row["arm"] for row in rows.values()}
+        assert set(block.arms) <= set(study.arms)
+        assert set(block.arms.values()) <= arms
+        assert set(block.leave_out) <= arms
+        simulated = {block.arms.get(arm, arm) for arm in study.arms}
+        assert arms <= simulated | set(block.leave_out), "an evidence arm is neither simulated nor left out"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_tie_joins_one_row_to_one_endpoint(name: str) -> None:
+    study = load(name)
+    endpoints = {endpoint.name: endpoint for endpoint in study.endpoints}
+    for block in study.compare:
+        rows, ties = rows_of(block), block.rows
+        assert ties
+        assert len({tie.id for tie in ties}) == len(ties)
+        for tie in ties:
+            assert tie.id in rows, tie.id
+            assert tie.arm in study.arms
+            endpoint = endpoints[tie.endpoint]
+            printed = rows[tie.id]["time_h"]
+            at = tie.time if tie.time is not None else endpoint.at if endpoint.at is not None else endpoint.by
+            if printed:
+                assert at == pytest.approx(float(printed), abs=1e-3), tie.id
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tied_rows_measure_what_the_endpoint_measures(name: str) -> None:
+    """Scale, kind, drop and limit of a clinical row, and output of a rodent row, agree with the endpoint."""
+    same = {
+        "score": {"score"}, "change": {"change"}, "response": {"response"}, "response-any-time": {"response"},
+        "response-maintained": {"response"}, "remission": {"remission"}, "time-to-relapse": {"time-to-relapse"},
+        "relapse-free": {"relapse-free"}, "difference": {"difference", "difference-in-change"},
+        "percent-of-control": {"percent-of-control"}, "percent-restored": {"percent-restored"},
+    }  # fmt: skip
+    study = load(name)
+    endpoints = {endpoint.name: endpoint for endpoint in study.endpoints}
+    for block in study.compare:
+        for tie in block.rows:
+            endpoint, row = endpoints[tie.endpoint], rows_of(block)[str(tie.id)]
+            assert endpoint.kind in same[row["measure"]], tie.id
+            if block.table == "preclinical":
+                assert endpoint.of == row["output"], tie.id
+                continue
+            assert row["scale"] in ("", endpoint.of), tie.id
+            if row["drop"]:
+                assert endpoint.drop == pytest.approx(float(row["drop"]) / 100), tie.id
+            if row["below"]:
+                assert endpoint.below == float(row["below"]), tie.id
+            if row["measure"] == "response-any-time":
+                assert endpoint.by is not None, tie.id
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_row_of_a_simulated_arm_is_forgotten(name: str) -> None:
+    study = load(name)
+    for block in study.compare:
+        tied = {tie.id for tie in block.rows}
+        open_rows = [
+            row_id for row_id, row in rows_of(block).items()
+            if row_id not in tied and row["arm"] not in block.leave_out
+            and not (name in NOT_SHOWN and re.search(NOT_SHOWN[name], row_id))
+        ]  # fmt: skip
+        assert open_rows == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_arm_sizes_agree_with_the_rows(name: str) -> None:
+    """n of the arm is the largest n the tied rows print for it (observed cases shrink over a trial)."""
+    if name == "wilkinson-2018":
+        pytest.skip("the rows print the size of the whole pool")
+    study = load(name)
+    for block in study.compare:
+        if block.table != "clinical":
+            continue
+        printed: dict[str, int] = {}
+        for tie in block.rows:
+            row = rows_of(block)[str(tie.id)]
+            follow_up_of_responders = "responders" in row["arm"] or row["measure"] == "difference"
+            if row["n"].isdigit() and not follow_up_of_responders:
+                printed[str(tie.arm)] = max(printed.get(str(tie.arm), 0), int(row["n"]))
+        for arm, n in printed.items():
+            assert study.arms[arm].n_published == n, arm
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_controls_and_seeds(name: str) -> None:
+    study = load(name)
+    human = study.population.startswith(("healthy", "mdd", "bipolar"))
+    if human and len(study.arms) > 1 and study.design != "single-arm":
+        assert any(arm.control is not None for arm in study.arms.values()), "a trial has a control arm"
+    if study.design == "single-arm":
+        assert all(arm.control is not None and arm.control.kind == "open-label" for arm in study.arms.values())
+    assert all(arm.n_published for arm in study.arms.values())
+
+
+def test_no_two_studies_share_a_seed() -> None:
+    seeds = [load(name).seed for name in NAMES]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_murrough_2013_reads_as_published() -> None:
+    study = load("murrough-2013")
+    (dose,) = study.arms["ketamine"].doses
+    assert dose.amount is not None
+    assert (dose.drug, dose.route, dose.amount.value, dose.amount.unit) == ("ketamine", "iv", 0.5, "mg/kg")
+    assert dose.over == pytest.approx(2 / 3)
+    assert study.visits[-1] == 168

@@ -5,8 +5,9 @@
 >>> solver.solve(times=[0, 24.0])["circuit"]                               # doctest: +SKIP
 """
 
+from respine.engine.records import Record, Records
 from respine.engine.schedule import Schedule
 from respine.engine.solver import Options, Solution, Solver, build
 from respine.engine.status import Failure, Status
 
-__all__ = ["Failure", "Options", "Schedule", "Solution", "Solver", "Status", "build"]
+__all__ = ["Failure", "Options", "Record", "Records", "Schedule", "Solution", "Solver", "Status", "build"]

@@ -59,7 +59,7 @@ class Code:
         rates = {s: float(evaluate(self.system.rates[s], known, time)) for s in self.states}
         no_number = [s for s in self.states if not np.isfinite(rates[s])]
         reach = max(step, 1e-12) * 10
-        sinking = [s for s in self.states if rates[s] < 0 and 0 >= known[s] + reach * rates[s] and known[s] < 1e-3]
+        sinking = [s for s in self.states if rates[s] < 0 and known[s] + reach * rates[s] <= 0 and known[s] < 1e-3]
         fastest = max(self.states, key=lambda s: abs(rates[s]) / (abs(known[s]) + 1e-9), default="")
         name = (sinking or no_number or [fastest])[0]
         return name, known.get(name, np.nan)

@@ -14,11 +14,22 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from respine.engine.schedule import ADD_SLOW, ADD_STATE, RESET, SET_SLOW
+from respine.engine.events_table import (
+    ADD_SLOW,
+    ADD_STATE,
+    CYCLE_END,
+    CYCLE_START,
+    JUMP,
+    RESET,
+    SET_SLOW,
+    SET_STATE,
+    STEADY_BEGIN,
+    STEADY_END,
+)
 from respine.engine.status import Status
 
 NOT_FINITE, STEP_FLOOR, STEP_BUDGET = int(Status.NOT_FINITE), int(Status.STEP_FLOOR), int(Status.STEP_BUDGET)
-STOPPED = int(Status.STOPPED)
+STOPPED, NO_STEADY_STATE = int(Status.STOPPED), int(Status.NO_STEADY_STATE)
 
 # order of the offsets handed to `drive`
 AREAS = (
@@ -30,6 +41,7 @@ NEXT, DONE, STOP, FAILED = range(4)  # shared counters
 LARGEST_GROWTH, SMALLEST_GROWTH, LARGEST_CUT = 6.0, 0.2, 0.1
 BEST_LOG_ERROR = -6.64  # the controller does not believe errors below 1e-2 of the tolerance
 RESTART = 1e-3  # after an event the first step is at least this share of the last accepted one
+MOST_CYCLES = 20_000  # dosing intervals tried before steady state is given up
 
 
 @intrinsic
@@ -53,6 +65,14 @@ def _fetch_add(typing_context: Any, address: Any, amount: Any) -> tuple[Any, Cal
     return types.int64(types.int64, types.int64), generate
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _is_due(
+    times: np.ndarray, need: np.ndarray, quiet: bool, k: int, n: int, moment: int, row: int, happened: int, time: float
+) -> bool:
+    """Whether a subject's next output lies at or before ``time`` and all events that precede it have happened."""
+    return not quiet and k < n and times[moment + k] <= time and need[row + k] <= happened
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def drive(
     kernels: np.ndarray,  # (5,) addresses
@@ -73,13 +93,17 @@ def drive(
     event_kind: np.ndarray,
     event_target: np.ndarray,
     event_value: np.ndarray,
-    times: np.ndarray,  # (n_times,)
-    after: bool,
+    times: np.ndarray,  # output times; subject s reads from time_first[s] on, count[s] of them
+    time_first: np.ndarray,
+    count: np.ndarray,
+    row_first: np.ndarray,  # first row of `values` of each subject
+    need: np.ndarray,  # per row: how many of the subject's events happen before it is read
+    tolerance: np.ndarray,  # (1 + n,) relative, then absolute per state
     queue: np.ndarray,  # subjects to solve
     start: float,
     largest_step: float,
     max_steps: int,
-    values: np.ndarray,  # (n_subjects, n_times, n_outputs), NaN on entry
+    values: np.ndarray,  # (n_rows, n_outputs), NaN on entry
     status: np.ndarray,
     end_time: np.ndarray,
     steps: np.ndarray,  # (n_subjects, 2) accepted, rejected
@@ -90,14 +114,25 @@ def drive(
     o_time, o_step, o_error, o_log, o_last_log, o_last_step = at[0], at[1], at[2], at[3], at[4], at[5]
     o_growth, o_predicted, o_accepted, o_fraction, o_begin = at[6], at[7], at[8], at[9], at[10]
     o_state, o_rate, o_slow, o_output = at[11], at[12], at[13], at[14]
-    n_times = times.shape[0]
-    end = times[n_times - 1]
-    horizon = max(abs(end - start), 1e-300)
+    horizon = 1e-300
+    for s in queue:
+        horizon = max(horizon, abs(times[time_first[s] + count[s] - 1] - start))
     n_queue = queue.shape[0]
     subject = np.full(lanes, -1, np.int64)
     event = np.zeros(lanes, np.int64)
     last_event = np.zeros(lanes, np.int64)
     output = np.zeros(lanes, np.int64)
+    n_times = np.zeros(lanes, np.int64)
+    moment = np.zeros(lanes, np.int64)  # where the subject's output times begin
+    row = np.zeros(lanes, np.int64)
+    end = np.zeros(lanes)
+    quiet = np.zeros(lanes, np.bool_)  # on the way to a steady state: nothing is read
+    cycle = np.zeros(lanes, np.int64)  # event at which the dosing interval starts
+    cycles = np.zeros(lanes, np.int64)
+    last_change = np.zeros(lanes)
+    marked = np.zeros((lanes, n))  # state at the start of the interval
+    kept = np.zeros((lanes, n))  # state before the steady-state dose
+    kept_slow = np.zeros((lanes, n_slow))
     t = np.full(lanes, start)
     h = np.full(lanes, horizon)
     t_break = np.full(lanes, np.inf)
@@ -106,6 +141,7 @@ def drive(
     at_event = np.zeros(lanes, np.bool_)
     changed = np.zeros(lanes, np.bool_)
     due = np.zeros(lanes, np.bool_)
+    lost = np.zeros(lanes, np.bool_)
     alive = 0
     more = True
     parked = False
@@ -129,6 +165,11 @@ def drive(
                     event[lane] = first[s]
                     last_event[lane] = first[s + 1]
                     output[lane] = 0
+                    n_times[lane] = count[s]
+                    moment[lane] = time_first[s]
+                    row[lane] = row_first[s]
+                    end[lane] = times[time_first[s] + count[s] - 1]
+                    quiet[lane] = False
                     at_event[lane] = True
                 t[lane] = start
                 h[lane] = 0.0
@@ -164,35 +205,90 @@ def drive(
                 s = subject[lane]
                 while event[lane] < last_event[lane] and event_time[event[lane]] <= t[lane]:
                     e = event[lane]
-                    k = output[lane]
-                    if k < n_times and (times[k] < event_time[e] or (times[k] == event_time[e] and not after)):
+                    if _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
+                               e - first[s], t[lane]):  # fmt: skip
                         break
+                    event[lane] += 1
                     target = event_target[e]
-                    if event_kind[e] == ADD_STATE:
-                        w[o_state + target * lanes + lane] += event_value[e]
-                    elif event_kind[e] == SET_SLOW:
-                        w[o_slow + target * lanes + lane] = event_value[e]
-                    elif event_kind[e] == ADD_SLOW:
-                        rate = w[o_slow + target * lanes + lane] + event_value[e]
-                        w[o_slow + target * lanes + lane] = 0.0 if abs(rate) < 1e-9 * abs(event_value[e]) else rate
-                    elif event_kind[e] == RESET:
-                        s0 = s if start_states.shape[0] > 1 else 0
+                    value = event_value[e]
+                    kind = event_kind[e]
+                    s0 = s if start_states.shape[0] > 1 else 0
+                    if kind == ADD_STATE:
+                        w[o_state + target * lanes + lane] += value
+                    elif kind == SET_SLOW:
+                        w[o_slow + target * lanes + lane] = value
+                    elif kind == ADD_SLOW:
+                        rate = w[o_slow + target * lanes + lane] + value
+                        w[o_slow + target * lanes + lane] = 0.0 if abs(rate) < 1e-9 * abs(value) else rate
+                    elif kind == SET_STATE:
+                        w[o_state + target * lanes + lane] = value
+                    elif kind == RESET or kind == STEADY_BEGIN:
                         for q in range(n):
+                            kept[lane, q] = w[o_state + q * lanes + lane] - start_states[s0, q]
                             w[o_state + q * lanes + lane] = start_states[s0, q]
                         for q in range(rates_from, n_slow):
+                            kept_slow[lane, q] = w[o_slow + q * lanes + lane]
                             w[o_slow + q * lanes + lane] = 0.0
-                    else:
-                        w[o_state + target * lanes + lane] = event_value[e]
-                    event[lane] += 1
+                        quiet[lane] = kind == STEADY_BEGIN
+                    elif kind == JUMP:
+                        t[lane] = value
+                    elif kind == CYCLE_START:
+                        cycle[lane] = event[lane]
+                        cycles[lane] = 0
+                        for q in range(n):
+                            marked[lane, q] = w[o_state + q * lanes + lane]
+                    elif kind == CYCLE_END:
+                        change = 0.0
+                        for q in range(n):
+                            y = np.float64(w[o_state + q * lanes + lane])
+                            scale = tolerance[1 + q] + tolerance[0] * abs(y)
+                            change = max(change, abs(y - marked[lane, q]) / scale)
+                        shrink = change / last_change[lane] if cycles[lane] > 0 and last_change[lane] > 0 else 1.0
+                        cycles[lane] += 1
+                        if change < 1e-6 or (shrink < 1.0 and change * shrink / (1.0 - shrink) < 0.01):
+                            pass  # what is still missing lies far below the tolerance
+                        elif cycles[lane] > MOST_CYCLES or not change < 1e300:
+                            lost[lane] = True
+                        else:
+                            last_change[lane] = change
+                            for q in range(n):
+                                marked[lane, q] = w[o_state + q * lanes + lane]
+                            t[lane] -= value
+                            event[lane] = cycle[lane]
+                    elif kind == STEADY_END:
+                        quiet[lane] = False
+                        if value == 2.0:  # on top of what was there
+                            for q in range(n):
+                                w[o_state + q * lanes + lane] += kept[lane, q]
+                            for q in range(rates_from, n_slow):
+                                w[o_slow + q * lanes + lane] += kept_slow[lane, q]
+                    if lost[lane]:
+                        break
+                if lost[lane]:
+                    status[s] = NO_STEADY_STATE
+                    end_time[s] = t[lane]
+                    steps_lost = _fetch_add(counters_address + 8 * FAILED, 1)
+                    if steps_lost < failed.shape[0]:
+                        failed[steps_lost, 0] = s
+                        for q in range(n):
+                            failed[steps_lost, 2 + q] = w[o_state + q * lanes + lane]
+                    lost[lane] = False
+                    subject[lane] = -1
+                    at_event[lane] = False
+                    alive -= 1
+                    _fetch_add(counters_address + 8 * DONE, 1)
+                    continue
                 changed[lane] = True
                 any_changed = True
-                if output[lane] < n_times and times[output[lane]] <= t[lane]:
+                if _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
+                           event[lane] - first[s], t[lane]):  # fmt: skip
                     due[lane] = True
                     any_due = True
                 else:
                     at_event[lane] = False
                     t_break[lane] = event_time[event[lane]] if event[lane] < last_event[lane] else np.inf
-                    t_break[lane] = min(t_break[lane], end)
+                    if not quiet[lane]:
+                        t_break[lane] = min(t_break[lane], end[lane])
             pending = any_due
             if any_due:
                 _call(kernels[0], base)
@@ -207,9 +303,9 @@ def drive(
                         continue
                     s = subject[lane]
                     for q in range(n_outputs):
-                        values[s, output[lane], q] = w[o_output + q * lanes + lane]
+                        values[row[lane] + output[lane], q] = w[o_output + q * lanes + lane]
                     output[lane] += 1
-                    if output[lane] == n_times:
+                    if output[lane] == n_times[lane]:
                         end_time[s] = t[lane]
                         subject[lane] = -1
                         at_event[lane] = False
@@ -276,9 +372,8 @@ def drive(
                 w[o_last_log + lane] = max(BEST_LOG_ERROR, np.float64(w[o_log + lane]))
                 w[o_accepted + lane] = 1.0
                 rejected[lane] = 0
-                k = output[lane]
-                due[lane] = k < n_times and (times[k] < t_new[lane] or (times[k] == t_new[lane] and _read_now(
-                    after, event[lane], last_event[lane], event_time, t_new[lane])))
+                due[lane] = _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
+                                    event[lane] - first[s], t_new[lane])  # fmt: skip
                 any_due |= due[lane]
                 at_event[lane] = t_new[lane] >= t_break[lane]
             else:
@@ -297,7 +392,7 @@ def drive(
             any_due = False
             for lane in range(lanes):
                 if due[lane]:
-                    fraction = (times[output[lane]] - t[lane]) / np.float64(w[o_step + lane])
+                    fraction = (times[moment[lane] + output[lane]] - t[lane]) / np.float64(w[o_step + lane])
                     w[o_fraction + lane] = min(1.0, max(0.0, fraction))
                 else:
                     w[o_fraction + lane] = 0.0
@@ -307,13 +402,11 @@ def drive(
                 if not due[lane]:
                     continue
                 s = subject[lane]
-                k = output[lane]
                 for q in range(n_outputs):
-                    values[s, k, q] = w[o_output + q * lanes + lane]
-                output[lane] = k + 1
-                k += 1
-                due[lane] = k < n_times and (times[k] < t_new[lane] or (times[k] == t_new[lane] and _read_now(
-                    after, event[lane], last_event[lane], event_time, t_new[lane])))
+                    values[row[lane] + output[lane], q] = w[o_output + q * lanes + lane]
+                output[lane] += 1
+                due[lane] = _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
+                                    event[lane] - first[s], t_new[lane])  # fmt: skip
                 any_due |= due[lane]
         _call(kernels[2], base)
         for lane in range(lanes):
@@ -321,7 +414,7 @@ def drive(
             if s < 0:
                 continue
             t[lane] = t_new[lane]
-            if output[lane] == n_times:
+            if output[lane] == n_times[lane]:
                 end_time[s] = t[lane]
                 subject[lane] = -1
                 at_event[lane] = False
@@ -349,9 +442,3 @@ def drive(
                 at_event[lane] = False
                 alive -= 1
                 _fetch_add(counters_address + 8 * DONE, 1)
-
-
-@njit(nogil=True, cache=True)
-def _read_now(after: bool, event: int, last_event: int, event_time: np.ndarray, time: float) -> bool:
-    """Whether an output exactly at the end of a step is read from it, or waits until the events there have happened."""
-    return not (after and event < last_event and event_time[event] <= time)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from respine.model.expression import Expr
 
 LEAVES = frozenset(("const", "state", "time", "slow", "uniform"))
-COMPARISONS = frozenset("lt le gt ge eq ne".split())
+COMPARISONS = frozenset(["lt", "le", "gt", "ge", "eq", "ne"])
 MASKS = COMPARISONS | {"and", "or", "xor", "not"}
 LOG2_E, LN_2 = 1 / math.log(2), math.log(2)
 SMALLEST = 1e-100  # stands in for 0 under a logarithm or a reciprocal

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-ADD_STATE, SET_SLOW, ADD_SLOW, RESET, SET_STATE = range(5)
+from respine.engine.events_table import (
+    ADD_SLOW,
+    ADD_STATE,
+    RESET,
+    SET_SLOW,
+    SET_STATE,
+    EventTable,
+    Readings,
+    shared_readings,
+)
 
 Number = float | np.ndarray
 
@@ -20,17 +29,6 @@ class _Entry:
     kind: int
     target: str
     time: np.ndarray
-    value: np.ndarray
-
-
-@dataclass(frozen=True)
-class EventTable:
-    """Events of all subjects, flattened: subject s owns rows ``first[s]:first[s + 1]``, in order of time."""
-
-    first: np.ndarray
-    time: np.ndarray
-    kind: np.ndarray
-    target: np.ndarray
     value: np.ndarray
 
 
@@ -141,3 +139,7 @@ class Schedule:
         target = np.array([0 if e.kind == RESET else index[e.kind][e.target] for e in kept], np.int32)[order]
         first = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int64)
         return EventTable(first, time[present], kind[present], target[present], value[present])
+
+    def readings(self, times: np.ndarray, events: EventTable, *, after: bool) -> Readings:
+        """Every subject is read at the same times."""
+        return shared_readings(times, events, after=after)

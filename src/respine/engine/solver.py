@@ -12,7 +12,9 @@ import numpy as np
 
 from respine.engine import driver
 from respine.engine.code import Code, code_for
-from respine.engine.schedule import EventTable, Schedule
+from respine.engine.events_table import EventTable
+from respine.engine.records import Records
+from respine.engine.schedule import Schedule
 from respine.engine.specialise import RATE_PREFIX, Ask, start_values
 from respine.engine.status import Failure, Status
 from respine.engine.target import host_target
@@ -42,7 +44,7 @@ class Solution:
     """Trajectories of all subjects at the asked times.
 
     ``values`` (n_subjects, n_times, n_outputs), NaN from a failure on; ``status`` (n_subjects,) codes of `Status`;
-    ``steps`` (n_subjects, 2) accepted and rejected; ``times`` (n_times,).
+    For `Records`, ``values`` is (n_records, n_outputs). ``steps`` (n_subjects, 2) accepted and rejected; ``times`` (n_times,).
     """
 
     values: np.ndarray
@@ -55,8 +57,8 @@ class Solution:
     settings: Mapping[str, object] = field(default_factory=dict)
 
     def __getitem__(self, output: str) -> np.ndarray:
-        """(n_subjects, n_times) of one output."""
-        return self.values[:, :, self.outputs.index(output)]
+        """(n_subjects, n_times) of one output; (n_records,) for records."""
+        return self.values[..., self.outputs.index(output)]
 
 
 def build(
@@ -95,7 +97,7 @@ class Solver:
         self.target = host_target(options.precision, options.lanes)
         self._code: dict[Ask, Code] = {}
 
-    def ask(self, schedule: Schedule) -> Ask:
+    def ask(self, schedule: Schedule | Records) -> Ask:
         """What this schedule needs of the system. Raises ValueError for an unknown dose target or input."""
         _known((*schedule.dosed, *schedule.infused), self.system.states, "dosed state", self.system)
         _known(schedule.changing, self.system.inputs, "input", self.system)
@@ -117,7 +119,7 @@ class Solver:
     def solve(
         self,
         parameters: np.ndarray | None = None,
-        schedule: Schedule | None = None,
+        schedule: Schedule | Records | None = None,
         times: Sequence[float] | np.ndarray = (),
         *,
         start: float = 0.0,
@@ -132,7 +134,8 @@ class Solver:
 
         ``times`` ascend from ``start`` on; an output at the time of an event is taken before it unless ``after``.
         ``atol`` is one number or one per state (default 1e-3 * rtol); ``initial`` overrides start values (a number, or
-        one a subject). The result does not depend on ``threads``. Raises ValueError for input that cannot be meant.
+        one a subject). With `Records` there are no ``times``: every record is read, ``values`` is (n_records, n_outputs)
+        and ``times`` (n_records,). The result does not depend on ``threads``. Raises ValueError for input that cannot be meant.
         """
         begun = clock.perf_counter()
         count = schedule.n_subjects if schedule else 1
@@ -142,7 +145,8 @@ class Solver:
         schedule = schedule or Schedule(len(p))
         if schedule.n_subjects != len(p):
             raise ValueError(f"the schedule is for {schedule.n_subjects} subjects, the parameters for {len(p)}")
-        moments = _moments(times, start)
+        own_times = isinstance(schedule, Records)
+        moments = schedule.times(start) if isinstance(schedule, Records) else _moments(times, start)
         tolerances = _tolerances(self.system, rtol, atol)
         code = self.code(self.ask(schedule))
         starts, good = self._starts(code, p, initial or {}, start)
@@ -159,7 +163,8 @@ class Solver:
         }
         seconds = clock.perf_counter() - begun
         failures = run.failures()
-        return Solution(run.out, moments, self.outputs, run.status, run.steps, failures, seconds, settings)
+        values = run.rows if own_times else run.rows.reshape(len(p), len(moments), len(self.outputs))
+        return Solution(values, moments, self.outputs, run.status, run.steps, failures, seconds, settings)
 
     def _starts(
         self, code: Code, p: np.ndarray, initial: Mapping[str, float | np.ndarray], start: float
@@ -188,7 +193,7 @@ class _Run:
         solver: Solver,
         code: Code,
         parameters: np.ndarray,
-        schedule: Schedule,
+        schedule: Schedule | Records,
         times: np.ndarray,
         start: float,
         rtol: float,
@@ -197,9 +202,8 @@ class _Run:
         after: bool,
     ) -> None:
         self.solver, self.code, self.parameters, self.times, self.start = solver, code, parameters, times, start
-        self.starts, self.after = starts, after
+        self.starts = starts
         n = len(parameters)
-        self.out = np.full((n, len(times), len(solver.outputs)), np.nan)
         self.status = np.full(n, Status.STOPPED, np.int8)
         self.end_time = np.full(n, start)
         self.steps = np.zeros((n, 2), np.int64)
@@ -210,11 +214,14 @@ class _Run:
         rates = {name.removeprefix(RATE_PREFIX): k for name, k in slow.items() if name.startswith(RATE_PREFIX)}
         states = {name: k for k, name in enumerate(code.states)}
         self.events: EventTable = schedule.table(states, slow, rates)
+        self.readings = schedule.readings(times, self.events, after=after)
+        self.rows = np.full((int(self.readings.count.sum()), len(solver.outputs)), np.nan)
         self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.vary) :]], float)
         values = {**solver.values, "#zero": min(max(float(np.max(tolerances)), 1e-14), 1e-4)}
         index = {s: k for k, s in enumerate(solver.system.states)}
         live = [tolerances[index[s]] for s in code.states]
-        self.shared = np.concatenate([code.uniform(values), [rtol], live])
+        self.tolerance = np.array([rtol, *live])
+        self.shared = np.concatenate([code.uniform(values), self.tolerance])
 
     def go(self, good: np.ndarray, threads: int, progress: Progress | None) -> None:
         self.status[~good] = Status.BAD_PARAMETER
@@ -250,8 +257,9 @@ class _Run:
             np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64), lanes, len(code.states),
             len(solver.vary), len(code.slow), len(solver.outputs), self.parameters, self.starts, self.start_slow,
             self.rates_from, self.events.first, self.events.time, self.events.kind, self.events.target,
-            self.events.value, self.times, self.after, queue, self.start, float(options.largest_step),
-            options.max_steps, self.out, self.status, self.end_time, self.steps, self.failed, self.counters,
+            self.events.value, self.readings.times, self.readings.first, self.readings.count, self.readings.row,
+            self.readings.need, self.tolerance, queue, self.start, float(options.largest_step),
+            options.max_steps, self.rows, self.status, self.end_time, self.steps, self.failed, self.counters,
             self.counters.ctypes.data,
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ class Status(IntEnum):
     STEP_BUDGET = 3
     STOPPED = 4
     BAD_PARAMETER = 5
+    NO_STEADY_STATE = 6
 
     @property
     def reason(self) -> str:
@@ -44,6 +45,10 @@ _REASONS = {
     Status.BAD_PARAMETER: (
         "a parameter, start value or dose of this subject is not a finite number",
         "check the population file and the columns that feed this parameter",
+    ),
+    Status.NO_STEADY_STATE: (
+        "repeated dosing does not settle to a steady state",
+        "check that the dosed substance is eliminated; dose explicitly instead of with SS",
     ),
 }
 

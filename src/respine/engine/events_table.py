@@ -1,0 +1,82 @@
+"""Events of many subjects as flat arrays: the form in which the driver reads doses and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+(
+    ADD_STATE,  # a bolus
+    SET_SLOW,  # an input gets a value
+    ADD_SLOW,  # an infusion starts (+rate) or ends (-rate)
+    RESET,  # states back to their start, infusions ended
+    SET_STATE,
+    STEADY_BEGIN,  # as RESET; what was there is kept, nothing is read until STEADY_END
+    JUMP,  # the clock is set to ``value``
+    CYCLE_START,  # a dosing interval starts
+    CYCLE_END,  # ... ends; repeat it (clock back by ``value``) until nothing changes
+    STEADY_END,  # value 2: what was kept is added
+) = range(10)
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Subject s owns rows ``first[s]:first[s + 1]``, in the order in which they happen."""
+
+    first: np.ndarray
+    time: np.ndarray
+    kind: np.ndarray
+    target: np.ndarray
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
+class Readings:
+    """When outputs are read: subject s reads ``count[s]`` values at ``times[first[s]:]`` into rows from ``row[s]`` on.
+
+    ``need[row]`` is how many of the subject's events happen before that reading.
+    """
+
+    times: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+    row: np.ndarray
+    need: np.ndarray
+
+
+def shared_readings(times: np.ndarray, events: EventTable, *, after: bool) -> Readings:
+    """All subjects read at the same times, before events of that very time or ``after`` them."""
+    n = len(events.first) - 1
+    need = _count_events(times, events.first, events.time, after)
+    count = np.full(n, len(times), np.int64)
+    return Readings(times, np.zeros(n, np.int64), count, np.arange(n, dtype=np.int64) * len(times), need)
+
+
+@njit(cache=True)
+def _count_events(times: np.ndarray, first: np.ndarray, event_time: np.ndarray, after: bool) -> np.ndarray:
+    n_subjects, n_times = first.shape[0] - 1, times.shape[0]
+    need = np.zeros(n_subjects * n_times, np.int32)
+    for s in range(n_subjects):
+        e = first[s]
+        for k in range(n_times):
+            while e < first[s + 1] and (event_time[e] < times[k] or (after and event_time[e] == times[k])):
+                e += 1
+            need[s * n_times + k] = e - first[s]
+    return need
+
+
+def flatten(rows: Sequence[Sequence[tuple[float, int, int, float]]]) -> EventTable:
+    """A table from one list of ``(time, kind, target, value)`` per subject, already in order."""
+    flat = [row for subject in rows for row in subject]
+    first = np.concatenate([[0], np.cumsum([len(subject) for subject in rows])]).astype(np.int64)
+    time, kind, target, value = zip(*flat, strict=True) if flat else ((), (), (), ())
+    return EventTable(
+        first,
+        np.array(time, float),
+        np.array(kind, np.int8),
+        np.array(target, np.int32),
+        np.array(value, float),
+    )

@@ -1,0 +1,275 @@
+"""NONMEM-style records of many subjects: EVID 0-4, ADDL, II, SS 1 and 2, RATE (also modelled), lag, bioavailability.
+
+The order at equal times is that of the records. Additional doses (ADDL) fall before a record of the same time. A reset
+(EVID 3 or 4, SS 1) cancels what earlier records still had to come. With a lag a steady-state dose finds the system as it
+is when all earlier doses had the same lag: the part of an earlier infusion that is still running goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from respine.engine.events_table import (
+    ADD_SLOW,
+    ADD_STATE,
+    CYCLE_END,
+    CYCLE_START,
+    JUMP,
+    RESET,
+    SET_SLOW,
+    STEADY_BEGIN,
+    STEADY_END,
+    EventTable,
+    Readings,
+    flatten,
+)
+
+CLOSE = 1e-9  # times nearer than this share of an interval are one time
+LONG = 1e7  # time units after which a constant infusion counts as settled, if nothing changes any more
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of a data set. ``compartment`` is a state's name; ``rate`` -1 and -2 take ``modelled`` as rate or duration.
+
+    ``covariates``: inputs that take a new value here (carried forward until the next record that names them).
+    """
+
+    time: float
+    evid: int = 0
+    compartment: str = ""
+    amount: float = 0.0
+    rate: float = 0.0
+    interval: float = 0.0
+    additional: int = 0
+    steady: int = 0
+    lag: float = 0.0
+    fraction: float = 1.0
+    modelled: float = math.nan
+    covariates: tuple[tuple[str, float], ...] = ()
+
+    def problem(self) -> str | None:
+        """Why this record cannot be meant, None if it can."""
+        numbers = (self.time, self.amount, self.rate, self.interval, self.lag, self.fraction)
+        if not all(map(math.isfinite, numbers)):
+            return "a number is missing or infinite; write 0 where nothing is meant"
+        if self.evid not in (0, 1, 2, 3, 4):
+            return f"EVID {self.evid} is unknown; write 0 to 4"
+        if self.steady not in (0, 1, 2):
+            return f"SS {self.steady} is not supported; write 0, 1 or 2"
+        if self.evid not in (1, 4):
+            return None
+        if not self.compartment:
+            return "a dose names no compartment; write CMT"
+        for name, value in (("AMT", self.amount), ("II", self.interval), ("ADDL", self.additional),
+                            ("lag", self.lag), ("bioavailability", self.fraction)):  # fmt: skip
+            if value < 0:
+                return f"{name} is {value:g}; it cannot be negative"
+        if self.rate < 0 and self.rate not in (-1, -2):
+            return f"RATE is {self.rate:g}; write a positive rate, 0 for a bolus, -1 or -2 for a modelled rate or duration"
+        if self.rate < 0 and not self.modelled > 0:
+            return f"RATE {self.rate:g} needs a positive modelled {'rate' if self.rate == -1 else 'duration'}"
+        if self.additional and not self.interval > 0:
+            return f"ADDL {self.additional} needs II above 0"
+        if self.amount == 0 and not (self.steady and self.rate > 0 and self.interval == 0):
+            return "AMT is 0; only a constant infusion to steady state (SS 1, RATE, II 0) has no amount"
+        if self.steady and self.amount > 0 and not self.interval > 0:
+            return f"SS {self.steady} with AMT needs II above 0"
+        return None
+
+    @property
+    def given(self) -> float:
+        """What reaches the compartment."""
+        return self.amount * self.fraction
+
+    @property
+    def duration(self) -> float:
+        """Length of the infusion, 0 for a bolus. A given rate stays, bioavailability changes the length."""
+        if self.rate == -2:
+            return self.modelled
+        rate = self.modelled if self.rate == -1 else self.rate
+        return self.given / rate if rate > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class _Happening:
+    """An event before names become numbers; ``order`` places it among those of its subject."""
+
+    order: tuple[float, int, int]
+    time: float
+    kind: int
+    target: str
+    value: float
+
+
+@dataclass
+class Records:
+    """Data records of several subjects, usable wherever a `Schedule` is; every record is also a reading.
+
+    Raises ValueError with subject and record number for the first record that cannot be meant.
+    """
+
+    subjects: Sequence[Sequence[Record]]
+    _happenings: list[list[_Happening]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for s, records in enumerate(self.subjects):
+            for k, record in enumerate(records):
+                problem = record.problem()
+                if problem is None and k and record.time < records[k - 1].time and record.evid not in (3, 4):
+                    problem = f"time {record.time:g} lies before the record above it ({records[k - 1].time:g})"
+                if problem:
+                    raise ValueError(f"subject {s}, record {k}: {problem}")
+        self._happenings = [_happenings(records) for records in self.subjects]
+
+    @property
+    def n_subjects(self) -> int:
+        return len(self.subjects)
+
+    def times(self, start: float) -> np.ndarray:
+        """Time of every record, (n_records,). Raises ValueError for a record before ``start`` or a subject without any."""
+        for s, records in enumerate(self.subjects):
+            if not records:
+                raise ValueError(f"subject {s} has no record")
+            if records[0].time < start:
+                raise ValueError(f"subject {s}: the first record at {records[0].time:g} lies before the start {start:g}")
+        return np.array([r.time for records in self.subjects for r in records], float)
+
+    def _targets(self, *kinds: int) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(h.target for one in self._happenings for h in one if h.kind in kinds))
+
+    @property
+    def changing(self) -> tuple[str, ...]:
+        return self._targets(SET_SLOW)
+
+    @property
+    def infused(self) -> tuple[str, ...]:
+        return self._targets(ADD_SLOW)
+
+    @property
+    def dosed(self) -> frozenset[str]:
+        return frozenset(self._targets(ADD_STATE))
+
+    @property
+    def finite(self) -> np.ndarray:
+        return np.ones(self.n_subjects, bool)
+
+    def table(self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int]) -> EventTable:
+        """Flatten for the driver; targets the run does not need are left out."""
+        index = {ADD_STATE: states, SET_SLOW: slow, ADD_SLOW: rates}
+        nothing = {"": 0}
+        return flatten([
+            [(h.time, h.kind, index.get(h.kind, nothing)[h.target], h.value) for h in one
+             if h.target in index.get(h.kind, nothing)]
+            for one in self._happenings
+        ])  # fmt: skip
+
+    def readings(self, times: np.ndarray, events: EventTable, *, after: bool) -> Readings:
+        """One reading per record, in record order."""
+        count = np.array([len(r) for r in self.subjects], np.int64)
+        first = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int64)
+        need: list[int] = []
+        for records, happenings in zip(self.subjects, self._happenings, strict=True):
+            order = [h.order for h in happenings]
+            need += [sum(o < (r.time, 1, 2 * k + 1) for o in order) for k, r in enumerate(records)]
+        return Readings(times, first, count, first.copy(), np.array(need, np.int32))
+
+
+def _happenings(records: Sequence[Record]) -> list[_Happening]:
+    """All events of one subject in the order in which they happen."""
+    found: list[_Happening] = []
+    for k, record in enumerate(records):
+        here = (record.time, 1, 2 * k)
+        found += [_Happening(here, record.time, SET_SLOW, name, value) for name, value in record.covariates]
+        cancels = record.evid in (3, 4) or (record.evid == 1 and record.steady == 1)
+        if cancels:
+            found = [h for h in found if h.order < here]
+        if record.evid in (3, 4):
+            found.append(_Happening(here, record.time, RESET, "", 0.0))
+        if record.evid in (1, 4):
+            if record.steady:
+                found += _steady_state(record, here)
+            if record.amount > 0:
+                found += _doses(record, here)
+    return sorted(found, key=lambda h: h.order)  # stable: equal order keeps the sequence of the records
+
+
+def _doses(record: Record, here: tuple[float, int, int]) -> list[_Happening]:
+    doses = []
+    for n in range(record.additional + 1):
+        time = record.time + n * record.interval + record.lag
+        order = here if n == 0 and record.lag == 0 else (time, 0, here[2])
+        doses += _one_dose(record, time, order)
+    return doses
+
+
+def _one_dose(record: Record, time: float, order: tuple[float, int, int]) -> list[_Happening]:
+    if record.duration == 0:
+        return [_Happening(order, time, ADD_STATE, record.compartment, record.given)]
+    rate, end = record.given / record.duration, time + record.duration
+    return [
+        _Happening(order, time, ADD_SLOW, record.compartment, rate),
+        _Happening((end, 0, order[2]), end, ADD_SLOW, record.compartment, -rate),
+    ]
+
+
+def _steady_state(record: Record, here: tuple[float, int, int]) -> list[_Happening]:
+    """Events that bring the system to steady state at the record's time; the clock runs apart meanwhile."""
+
+    def at(time: float, kind: int, value: float = 0.0, target: str = "") -> _Happening:
+        return _Happening(here, time, kind, target, value)
+
+    now, kind = record.time, float(record.steady)
+    begin = at(now, STEADY_BEGIN, kind)
+    if record.interval == 0:  # a constant infusion, which ends here
+        return [
+            begin,
+            at(now, ADD_SLOW, record.rate, record.compartment),
+            at(now, JUMP, now - 2 * LONG),
+            at(now - LONG, CYCLE_START),
+            at(now, CYCLE_END, LONG),
+            at(now, JUMP, now),
+            at(now, ADD_SLOW, -record.rate, record.compartment),
+            at(now, STEADY_END, kind),
+        ]
+    ii = record.interval
+    behind = (ii - math.fmod(record.lag, ii)) % ii or ii if record.lag else ii  # since the last arrival
+    arrival = now - behind
+    interval, running = _interval(record)
+    doses = [at(arrival + dt, what, value, record.compartment) for dt, what, value in interval]
+    made = [begin, *(at(now, ADD_SLOW, rate, record.compartment) for rate in running)]
+    made += [at(now, JUMP, arrival), at(arrival, CYCLE_START), *doses, at(arrival + ii, CYCLE_END, ii)]
+    if record.lag:  # go on from the last arrival to the time of the record
+        made += [at(now, JUMP, arrival), *(d for d in doses if d.time <= now + CLOSE * ii)]
+    else:
+        made.append(at(now, JUMP, now))
+        if running and len(interval) == 2 and interval[1][0] == 0:  # one ends as the record's own dose starts
+            made.append(at(now, *interval[1][1:], record.compartment))
+    made.append(at(now, STEADY_END, kind))
+    return made + _ends_of_running_infusions(record, arrival)
+
+
+def _interval(record: Record) -> tuple[list[tuple[float, int, float]], list[float]]:
+    """What happens within one interval from an arrival on, and the rates that run at its very start."""
+    if record.duration == 0:
+        return [(0.0, ADD_STATE, record.given)], []
+    rate, ii = record.given / record.duration, record.interval
+    whole = math.floor(record.duration / ii + CLOSE)
+    rest = record.duration - whole * ii
+    rest = rest if rest > CLOSE * ii else 0.0  # 0: one infusion ends exactly as the next starts
+    return [(0.0, ADD_SLOW, rate), (rest, ADD_SLOW, -rate)], [rate] * whole
+
+
+def _ends_of_running_infusions(record: Record, arrival: float) -> list[_Happening]:
+    """Infusions of earlier doses that are still running at the record's time end in their own time."""
+    found = []
+    end = arrival + record.duration
+    while record.duration and end > record.time + CLOSE * record.interval:
+        rate = record.given / record.duration
+        found.append(_Happening((end, 0, 0), end, ADD_SLOW, record.compartment, -rate))
+        end -= record.interval
+    return found

@@ -25,7 +25,8 @@ MINE = sorted({name for names in TABLES.values() for name in names})
 FORMS = {"s": "ss", "r": "rr"}
 # what leaves each chain for good, in mmol; with what is still in the body it must add up to the dose
 LEFT = """
-  {e}_left' = {h}_hnk_CL * {h}_hnk_central / hnk_V / hnk_molar_mass + dhnk_CL * {e}_dhnk_central / dhnk_V / dhnk_molar_mass \
+  {e}_left' = {h}_hnk_CL * {h}_hnk_central / hnk_V / hnk_molar_mass \
++ dhnk_CL * {e}_dhnk_central / dhnk_V / dhnk_molar_mass \
 + (1 - fraction_to_norketamine) * ({e}_ketamine_metabolism + (1 - gut_escape) * {gut}) / ketamine_molar_mass \
 + (1 - fraction_to_hnk - fraction_to_dhnk) * {e}_norketamine_metabolism / norketamine_molar_mass;
 """
@@ -36,22 +37,29 @@ def values(species: str) -> dict[str, float]:
     return {row["id"]: float(row["value"]) for table in TABLES[species] for row in library.rows("parameters", table)}
 
 
+@cache
+def compiled(species: str) -> tuple[Any, list[str]]:
+    """The solver of one species' chains, every state with an infusion of its own, and the states' names."""
+    text = "\n".join(library.text("modules", name) for name in MODULES[species])
+    gut = "{e}_ketamine_into_gut" if species == "human" else "oral_ka * {e}_ketamine_oral_depot"
+    text += "".join(LEFT.replace("{gut}", gut).format(e=e, h=h) for e, h in FORMS.items())
+    states = re.findall(r"^\s*(\w+)'", text, re.M)
+    text = re.sub(r"^(\s*)(\w+)'(\s*=)", r"\1\2'\3 infuse_\2 +", text, flags=re.M)
+    numbers = values(species) | dict.fromkeys(states, 0.0) | {f"infuse_{s}": 0.0 for s in states}
+    text += "\n" + "\n".join(f"{name} = {value!r};" for name, value in numbers.items())
+    antimony.clearPreviousLoads()
+    assert antimony.loadAntimonyString(f"model m\n{text}\nend\n") >= 0, antimony.getLastError()
+    solver = roadrunner.RoadRunner(antimony.getSBMLString("m"))
+    solver.integrator.relative_tolerance, solver.integrator.absolute_tolerance = 1e-9, 1e-12
+    return solver, states
+
+
 class Body:
     """One species' drug chains; doses are read from the drug files."""
 
     def __init__(self, species: str, **changed: float) -> None:
         self.species, self.values = species, values(species) | changed
-        text = "\n".join(library.text("modules", name) for name in MODULES[species])
-        gut = "{e}_ketamine_into_gut" if species == "human" else "oral_ka * {e}_ketamine_oral_depot"
-        text += "".join(LEFT.replace("{gut}", gut).format(e=e, h=h) for e, h in FORMS.items())
-        self.states = re.findall(r"^\s*(\w+)'", text, re.M)
-        text = re.sub(r"^(\s*)(\w+)'(\s*=)", r"\1\2'\3 infuse_\2 +", text, flags=re.M)
-        numbers = self.values | dict.fromkeys(self.states, 0.0) | {f"infuse_{s}": 0.0 for s in self.states}
-        text += "\n" + "\n".join(f"{name} = {value!r};" for name, value in numbers.items())
-        antimony.clearPreviousLoads()
-        assert antimony.loadAntimonyString(f"model m\n{text}\nend\n") >= 0, antimony.getLastError()
-        self.solver = roadrunner.RoadRunner(antimony.getSBMLString("m"))
-        self.solver.integrator.relative_tolerance, self.solver.integrator.absolute_tolerance = 1e-9, 1e-12
+        self.solver, self.states = compiled(species)
         self.doses: list[tuple[float, str, float, float]] = []
 
     def give(self, drug: str, route: str, mg: float, at: float = 0.0, over: float = 0.0, sprays: int = 1) -> Body:
@@ -71,7 +79,9 @@ class Body:
     def follow(self, hours: float, *read: str, points: int = 2000) -> tuple[np.ndarray, ...]:
         """Times and each quantity read."""
         solver, doses = self.solver, self.doses
-        solver.reset()
+        solver.resetAll()
+        for name, value in self.values.items():
+            solver[name] = value
         stops = {0.0, hours} | {t for d in doses for t in (d[0], d[0] + d[3]) if t < hours}
         tables = []
         for first, last in pairwise(sorted(stops)):
@@ -116,7 +126,7 @@ def test_every_milligram_is_in_the_body_or_has_left_it(species: str, route: str,
     mass = {f"{drug}_": body.values[f"{drug}_molar_mass"] for drug in ("ketamine", "norketamine", "hnk", "dhnk")}
     place = "depot|swallowed|central|shallow|deep|liver|peripheral"
     held = [s for s in body.states if re.search(rf"(ketamine|hnk)_\w*({place})$", s)]
-    lost = {"im": body.values.get("im_fraction"), "sc": body.values["sc_fraction"]}.get(route, 1.0)
+    lost = body.values[f"{route}_fraction"] if route in ("im", "sc") else 1.0
     amounts = np.array(body.follow(hours, *held, "s_left", "r_left"))[1:, -1]
     weights = [1 / next(m for name, m in mass.items() if f"_{name}" in state) for state in held] + [1.0, 1.0]
     assert amounts @ weights == pytest.approx(35.0 * lost / body.values["ketamine_molar_mass"], rel=2e-6)

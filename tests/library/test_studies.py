@@ -29,8 +29,6 @@ NOT_SHOWN = {
     "price-2014": r"qids-suicide-item|beck-hopelessness",  # no such scale in the library
     "zarate-2006": r"drug-placebo-effect-size",  # a standardised difference
     "lii-2023": r"response-madrs-vs-screening",  # counted from a screening score that is not in the table
-    "ketamine-nbqx": r"KET-0[45]",  # shown by naive-ketamine-li-2010
-    "ketamine-rapamycin": r"KET-04",
 }
 
 

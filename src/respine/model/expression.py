@@ -18,8 +18,13 @@ import numpy as np
 
 Expr = tuple[Any, ...]
 
-BINARY = frozenset("add sub mul div pow min max lt le gt ge eq ne and or xor".split())
-UNARY = frozenset("neg exp ln sqrt abs floor ceil sin cos tan asin acos atan sinh cosh tanh not".split())
+BINARY = frozenset({
+    "add", "sub", "mul", "div", "pow", "min", "max", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor",
+})  # fmt: skip
+UNARY = frozenset({
+    "neg", "exp", "ln", "sqrt", "abs", "floor", "ceil", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
+    "cosh", "tanh", "not",
+})  # fmt: skip
 
 
 def num(value: float) -> Expr:

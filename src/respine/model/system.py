@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from respine.model.expression import Expr
+from respine.model.expression import Expr, symbols
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,27 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Species:
+    """An SBML species: its id means an amount or a concentration in formulas; both can be asked for.
+
+    ``concentration`` is None where the compartment has no size (0-dimensional).
+    """
+
+    id: str
+    compartment: str
+    means: str  # "amount" or "concentration"
+    amount: Expr
+    concentration: Expr | None
+
+
+@dataclass(frozen=True)
 class System:
     """Equations with every symbol resolved.
 
-    ``parameters`` are constant in time; ``inputs`` are piecewise constant in time (a study or an event changes them) and
-    carry their value at the start; ``rules`` are assignment rules in an order in which they can be evaluated; ``rates``
-    gives d(state)/d(time) per ``time_unit``; ``initial`` gives each state's start, over parameters, inputs and rules.
+    ``parameters`` are constant in time; ``inputs`` are piecewise constant in time (a study or an event changes them)
+    and carry their value at the start; ``rules`` are assignment rules in an order in which they can be evaluated;
+    ``rates`` gives d(state)/d(time) per ``time_unit``; ``initial`` gives each state's start, over parameters, inputs,
+    rules and other states' starts.
     """
 
     name: str
@@ -66,8 +81,34 @@ class System:
     initial: Mapping[str, Expr]
     events: tuple[Event, ...] = ()
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    species: Mapping[str, Species] = field(default_factory=dict)
 
     @property
     def states(self) -> tuple[str, ...]:
         """Names of the states, in the order of every state vector."""
         return tuple(self.rates)
+
+    def with_rules(self, rules: Mapping[str, Expr]) -> System:
+        """The same system with further assignment rules, each over symbols it already has.
+
+        ``system.with_rules({"S1_mmol": system.species["S1"].amount})`` makes an amount an output. Raises KeyError.
+        """
+        known = {*self.parameters, *self.inputs, *self.rules, *self.rates}
+        for name, expr in rules.items():
+            missing = [s for s in symbols(expr) if s not in known]
+            if missing or name in known:
+                raise KeyError(f"{name}: {missing[0]} is not in the model" if missing else f"{name} is taken")
+            known.add(name)
+        return replace(self, rules={**self.rules, **rules})
+
+    def provenance(self) -> list[dict[str, object]]:
+        """One row a symbol: id, role, value, unit, belief, spread between people, status, source, where, note, file."""
+        return [
+            {
+                "id": q.id, "role": q.role, "label": q.label, "value": q.value, "unit": q.unit, "low": q.low,
+                "high": q.high, "distribution": q.distribution, "variability": q.variability, "status": q.status,
+                "source": q.source, "where": q.where, "population": q.population, "note": q.note,
+                "file": f"{q.file}:{q.line}" if q.file else "",
+            }
+            for q in self.quantities.values()
+        ]  # fmt: skip

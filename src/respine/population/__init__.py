@@ -1,0 +1,8 @@
+"""Who takes part: covariates, genotype, variability, and random numbers that belong to the subject."""
+
+from respine.population.random import inverse_normal, normals, uniforms
+from respine.population.read import load
+from respine.population.sample import People, sample
+from respine.population.schema import Population
+
+__all__ = ["People", "Population", "inverse_normal", "load", "normals", "sample", "uniforms"]

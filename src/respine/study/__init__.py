@@ -1,0 +1,29 @@
+"""What is done: the study file, checked; its doses and exposures as an engine schedule."""
+
+from respine.study.ledger import ledger
+from respine.study.people import begins, people
+from respine.study.read import change, load
+from respine.study.schedule import schedule
+from respine.study.schema import Arm, Compare, Control, Dose, Endpoint, Exposure, Study, Tie
+from respine.study.schema import json_schema as schema
+from respine.study.template import names, template
+
+__all__ = [
+    "Arm",
+    "Compare",
+    "Control",
+    "Dose",
+    "Endpoint",
+    "Exposure",
+    "Study",
+    "Tie",
+    "begins",
+    "change",
+    "ledger",
+    "load",
+    "names",
+    "people",
+    "schedule",
+    "schema",
+    "template",
+]

@@ -21,7 +21,9 @@ def system_of(model: str) -> System:
         )
         for id, row in known.parameters.items()
     }  # fmt: skip
-    quantities |= {id: Quantity(id, row["role"], row["unit"], number(row["start"])) for id, row in known.variables.items()}
+    quantities |= {
+        id: Quantity(id, row["role"], row["unit"], number(row["start"])) for id, row in known.variables.items()
+    }
     of = {role: [id for id, row in known.variables.items() if row["role"] == role] for role in ("state", "input")}
     return System(
         name=model,

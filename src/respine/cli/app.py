@@ -1,0 +1,46 @@
+"""The command tree: one file a command group, gathered here."""
+
+from __future__ import annotations
+
+import typer
+
+from respine.cli import careful, doctor, model, run, studies
+
+app = typer.Typer(
+    name="respine",
+    help="From dose to dendrite to mood: how stress takes brain connections away and treatments give them back.",
+    epilog="Research software. Not advice for any person.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # careful.guarded says what happened; a traceback is kept in a file
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"respine {version('respine')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    debug: bool = typer.Option(False, "--debug", help="Show the full traceback of an unexpected error."),
+    _: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and stop."),
+) -> None:
+    careful.DEBUG = debug
+
+
+app.command("run")(run.run)
+app.command("studies")(studies.studies)
+app.command("new")(studies.new)
+app.add_typer(studies.group, name="study")
+app.add_typer(model.group, name="model")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Entry point of the ``respine`` command."""
+    app()

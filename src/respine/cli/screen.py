@@ -1,0 +1,76 @@
+"""What the terminal shows: lines, aligned columns, progress on stderr, pure JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+
+class Screen:
+    """Where words go: to stdout, to stderr when stdout carries JSON, nowhere when quiet."""
+
+    DISCLAIMER = "Research software. Not advice for any person."
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """One line for the reader, off when quiet."""
+        if not self.quiet:
+            typer.echo(text, err=self.as_json)
+
+    @contextmanager
+    def progress(self, total: int, what: str = "simulating") -> Iterator[Callable[[int, int], None]]:
+        """A progress line with rate and time left on stderr; silent off a terminal. Yields ``(done, total)``."""
+        if self.quiet or not sys.stderr.isatty():
+            yield lambda done, total: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+        from rich.progress import TimeRemainingColumn as TimeLeft
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: Any) -> Text:
+                return Text(f"{task.speed:,.0f} people/s".replace(",", " ") if task.speed else "")
+
+        look = (TextColumn(what), BarColumn(24), MofNCompleteColumn(), Rate(), TimeLeft())
+        with Progress(*look, console=Console(stderr=True)) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def columns(rows: Sequence[Sequence[str]], header: Sequence[str] = (), right: Collection[int] = ()) -> str:
+    """Rows of text as aligned columns two spaces apart, never cut or wrapped; ``right`` are aligned to the right."""
+    lines = [header, *rows] if header else rows
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        aligned = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+        return "  ".join(aligned).rstrip()
+
+    return "\n".join(map(line, lines))
+
+
+def print_json(value: Any) -> None:
+    """JSON on stdout; numbers that JSON lacks (NaN, infinity) become null."""
+    typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item") and not isinstance(value, str):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)

@@ -1,0 +1,75 @@
+"""`respine studies`, `respine new`, `respine study schema`: what can be run, and how to write one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from respine.cli.careful import guarded, stop
+
+group = typer.Typer(help="The study file: its JSON Schema, and a check without running.", no_args_is_help=True)
+
+
+@guarded
+def studies(json: bool = typer.Option(False, "--json", help="Print JSON instead of a table.")) -> None:
+    """List the studies that come with respine."""
+    from respine import library, study
+    from respine.cli.screen import columns, print_json
+
+    found = [study.load(name) for name in library.names("studies")]
+    rows = [
+        {
+            "name": one.name,
+            "title": one.title,
+            "doi": one.doi,
+            "model": one.model,
+            "population": one.population,
+            "arms": list(one.arms),
+            "days": round((max(one.visits) - min(one.visits)) / 24, 2),
+        }
+        for one in found
+    ]
+    if json:
+        print_json(rows)
+        return
+    typer.echo(columns([[one.name, one.model, _arms(len(one.arms)), one.title] for one in found]))
+    typer.echo("\nRun one with: respine run NAME.  Write your own with: respine new STUDY.yaml")
+
+
+def _arms(count: int) -> str:
+    return "1 arm" if count == 1 else f"{count} arms"
+
+
+@guarded
+def new(file: Path = typer.Argument(..., metavar="STUDY.yaml", help="The file to write.")) -> None:
+    """Write a commented study file to start from."""
+    from respine import study
+
+    if file.exists():
+        stop(f"{file} exists already and is left as it is. Choose another name, or move it away.", code=2)
+    if not file.parent.is_dir():
+        stop(f"{file.parent} is no folder. Make it first: mkdir -p {file.parent}", code=2)
+    with file.open("x", encoding="utf-8") as out:  # "x": never over a file that appeared meanwhile
+        out.write(study.template())
+    typer.echo(f"{file} written. Edit it, then: respine run {file}")
+
+
+@group.command("schema")
+@guarded
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors and checks."""
+    from respine import study
+    from respine.cli.screen import print_json
+
+    print_json(study.schema())
+
+
+@group.command("check")
+@guarded
+def check(file: str = typer.Argument(..., metavar="NAME|FILE")) -> None:
+    """Read a study file and list all its mistakes, without running it."""
+    from respine import study
+
+    one = study.load(file)
+    typer.echo(f"{file}: ok ({_arms(len(one.arms))}, {len(one.visits)} visits)")

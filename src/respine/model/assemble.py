@@ -1,0 +1,329 @@
+"""A library model -> one checked system: fragments and tables joined, read by Antimony and libSBML, units proved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from respine import library
+from respine.errors import InputError, Problem
+from respine.model.fragments import Statement, statements
+from respine.model.system import Quantity, System
+from respine.model.tables import Tables
+
+_KEYS = {"title", "species", "modules", "parameters", "note"}
+_READ_BY = ("drugs", "exposures", "scales", "populations", "studies")  # these files may name a parameter, too
+
+
+@dataclass
+class Parts:
+    """What a library model is made of."""
+
+    name: str
+    statements: list[Statement]
+    tables: Tables
+    problems: list[Problem]
+
+
+def load(name: str) -> System:
+    """A library model as a checked system, cached until anything it is made of changes. Raises InputError."""
+    from respine.model import cache
+
+    library.path("models", name)  # an unknown name is told before anything else
+    key = cache.key_of(name)
+    found = cache.read(key)
+    if found is None:
+        found = assemble(name)
+        cache.write(key, found)
+    return found
+
+
+def assemble(name: str) -> System:
+    """Build and check a library model. Raises InputError with all problems of its modules and tables at once."""
+    parts = _parts(name)
+    parts.problems += [*_names(parts), *_starts(parts), *_circles(parts)]
+    text = _antimony(parts)
+    sbml = _to_sbml(parts, text)  # also names the formulas Antimony cannot read
+    if parts.problems:
+        raise InputError(*sorted(set(parts.problems), key=_place))
+    from respine.model.read_sbml import load_sbml
+
+    system = _told(load_sbml(sbml), parts)
+    faults = [*_unit_problems(system, parts), *_start_faults(system, parts)]
+    if faults:
+        raise InputError(*sorted(faults, key=_place))
+    _prove(system, parts)
+    return system
+
+
+def _place(problem: Problem) -> tuple[str, int]:
+    file, _, line = problem.where.rpartition(":")
+    return (file, int(line)) if line.isdigit() else (problem.where, 0)
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _parts(name: str) -> Parts:
+    problems: list[Problem] = []
+    modules, tables = _members(name)
+    found: list[Statement] = []
+    for module in modules:
+        try:
+            found += statements(module, library.text("modules", module), problems)
+        except InputError as fault:
+            problems += fault.problems
+    read = Tables(modules, tables)
+    return Parts(name, found, read, problems + read.problems)
+
+
+def _members(name: str) -> tuple[list[str], list[str]]:
+    """Modules and parameter tables of a model file. Raises InputError."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.error import MarkedYAMLError
+
+    where = library.label("models", name)
+    try:
+        data: Any = YAML(typ="rt").load(library.text("models", name))
+    except MarkedYAMLError as fault:
+        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+        raise InputError(Problem(f"{where}:{line}", "YAML", "", f"{fault.problem}.", "Correct the YAML.")) from None
+    if not isinstance(data, CommentedMap):
+        cure = "Write title, species, modules and parameters."
+        raise InputError(Problem(f"{where}:1", "model", "", "the file is not a mapping.", cure))
+    problems = []
+    for key in data:
+        if key not in _KEYS:
+            line = data.lc.key(key)[0] + 1
+            cure = f"Fields are {', '.join(sorted(_KEYS))}."
+            problems.append(Problem(f"{where}:{line}", str(key), "", "a model has no such field.", cure))
+    lists = []
+    for key in ("modules", "parameters"):
+        value = data.get(key)
+        line = data.lc.key(key)[0] + 1 if key in data else 1
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value) or not value:
+            why, cure = "this must be a list of names.", f"Write {key}: [name, name]."
+            problems.append(Problem(f"{where}:{line}", key, str(value or ""), why, cure))
+            value = []
+        twice = dict.fromkeys(i for i in value if value.count(i) > 1)
+        problems += [Problem(f"{where}:{line}", key, i, "the name is listed twice.", "List it once.") for i in twice]
+        lists.append([str(item) for item in value])
+    if problems:
+        raise InputError(*problems)
+    return lists[0], lists[1]
+
+
+# -- do names, rows and equations fit together? ----------------------------------------------------------------------
+
+
+def _names(parts: Parts) -> Iterable[Problem]:
+    variables, parameters = parts.tables.variables, parts.tables.parameters
+    defined: dict[str, Statement] = {}
+    used: dict[str, Statement] = {}
+    for s in parts.statements:
+        for symbol in s.symbols():
+            used.setdefault(symbol, s)
+        if s.name in defined:
+            why = f"{defined[s.name].where} already defines it."
+            yield Problem(s.where, s.name, s.text[:70], why, "Names are written once; remove or rename one of the two.")
+        else:
+            defined[s.name] = s
+            yield from _row_of(s, parts)
+    for symbol, s in used.items():
+        if symbol not in variables and symbol not in parameters and symbol not in defined:
+            near = get_close_matches(symbol, [*variables, *parameters], 1)
+            why = "the symbol is defined nowhere: no equation, no row in a variables or parameters table."
+            row = f"add a row to library/parameters/{s.module}.csv"
+            cure = f"Write {near[0]}, or {row}." if near else f"{row[0].upper()}{row[1:]}."
+            yield Problem(s.where, s.name, symbol, why, cure)
+    for q in variables.values():
+        if q.role in ("state", "rule") and q.id not in defined:
+            sign = f"{q.id}' = ...;" if q.role == "state" else f"{q.id} := ...;"
+            why = "no module of the model has an equation for it."
+            yield Problem(f"{q.file}:{q.line}", q.id, q.role, why, f"Add {sign} or remove the row.")
+        if q.role == "input" and q.id not in used:
+            why = "no equation uses this input."
+            yield Problem(f"{q.file}:{q.line}", q.id, "input", why, "Use it, or remove the row.")
+    yield from _unused(parts, set(used))
+
+
+def _row_of(s: Statement, parts: Parts) -> Iterable[Problem]:
+    row = parts.tables.variables.get(s.name)
+    role = "state" if s.rate else "rule"
+    if row is None:
+        taken = parts.tables.parameters.get(s.name)
+        where = f"; {taken.file}:{taken.line} lists it as a parameter" if taken else ""
+        table = f"library/variables/{s.module}.csv"
+        cure = f"Add a row with role {role}, unit and label to {table}."
+        yield Problem(s.where, s.name, "", f"{table} has no row for it{where}.", cure)
+    elif row.role != role:
+        why = f"{row.file}:{row.line} calls it a {row.role}, but this equation makes it a {role}."
+        other = f"{s.name} := ...;" if s.rate else f"{s.name}' = ...;"
+        yield Problem(s.where, s.name, s.text[:70], why, f"Correct the role, or write {other} here.")
+
+
+def _unused(parts: Parts, used: set[str]) -> Iterable[Problem]:
+    """Parameter rows that neither an equation, nor a start, nor a file of drugs, people or studies mentions."""
+    words = re.compile(r"[A-Za-z_]\w*")
+    for start in parts.tables.starts.values():
+        used |= set(words.findall(start))
+    idle = [q for q in parts.tables.parameters.values() if q.id not in used]
+    if idle:
+        for kind in _READ_BY:
+            for name in library.names(kind):
+                used |= set(words.findall(library.text(kind, name)))
+    for q in idle:
+        if q.id not in used:
+            why = "nothing in this model uses this row."
+            yield Problem(f"{q.file}:{q.line}", q.id, "", why, "Remove it, or correct its id.")
+
+
+def _starts(parts: Parts) -> Iterable[Problem]:
+    """Starts that are neither a number nor a formula over known rules and parameters."""
+    known = {*parts.tables.parameters, *parts.tables.variables}
+    for name, text in parts.tables.starts.items():
+        q = parts.tables.variables[name]
+        if q.role != "state" or not text or q.value is not None:
+            continue
+        unknown = [s for s in Statement(name, False, text, "", 0).symbols() if s not in known]
+        for symbol in unknown:
+            near = get_close_matches(symbol, known, 1)
+            cure = f"Write {near[0]}." if near else "Write a number, or a rule or parameter of the model."
+            yield Problem(f"{q.file}:{q.line}", f"{name}.start", text, f"{symbol} is defined nowhere.", cure)
+
+
+def _circles(parts: Parts) -> Iterable[Problem]:
+    """Rules that need each other's value at the same moment."""
+    rules = {s.name: s for s in parts.statements if not s.rate}
+    needs = {name: [x for x in s.symbols() if x in rules] for name, s in rules.items()}
+    settled: set[str] = set()
+    for root in rules:
+        path: list[str] = [root]
+        ahead = [iter(needs[root])] if root not in settled else []
+        while ahead:
+            step = next(ahead[-1], None)
+            if step is None:
+                settled.add(path.pop())
+                ahead.pop()
+            elif step in path:
+                circle = [*path[path.index(step) :], step]
+                why = f"these rules need each other's value at the same moment: {' -> '.join(circle)}."
+                cure = "Make one of them a state, or rewrite it."
+                yield Problem(rules[step].where, step, rules[step].text[:70], why, cure)
+                return
+            elif step not in settled:
+                path.append(step)
+                ahead.append(iter(needs[step]))
+
+
+# -- Antimony and SBML -----------------------------------------------------------------------------------------------
+
+
+def _antimony(parts: Parts) -> list[str]:
+    """One statement a line, so that Antimony's line numbers lead back to the fragment; declarations follow."""
+    tables = parts.tables
+    declared = [f"{q.id} = {q.value!r};" for q in tables.parameters.values() if q.value is not None]
+    for name, text in tables.starts.items():
+        if text and tables.variables[name].role != "rule":
+            declared.append(f"{name} = {text};")
+    return [s.text for s in parts.statements] + declared
+
+
+def _to_sbml(parts: Parts, lines: list[str]) -> str:
+    """SBML of the joined text; lines Antimony refuses are reported, blanked, and the rest tried again."""
+    import antimony
+
+    lines = list(lines)
+    while True:
+        antimony.clearPreviousLoads()
+        body = "\n".join(lines)
+        loaded = antimony.loadAntimonyString(f"model *{parts.name.replace('-', '_')}()\n{body}\nend\n")
+        if loaded >= 0:
+            return str(antimony.getSBMLString(antimony.getMainModuleName()))
+        message = " ".join(antimony.getLastError().split())
+        match = re.search(r"line (\d+):\s*(.*)", message)
+        k = int(match[1]) - 2 if match else -1
+        if not 0 <= k < len(lines) or not lines[k]:
+            where = library.label("models", parts.name)
+            parts.problems.append(Problem(where, "Antimony", "", message, "Correct the modules."))
+            return ""
+        parts.problems.append(_antimony_problem(parts, k, match[2] if match else message))
+        lines[k] = ""
+
+
+def _antimony_problem(parts: Parts, k: int, message: str) -> Problem:
+    cure = "Correct the formula; see the Antimony reference for what it may hold."
+    if k < len(parts.statements):
+        s = parts.statements[k]
+        return Problem(s.where, s.name, s.text[:70], f"Antimony cannot read it: {message}.", cure)
+    return Problem(library.label("models", parts.name), "declaration", "", f"Antimony cannot read it: {message}.", cure)
+
+
+def _told(system: System, parts: Parts) -> System:
+    """The system with what the tables say of each symbol, in the order of the modules."""
+    tables = parts.tables
+    quantities: dict[str, Quantity] = {**tables.variables, **tables.parameters}
+    # an input never switched by an equation looks like a parameter to SBML; the table knows better
+    inputs = {n: float(q.value or 0.0) for n, q in tables.variables.items() if q.role == "input"}
+    parameters = {n: float(q.value or 0.0) for n, q in tables.parameters.items()}
+    rates = {s.name: system.rates[s.name] for s in parts.statements if s.rate}
+    return replace(
+        system, name=parts.name, time_unit="h", parameters=parameters, inputs=inputs, rates=rates,
+        initial={name: system.initial[name] for name in rates}, quantities=quantities,
+    )  # fmt: skip
+
+
+def _unit_problems(system: System, parts: Parts) -> Iterable[Problem]:
+    from respine.model.unit_check import unit_faults
+
+    by_name: Mapping[str, Statement] = {s.name: s for s in parts.statements}
+    for name, why in unit_faults(system).items():
+        s = by_name[name]
+        cure = f"Correct the equation, or the unit in library/variables/{s.module}.csv."
+        yield Problem(s.where, name, s.text[:100], why, cure)
+
+
+def _start_faults(system: System, parts: Parts) -> Iterable[Problem]:
+    """Starts that need states which need the starts."""
+    from respine.model.expression import symbols
+
+    known = {*system.parameters, *system.inputs}
+    waiting = {**system.initial, **system.rules}
+    while True:
+        ready = [n for n, e in waiting.items() if all(s in known for s in symbols(e))]
+        if not ready:
+            break
+        known.update(ready)
+        for n in ready:
+            del waiting[n]
+    for name in (n for n in waiting if n in system.initial):
+        q = system.quantities[name]
+        why = "the start depends, through rules, on itself."
+        cure = "Write a number, or a rule of parameters only."
+        yield Problem(f"{q.file}:{q.line}", f"{name}.start", parts.tables.starts[name], why, cure)
+
+
+def _prove(system: System, parts: Parts) -> None:
+    """libSBML's own verdict on the model as it would be exported: consistency and strict units. Raises InputError."""
+    import libsbml
+
+    from respine.model.write_sbml import document
+
+    sbml = document(system)
+    sbml.setConsistencyChecks(libsbml.LIBSBML_CAT_MODELING_PRACTICE, False)
+    sbml.checkConsistency()
+    by_name = {s.name: s for s in parts.statements}
+    problems = []
+    for k in range(sbml.getNumErrors()):
+        error = sbml.getError(k)
+        message = " ".join(error.getMessage().split())
+        named = [by_name[w] for w in re.findall(r"'(\w+)'", message) if w in by_name]
+        where = named[0].where if named else library.label("models", parts.name)
+        field = named[0].name if named else error.getCategoryAsString()
+        problems.append(Problem(where, field, "", f"libSBML: {message}", "Correct the equation or the units it uses."))
+    if problems:
+        raise InputError(*problems)

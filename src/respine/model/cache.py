@@ -1,0 +1,59 @@
+"""Checked systems kept between runs, keyed by all they were made from; a cache that cannot be used is left out."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import tempfile
+from pathlib import Path
+
+from respine import library
+from respine.model.system import System
+
+
+def folder() -> Path:
+    """``$RESPINE_CACHE``, else ``$XDG_CACHE_HOME/respine``, else ``~/.cache/respine``."""
+    own = os.environ.get("RESPINE_CACHE")
+    if own:
+        return Path(own)
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared) if shared else Path("~/.cache").expanduser()) / "respine"
+
+
+def key_of(name: str) -> str:
+    """A digest of the model's name, every library file that can bear on it, and the code that checks it."""
+    digest = hashlib.sha256(name.encode())
+    kinds = [k for k in library.KINDS if k != "evidence"]
+    files = [p for kind in kinds for p in sorted((library.ROOT / kind).glob(f"*{library.KINDS[kind]}"))]
+    files += sorted(library.ROOT.glob("*.bib"))
+    for file in files:
+        digest.update(f"{file.relative_to(library.ROOT)}\0".encode())
+        digest.update(file.read_bytes())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def read(key: str) -> System | None:
+    """The system under a key, or None where there is none that can be read."""
+    with contextlib.suppress(Exception):  # a torn or foreign file is as good as none
+        found = pickle.loads((folder() / "models" / f"{key}.pickle").read_bytes())
+        return found if isinstance(found, System) else None
+    return None
+
+
+def write(key: str, system: System) -> None:
+    """Keep a system; two processes may do so at once. Without a writable folder nothing is kept."""
+    with contextlib.suppress(OSError):
+        place = folder() / "models"
+        place.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=place, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                pickle.dump(system, out, protocol=5)
+            os.replace(temporary, place / f"{key}.pickle")
+        except OSError:
+            os.unlink(temporary)
+            raise

@@ -1,0 +1,206 @@
+"""Find, read and check YAML files against a pydantic model; every mistake of a file at once, in the words of its author."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from respine import library
+from respine.errors import InputError, Problem
+from respine.population import yaml_file
+from respine.population.schema import Population
+from respine.population.yaml_file import Document, Place
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`Did you mean "ketamine"?` or the known words, for the cure of a misspelt name."""
+    names = list(dict.fromkeys(known))
+    close = _close(word, names)
+    if close:
+        others = f" There are: {', '.join(names)}." if 2 < len(names) <= 10 else ""
+        return "Did you mean " + " or ".join(f'"{name}"' for name in close) + "?" + others
+    if not names:
+        return "There is none to choose from."
+    shown = ", ".join(names[:14]) + (", ..." if len(names) > 14 else "")
+    return f"Write one of: {shown}."
+
+
+def _close(word: str, names: Iterable[str]) -> list[str]:
+    lower = {name.lower(): name for name in names}
+    return [lower[hit] for hit in difflib.get_close_matches(word.lower(), list(lower), n=2, cutoff=0.6)]
+
+
+def find(path_or_name: str | Path, kind: str, what: str, beside: Path | None = None) -> Path:
+    """The file of a path, or of a name in the library. Raises InputError if there is neither."""
+    text = str(path_or_name)
+    path = Path(text).expanduser()
+    if beside is not None and not path.is_absolute():
+        path = beside / path
+    if path.suffix in (".yaml", ".yml") or path.is_file() or (isinstance(path_or_name, Path)):
+        if path.exists():
+            return path
+        why = f"There is no such {what} file."
+        raise InputError(Problem(text, what, "", why, f"Check the path, or name one of the library: {_listed(kind)}."))
+    if text in library.names(kind):
+        return library.path(kind, text)
+    why = f'The library has no {what} of this name and there is no file "{path}".'
+    raise InputError(Problem(text, what, text, why, nearest(text, library.names(kind))))
+
+
+def _listed(kind: str) -> str:
+    names = library.names(kind)
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+
+
+def model_problems(doc: Document, error: ValidationError, model: type[BaseModel], place: Place = ()) -> None:
+    """Note every error pydantic found, in the words of the file's author."""
+    found = error.errors(include_url=False)
+    misspelt = {  # a wrong field name explains the missing one beside it: one mistake, one error
+        (one["loc"][:-1], hit)
+        for one in found
+        if one["type"] == "extra_forbidden"
+        for hit in _close(str(one["loc"][-1]), _fields(model, tuple(one["loc"])))
+    }
+    for one in found:
+        if one["type"] == "missing" and (one["loc"][:-1], one["loc"][-1]) in misspelt:
+            continue
+        at = place + tuple(part for part in one["loc"])
+        why, cure = _words(doc, one, model, at, place)
+        seen = str(at[-1]) if one["type"] == "extra_forbidden" else None
+        doc.problem(_file_place(doc, at, one["type"] == "missing"), why, cure, seen=seen)
+
+
+def _file_place(doc: Document, at: Place, missing: bool) -> Place:
+    """The place as the file has it, without what pydantic adds: tags of unions, index 0 of a single entry that may be a list."""
+    value: Any = doc.data
+    result: list[str | int] = []
+    for i, part in enumerate(at):
+        last = i == len(at) - 1
+        if isinstance(value, dict) and isinstance(part, str) and (part in value or (last and missing)):
+            result.append(part)
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            result.append(part)
+            value = value[part]
+    return tuple(result)
+
+
+def _fields(model: type[BaseModel], at: Place) -> list[str]:
+    """Field names allowed beside the last part of a place."""
+    current: list[type[BaseModel]] = [model]
+    keyed = False  # the next part is a key of a mapping, not a field
+    for part in at[:-1]:
+        if keyed or isinstance(part, int):
+            keyed = False
+            continue
+        tagged = [one for one in current if part in _tags(one)]
+        if tagged:
+            current = tagged
+            continue
+        hits = [f for one in current for name, f in one.model_fields.items() if part in (name, f.alias)]
+        current = _models(hits[0].annotation) if hits else []
+        keyed = bool(hits) and get_origin(hits[0].annotation) is dict
+    return [field.alias or name for one in current[:1] for name, field in one.model_fields.items()]
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    """The words that choose this model in a union."""
+    field = model.model_fields.get("distribution")
+    return get_args(field.annotation) if field is not None else ()
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models inside ``tuple[Model, ...]``, ``dict[str, Model]``, ``Model | None`` or a union of models."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for arg in get_args(annotation) for model in _models(arg)]
+
+
+_NUMBER = ("float_type", "float_parsing", "int_type", "int_parsing", "int_from_float", "finite_number")
+
+
+def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Place) -> tuple[str, str]:
+    kind, context, name = one["type"], one.get("ctx", {}), str(at[-1]) if at else ""
+    if kind == "respine":
+        return context["why"], context["cure"]
+    if kind == "extra_forbidden":
+        known = _fields(model, at[len(place) :])
+        return f'There is no field "{name}" here.', nearest(name, known)
+    if kind == "missing":
+        return f'The field "{name}" is missing.', f'Add "{name}: ..."; respine new FILE writes a commented example.'
+    if kind == "union_tag_not_found":
+        return 'Nothing says how it is spread: "distribution" is missing.', 'Add "distribution: normal" or another.'
+    if kind == "union_tag_invalid":
+        known = [word.strip(" '") for word in context["expected_tags"].split(",")]
+        return f'There is no distribution "{context["tag"]}".', nearest(context["tag"], known)
+    if kind == "literal_error":
+        expected = [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")]
+        return "This word is not known here.", nearest(str(one["input"]), expected)
+    if kind in ("string_type", "string_sub_type"):
+        if one["input"] is None or isinstance(one["input"], (list, dict)):
+            return f"A text is expected, not {_kind(one['input'])}.", f'Write "{name}: some text".'
+        return (
+            f"A text is expected, not {_kind(one['input'])}.",
+            f'Put it in quotes if it is meant as text: "{_show(one)}".',
+        )
+    if kind == "string_pattern_mismatch":
+        return "A short name is lower-case letters, digits and hyphens.", 'Write it like "murrough-2013".'
+    if kind in ("string_too_short", "too_short"):
+        return "There is nothing here.", "Give at least one entry, or leave the field out if it is optional."
+    if kind in _NUMBER:
+        wanted = "A whole number" if kind.startswith("int") else "A number"
+        return f"{wanted} is expected, not {_kind(one['input'])}.", f"Write {wanted.lower()} without quotes or unit."
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        return _bounds(name, context)
+    if kind in ("tuple_type", "list_type", "model_type", "dict_type", "model_attributes_type"):
+        wanted = "A list" if kind in ("tuple_type", "list_type") else "A mapping of fields"
+        form = f'"{name}: [..., ...]"' if wanted == "A list" else f'"{name}:" and its fields below, or {{field: value}}'
+        return f"{wanted} is expected, not {_kind(one['input'])}.", f"Write {form}."
+    return str(one["msg"]).rstrip(".") + ".", "Correct the value; respine new FILE writes a commented example."
+
+
+def _bounds(name: str, context: dict[str, Any]) -> tuple[str, str]:
+    if "le" in context or "lt" in context:
+        top = f"{context.get('le', context.get('lt')):,}".replace(",", " ")
+        return f'"{name}" can be {top} at most.', f"Write a number up to {top}."
+    least = context.get("ge", context.get("gt"))
+    return f'"{name}" must be at least {least:g}.', f"Write a number of {least:g} or more."
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f'the truth value "{str(value).lower()}"'
+    if isinstance(value, (int, float)):
+        return f"the number {value:g}" if abs(value) < 1e15 else "a number beyond all use"
+    if isinstance(value, str):
+        return f'the text "{value[:40]}"'
+    return "a list" if isinstance(value, (list, tuple)) else "a mapping"
+
+
+def _show(one: Any) -> str:
+    value = one["input"]
+    return str(value).lower() if isinstance(value, bool) else str(value)[:40]
+
+
+def load(path_or_name: str | Path) -> Population:
+    """Read and check a population file, or a population of the library. Raises InputError with all problems of the file."""
+    from respine.population import check
+
+    file = find(path_or_name, "populations", "population")
+    doc = yaml_file.read(file, "population")
+    population: Population | None = None
+    try:
+        population = Population.model_validate(doc.data)
+    except ValidationError as error:
+        model_problems(doc, error, Population)
+    species = check.meaning(doc, population)
+    doc.check()
+    assert population is not None
+    population._species, population._file, population._text = species, file, doc.text
+    return population

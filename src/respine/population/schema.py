@@ -1,0 +1,101 @@
+"""The population file, field by field (``respine/population/1``): who takes part, before anything is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr
+
+from respine.population import units
+from respine.population.distributions import Covariate, HoursSpread, LevelSpread, Part, Sourced, problem
+
+SCHEMA = "respine/population/1"
+
+
+class Correlation(Sourced):
+    """Correlation of two covariates or random effects (named by parameter), on the scale on which they are normal."""
+
+    between: Annotated[tuple[str, str], Field(strict=False)]
+    r: Annotated[float, Field(gt=-1, lt=1)]
+
+
+class Override(Sourced):
+    """Typical value of a parameter in this population, in the unit of its table."""
+
+    value: float
+
+
+class Phase(Part):
+    """What acted before the study: inputs held at levels from ``lasts`` hours before its start, ``until`` then (or throughout)."""
+
+    inputs: Annotated[dict[str, LevelSpread], Field(min_length=1)]
+    lasts: HoursSpread = Field(alias="for")
+    until: float | None = None
+    source: str = ""
+    status: Literal["literature", "derived", "calibrated", "assumed"] = "literature"
+    note: str = ""
+
+
+_OF_PHASE = ("for", "until", "source", "status", "note")
+
+
+def _phase(value: object) -> Any:
+    """``{stress: 1.0, for: 180 d}`` as inputs and duration."""
+    if not isinstance(value, dict):
+        return value
+    if "for" not in value:
+        raise problem("A history without its length.", 'Add "for: 180 d".')
+    result: dict[str, Any] = {key: value[key] for key in _OF_PHASE[2:] if key in value}
+    result["inputs"] = {key: item for key, item in value.items() if key not in _OF_PHASE}
+    result["for"] = value["for"]
+    if "until" in value:
+        try:
+            result["until"] = units.hours(value["until"])
+        except units.UnitError as error:
+            raise problem(error.why, error.cure) from None
+    return result
+
+
+def _one_or_more(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+class Population(Part):
+    """A checked population. ``population.load`` makes one."""
+
+    schema_: Literal["respine/population/1"] = Field(alias="schema")
+    name: str
+    title: str
+    note: str = ""
+    model: str
+    covariates: dict[str, Covariate]
+    correlations: Annotated[tuple[Correlation, ...], Field(strict=False)] = ()
+    history: Annotated[
+        tuple[Annotated[Phase, BeforeValidator(_phase)], ...], BeforeValidator(_one_or_more), Field(strict=False)
+    ] = ()
+    parameters: dict[str, Override] = Field(default_factory=dict)
+
+    _species: str = PrivateAttr("")
+    _file: Path | None = PrivateAttr(None)
+    _text: str = PrivateAttr("")
+
+    @property
+    def species(self) -> str:
+        """Species of the model (``human``, ``rat``, ``mouse``)."""
+        return self._species or self.model
+
+    @property
+    def file(self) -> Path | None:
+        """Where the population was read from."""
+        return self._file
+
+    @property
+    def text(self) -> str:
+        """The population as written, comments included."""
+        return self._text
+
+    @property
+    def run_in(self) -> float:
+        """Hours before a study's start at which the earliest history of anybody may begin."""
+        return max((phase.lasts.largest for phase in self.history), default=0.0)

@@ -1,0 +1,46 @@
+"""What a library model knows by name, from its tables alone: no equation is built to check a study file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from respine import library
+from respine.population import yaml_file
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Rows of a model by id: ``parameters`` (later tables win) and ``variables`` (states, rules, inputs)."""
+
+    model: str
+    species: str
+    parameters: dict[str, dict[str, str]]
+    variables: dict[str, dict[str, str]]
+
+    def number(self, id: str, column: str = "value") -> float | None:
+        """A number of a parameter's row; None where the row or the number is absent."""
+        text = self.parameters.get(id, {}).get(column, "").strip()
+        return float(text) if text else None
+
+    @property
+    def inputs(self) -> list[str]:
+        """Ids of the inputs a study may switch."""
+        return [id for id, row in self.variables.items() if row["role"] == "input"]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Ids that can be recorded."""
+        return [*self.variables, *self.parameters]
+
+
+@lru_cache(maxsize=16)
+def of_model(model: str) -> Tables:
+    """The tables of a library model. Raises InputError for a broken model file, KeyError for an unknown model."""
+    if model not in library.names("models"):
+        raise KeyError(model)
+    doc = yaml_file.read(library.path("models", model), "model")
+    doc.check()
+    parameters = {row["id"]: row for name in doc.data["parameters"] for row in library.rows("parameters", name)}
+    variables = {row["id"]: row for name in doc.data["modules"] for row in library.rows("variables", name)}
+    return Tables(model, str(doc.data.get("species", model)), parameters, variables)

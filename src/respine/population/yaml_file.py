@@ -1,0 +1,219 @@
+"""Read a YAML file into plain values, keeping for every value its line and its text, and every mistake of form."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from respine.errors import InputError, Problem
+
+Place = tuple[str | int, ...]
+MOST_VALUES = 200_000  # aliases can blow a small file up beyond any memory
+MOST_DEPTH = 40
+MOST_BYTES = 20_000_000
+
+_INT = re.compile(r"^[-+]?[0-9]+$")
+_FLOAT = re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
+_WORDS: dict[str, Any] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None, "true": True, "True": True, "TRUE": True,
+    "false": False, "False": False, "FALSE": False, ".inf": float("inf"), "-.inf": float("-inf"),
+    "+.inf": float("inf"), ".nan": float("nan"), ".NaN": float("nan"),
+}  # fmt: skip
+
+
+@dataclass
+class Document:
+    """The values of one file with their places: ``("arms", "ketamine", "doses", 0, "amount")``."""
+
+    file: Path
+    data: Any = None
+    text: str = ""
+    lines: dict[Place, int] = field(default_factory=dict)
+    texts: dict[Place, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    doubled: set[Place] = field(default_factory=set)
+    """Mappings in which a name stands twice."""
+
+    def line(self, place: Place) -> int:
+        """Line of a value, or of the nearest value around it."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+    def problem(self, place: Place, why: str, cure: str, seen: str | None = None) -> None:
+        """Note one mistake; ``seen`` defaults to the text at the place."""
+        text = self.texts.get(place, "") if seen is None else seen
+        shown = text if len(text) <= 80 else text[:77] + "..."
+        self.problems.append(Problem(f"{self.file}:{self.line(place)}", dotted(place), shown, why, cure))
+
+    def instead(self, place: Place, why: str, cure: str) -> None:
+        """Note a mistake better understood than before: it takes the place of what was noted there."""
+        where, field = f"{self.file}:{self.line(place)}", dotted(place)
+        self.problems = [one for one in self.problems if (one.where, one.field) != (where, field)]
+        self.problem(place, why, cure)
+
+    def check(self) -> None:
+        """Raise InputError with all mistakes noted so far, in the order of the file, if there are any."""
+        if self.problems:
+            unique = dict.fromkeys(self.problems)  # two checks may meet the same mistake
+            raise InputError(*sorted(unique, key=lambda p: int(p.where.rpartition(":")[2])))
+
+
+def dotted(place: Place) -> str:
+    """``arms.ketamine.doses[0].amount``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.lstrip(".") or "(the file)"
+
+
+def read(file: Path, what: str) -> Document:
+    """The values of a YAML file that must be a mapping; ``what`` names it in errors ("study"). Raises InputError."""
+    doc = Document(file)
+    text = _text(doc, what)
+    if text is not None:
+        doc.text = text
+        node = _compose(doc, text)
+        if node is not None:
+            builder = _Builder(doc)
+            doc.data = builder.value(node, (), 0)
+            if builder.values < 0:
+                doc.check()
+    if not doc.problems and not isinstance(doc.data, dict):
+        if doc.data is None:
+            doc.problem((), f"The file is empty; a {what} file is a mapping of fields.", _start(what), seen="")
+        else:
+            kind = "a list" if isinstance(doc.data, list) else "a single value"
+            doc.problem((), f"The file is {kind}; a {what} file is a mapping of fields.", _start(what), seen="")
+    if not isinstance(doc.data, dict):
+        doc.check()
+    return doc
+
+
+def _start(what: str) -> str:
+    example = "name: my-study" if what == "study" else "title: ..."
+    return f'Write "field: value" lines, for example "{example}".'
+
+
+def _text(doc: Document, what: str) -> str | None:
+    try:
+        if doc.file.is_dir():
+            doc.problem((), "This is a folder.", f"Name the {what} file in it.", seen="")
+            return None
+        if doc.file.stat().st_size > MOST_BYTES:
+            doc.problem((), "The file is larger than 20 MB.", f"Name a {what} file.", seen="")
+            return None
+        raw = doc.file.read_bytes()
+    except OSError as error:
+        cure = "Check the name." if isinstance(error, FileNotFoundError) else "Check the file and its permissions."
+        doc.problem((), f"The file cannot be read: {error.strerror or error}.", cure, seen="")
+        return None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        doc.lines[()] = raw.count(b"\n", 0, error.start) + 1
+        seen = raw[error.start : error.start + 4].hex(" ")
+        doc.problem(
+            (), f"The file is not UTF-8 text: byte {error.start + 1} starts {seen}.", "Save it as UTF-8.", seen=""
+        )
+        return None
+
+
+def _compose(doc: Document, text: str) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return YAML(typ="rt", pure=True).compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        doc.lines[()] = (mark.line if mark else 0) + 1
+        said = error.problem or error.context or "the text breaks off"
+        if "\\t" in said or (mark and "\t" in _line_of(text, mark.line)[: mark.column + 1]):
+            doc.problem((), "A tab stands where YAML wants spaces.", "Indent with spaces.", seen="")
+        elif "expected a single document" in (error.context or "") + said:
+            doc.problem((), "The file holds more than one document.", 'Keep one; remove the "---" line.', seen="")
+        else:
+            why = f"This is not YAML: {said}."
+            doc.problem((), why, "Check indentation, quotes, colons and brackets here and one line above.", seen="")
+    except (YAMLError, ValueError, RecursionError) as error:
+        said = str(error).splitlines()[0] if str(error) else "nested too deep"
+        doc.problem((), f"This is not YAML: {said}.", "Remove control characters and deep nesting.", seen="")
+    return None
+
+
+def _line_of(text: str, index: int) -> str:
+    lines = text.split("\n")
+    return lines[index] if index < len(lines) else ""
+
+
+class _Builder:
+    """Plain values from YAML nodes, noting lines, duplicate keys, tags and runaway aliases."""
+
+    def __init__(self, doc: Document) -> None:
+        self.doc = doc
+        self.values = 0
+        self.open: list[int] = []  # nodes being built, to notice one that contains itself
+
+    def value(self, node: Any, place: Place, depth: int) -> Any:
+        self.values += 1
+        self.doc.lines.setdefault(place, node.start_mark.line + 1)
+        if self.values > MOST_VALUES or depth > MOST_DEPTH or id(node) in self.open:
+            why = "Aliases or nesting make this file larger than any study."
+            self.doc.problem(place[:3], why, "Write the values out, without aliases.", seen="")
+            self.values = -(10**12)  # said once; nothing more is expanded
+            return None
+        if self.values < 0:
+            return None
+        self.open.append(id(node))
+        try:
+            if node.id == "scalar":
+                return self.scalar(node, place)
+            if node.id == "sequence":
+                return [self.value(item, (*place, i), depth + 1) for i, item in enumerate(node.value)]
+            return self.mapping(node, place, depth)
+        finally:
+            self.open.pop()
+
+    def mapping(self, node: Any, place: Place, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        first: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.id != "scalar":
+                self.doc.lines.setdefault(place, line)
+                self.doc.problem(place, "A field name must be a word.", 'Write "name: value".', seen="")
+                continue
+            key = str(key_node.value)
+            if key == "<<" and not key_node.style:
+                self.doc.problem(
+                    place, '"<<" (merging of mappings) is not used here.', "Write the fields out.", seen="<<"
+                )
+                continue
+            here = (*place, key)
+            if key in first:
+                why = f'"{key}" stands here twice (first in line {first[key]}); the second would hide the first.'
+                at = f"{self.doc.file}:{line}"
+                cure = "Give each its own name, or remove one."
+                self.doc.problems.append(Problem(at, dotted(here), key, why, cure))
+                self.doc.doubled.add(place)
+                continue
+            first[key] = line
+            self.doc.lines[here] = line
+            result[key] = self.value(value_node, here, depth + 1)
+        return result
+
+    def scalar(self, node: Any, place: Place) -> Any:
+        text = str(node.value)
+        self.doc.texts[place] = text
+        tag = str(node.tag or "")
+        if tag.startswith("!") or (tag and not tag.startswith("tag:yaml.org,2002:")) or "python" in tag:
+            self.doc.problem(place, f'The tag "{tag}" is not used here.', "Write the plain value.")
+            return None
+        if node.style is not None:  # quoted or block text stays text
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INT.match(text):
+            return int(text) if len(text) < 40 else float(text)
+        return float(text) if _FLOAT.match(text) else text

@@ -1,0 +1,104 @@
+"""Predicted beside published: the rows as words, and a plot of the intervals."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from respine.report import look
+from respine.report.words import hours, missing, records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from respine.report.folder import Folder
+
+HEADER = ("endpoint", "arm", "predicted (90 % of trials)", "published", "inside", "role")
+
+
+def interval_words() -> str:
+    """What a predicted interval contains, in one sentence."""
+    from respine.trial import CONTAINS
+
+    return f"Predicted: median and 5th to 95th percentile of the arm's result, the range of {CONTAINS}."
+
+
+def words(comparison: pd.DataFrame) -> list[tuple[str, str, str, str, str, str]]:
+    """The comparison as text cells under ``HEADER``: one row per published (or merely predicted) result."""
+    return [_words(row, label) for row, label in zip(records(comparison), labels(comparison), strict=True)]
+
+
+def labels(comparison: pd.DataFrame) -> list[str]:
+    """What each row measures: "MADRS change 24 h" where that says all, else the endpoint's name in the study."""
+    rows = records(comparison)
+    plain = [f"{r.of} {r.kind.replace('-', ' ')} {hours(r.time_h)}".strip() if r.kind else "" for r in rows]
+    pairs = list(zip(plain, comparison["arm"], strict=True))
+    return [
+        label if label and pairs.count((label, row.arm)) == 1 else f"{row.endpoint} {hours(row.time_h)}".strip()
+        for label, row in zip(plain, rows, strict=True)
+    ]
+
+
+def _words(row: Any, label: str) -> tuple[str, str, str, str, str, str]:
+    digits = _digits(row.p05, row.p95)
+
+    def number(value: float) -> str:
+        return "-" if missing(value) else f"{value:.{digits}f}"
+
+    predicted = f"{number(row.median)} ({number(row.p05)} … {number(row.p95)})"
+    published = number(row.published)
+    low, high = row.published_low, row.published_high
+    if not (missing(low) or missing(high)):
+        below, above = row.published - low, high - row.published
+        even = math.isclose(below, above, rel_tol=0.02, abs_tol=1e-9)
+        published += f" ± {number(above)}" if even else f" ({number(low)} … {number(high)})"
+    inside = "" if missing(row.inside) else "yes" if row.inside else "no"
+    return (label, str(row.arm), predicted, published, inside, str(row.role or ""))
+
+
+def _digits(low: float, high: float) -> int:
+    """Decimals that show about two figures of the interval's width."""
+    width = abs(high - low) if not (missing(low) or missing(high)) else 0.0
+    return 1 if width == 0 else min(6, max(0, 1 - math.floor(math.log10(width))))
+
+
+def plot_comparison(folder: Folder) -> tuple[Figure, pd.DataFrame]:
+    """Predicted intervals with the published results beside them, a plot per unit. Returns figure and table."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    table = folder.compared
+    groups = [(unit, rows) for unit, rows in table.groupby("unit", sort=False, dropna=False)]
+    counts = [len(rows) for _, rows in groups]
+    with matplotlib.rc_context(look.RC):
+        height = 0.3 * sum(counts) + 0.75 * len(groups) + 0.2
+        figure = Figure(figsize=(9.6, height))
+        grid = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[n + 0.6 for n in counts])
+        gap = 1.8 * len(groups) / height
+        figure.subplots_adjust(left=0.36, right=0.985, top=1 - 0.1 / height, bottom=0.5 / height, hspace=gap)
+        for axes, (unit, rows) in zip(grid[:, 0], groups, strict=True):
+            _forest(axes, rows, folder.arms)
+            axes.set_xlabel(str(unit) if unit and not missing(unit) else "")
+    return figure, table
+
+
+def _forest(axes: Axes, rows: pd.DataFrame, arms: list[str]) -> None:
+    """One line a row, read from the top: thick bar predicted, marker published."""
+    for place, row in enumerate(records(rows)):
+        index = arms.index(str(row.arm)) if row.arm in arms else len(arms)
+        colour = look.arm_colour(index)
+        axes.plot([row.p05, row.p95], [place, place], color=colour, linewidth=7, alpha=0.3, solid_capstyle="butt")
+        axes.plot([row.median], [place], marker="|", color=colour, markersize=11, markeredgewidth=2)
+        if not missing(row.published):
+            low, high = row.published_low, row.published_high
+            bars = None if missing(low) or missing(high) else [[row.published - low], [high - row.published]]
+            axes.errorbar([row.published], [place], xerr=bars, color=look.INK, zorder=5, **look.published(row.role))
+    names = [f"{arm}: {label}" for arm, label in zip(rows["arm"], labels(rows), strict=True)]
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)

@@ -1,0 +1,204 @@
+"""A run folder, read: the only place of the report that knows file, column and manifest names."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from respine.errors import InputError, Problem
+from respine.report.words import records
+
+if TYPE_CHECKING:
+    from respine.model.system import Quantity
+    from respine.study import Study
+
+# file -> columns the report relies on
+COLUMNS = {
+    "chain": ("arm", "output", "time_h", "n", "p05", "median", "p95"),
+    "visits": ("subject", "arm", "time_h", "scale", "value"),
+    "doses": ("subject", "arm", "time_h"),
+    "endpoints": ("study", "arm", "endpoint", "time_h", "median", "p05", "p95", "published", "inside", "role"),
+    "failures": ("subject", "arm", "status", "time_h", "state", "value", "reason"),
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """Label and unit of something drawn."""
+
+    label: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The tables of a finished run (columns as in ``COLUMNS``) and what its manifest says."""
+
+    path: Path
+    study: Study
+    chain: pd.DataFrame
+    visits: pd.DataFrame
+    doses: pd.DataFrame
+    comparison: pd.DataFrame
+    failures: pd.DataFrame
+    quantities: Mapping[str, Quantity]
+    when: str = ""
+    warnings: Sequence[str] = ()
+    facts: Sequence[tuple[str, str]] = field(default=())
+
+    @property
+    def arms(self) -> list[str]:
+        """Arms in the order of the study."""
+        return list(self.study.arms)
+
+    @property
+    def n_people(self) -> int:
+        """Subjects simulated, all arms together."""
+        return self.study.subjects * len(self.study.arms)
+
+    def size(self, arm: str) -> int:
+        """Subjects of an arm simulated to the end."""
+        return self.study.subjects - int((self.failures["arm"] == arm).sum())
+
+    @property
+    def parameters(self) -> list[Quantity]:
+        """The model's parameters with value, status and source."""
+        return [q for q in self.quantities.values() if q.role == "parameter"]
+
+    @property
+    def compared(self) -> pd.DataFrame:
+        """Rows with a prediction, with ``of`` and ``kind`` of their endpoint."""
+        return self._rows[self._rows["median"].notna()]
+
+    @property
+    def not_compared(self) -> pd.DataFrame:
+        """Published rows that could not be matched; ``note`` says why."""
+        return self._rows[self._rows["median"].isna()]
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        """The comparison with every optional column, and what each endpoint measures."""
+        rows = self.comparison.copy()
+        for column, blank in (("published_low", np.nan), ("published_high", np.nan), ("unit", ""), ("note", "")):
+            if column not in rows:
+                rows[column] = blank
+        known = _measured(self.study)
+        meant = [known.get((r.arm, r.endpoint), known.get(("", r.endpoint), ("", ""))) for r in records(rows)]
+        return rows.assign(of=[of for of, _ in meant], kind=[kind for _, kind in meant])
+
+    def quantity(self, output: str) -> Known:
+        """Label and unit of a model output."""
+        q = self.quantities.get(output)
+        return Known(q.label, q.unit) if q is not None else Known("", "")
+
+    def scale(self, name: str) -> Known:
+        """Label and unit of a scale, or of a model output that stands among the visits."""
+        from respine import trial
+        from respine.trial import scales
+
+        if not trial.is_scale(name):
+            return self.quantity(name)
+        scale = scales.load(name)
+        return Known(scale.title, scale.unit)
+
+
+def _measured(study: Study) -> dict[tuple[str, str], tuple[str, str]]:
+    """What each endpoint of each arm measures: scale or output, and kind."""
+    from respine import trial
+
+    known = {("", e.name): (e.of, e.kind) for e in trial.of_study(study)}
+    for match in trial.matches(study):
+        if match.endpoint is not None:
+            known[match.arm, match.endpoint.name] = (match.endpoint.of, match.endpoint.kind)
+    return known
+
+
+def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> Folder:
+    """The run in a folder. Raises InputError if there is none, or if it is unfinished or of another version.
+
+    ``quantities`` of the model spare loading it again where the caller has it.
+    """
+    from respine import model
+    from respine.run import manifest
+
+    folder = Path(path)
+    facts = manifest.read(folder)
+    if facts["state"] != "complete":
+        why = "The run in this folder has not ended, so there is nothing to report yet."
+        raise InputError(Problem(str(folder), "state", str(facts["state"]), why, "Finish it with --resume."))
+    study = _study(facts)
+    tables = {name: _table(folder, name) for name in COLUMNS}
+    return Folder(
+        path=folder,
+        study=study,
+        chain=tables["chain"],
+        visits=tables["visits"],
+        doses=tables["doses"],
+        comparison=tables["endpoints"],
+        failures=tables["failures"],
+        quantities=model.load(study.model).quantities if quantities is None else quantities,
+        when=_when(folder / manifest.NAME),
+        warnings=[str(w) for w in facts["warnings"]],
+        facts=_facts(facts),
+    )
+
+
+def _study(facts: Mapping[str, Any]) -> Study:
+    """The study as it was run: from its file where that is unchanged, else from the text the manifest keeps."""
+    from respine import study as studies
+
+    file, text = Path(str(facts["study_file"])), str(facts["study_text"])
+    if file.is_file() and file.read_text(encoding="utf-8") == text:
+        study = studies.load(file)
+    else:
+        with tempfile.TemporaryDirectory() as place:
+            kept = Path(place) / (file.name or "study.yaml")
+            kept.write_text(text, encoding="utf-8")
+            study = studies.load(kept)
+    return studies.change(study, subjects=facts["subjects"], seed=facts["seed"])
+
+
+def _table(folder: Path, name: str) -> pd.DataFrame:
+    file, wanted = folder / f"{name}.parquet", COLUMNS[name]
+    if not file.is_file():
+        why = f"{name}.parquet is missing from this run."
+        raise InputError(Problem(str(folder), "run folder", "", why, "Make it again: respine run ... --resume."))
+    table = pd.read_parquet(file)
+    missing = [column for column in wanted if column not in table.columns]
+    if missing:
+        why = f"the report needs {', '.join(missing)} too."
+        seen = ", ".join(map(str, table.columns))
+        raise InputError(Problem(str(file), "columns", seen, why, "Run the study again with this version."))
+    return table
+
+
+def _when(file: Path) -> str:
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Seed, sizes, hashes and versions, flat: what it takes to get the same numbers again."""
+    identity = facts["identity"]
+    solver = ", ".join(f"{name} {value}" for name, value in identity["solver"].items())
+    rows = [
+        ("study", identity["study"]),
+        ("seed", facts["seed"]),
+        ("subjects per arm", facts["subjects"]),
+        ("model", facts["model"]),
+        ("parameter draws", facts["parameter_draws"]),
+        ("equations", f"{facts['equations']} of {facts['equations_before']} after specialisation"),
+        ("solver", solver),
+        ("study file, SHA-256", identity["study_sha256"]),
+        ("library, SHA-256", identity["library_sha256"]),
+        ("code, SHA-256", identity["code_sha256"]),
+        *facts["versions"].items(),
+    ]
+    return [(str(name), str(value)) for name, value in rows]

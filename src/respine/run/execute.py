@@ -1,0 +1,247 @@
+"""Carry a plan out: shard after shard, each written once, so that a run that is stopped goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from respine import engine
+from respine.errors import InputError, Problem
+from respine.run import chain, files, manifest, shards
+from respine.run.plan import Plan, Shard
+from respine.run.results import Results, endpoint_table
+from respine.trial import Panel
+from respine.trial.compare import summary
+
+Progress = Callable[[int, int], None]
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+HARDLY_ILL = 0.05  # share of people from which it is worth a warning
+
+
+class Stopped(KeyboardInterrupt):
+    """The user stopped the run; the text says how to go on."""
+
+
+def execute(
+    plan: Plan, out: str | Path, resume: bool = False, threads: int | None = None, progress: Progress | None = None
+) -> Results:
+    """Run a plan into a folder and return its results.
+
+    A folder with files in it is taken only with ``resume`` and only if it holds a run of exactly this study, seed, library
+    and code; finished shards whose receipts match are kept, others are computed again. ``progress`` is called with people
+    done and in all. A person whose simulation fails stops nothing: see ``Results.failures``. Raises InputError for a folder
+    that cannot be taken, Stopped when interrupted, OSError when the disk is full; finished shards stay in each case.
+    """
+    out = Path(out)
+    threads = plan.threads if threads is None else threads
+    facts = _begin(plan, out, resume)
+    with _locked(out), _kept(out, facts, len(plan.shards)):
+        warnings: list[str] = []
+        if facts["state"] != "complete" or not _files_match(out, facts):
+            warnings += _simulate(plan, out, facts, threads, progress)
+            return _finish(plan, out, facts, warnings)
+        if progress:
+            progress(plan.people, plan.people)
+        return _read_back(plan, out, facts)
+
+
+def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
+    """The manifest to work with: a new one, or that of the run to go on with. Raises InputError."""
+    if out.exists() and not out.is_dir():
+        raise InputError(
+            Problem(str(out), "--out", "", "This is a file, not a folder.", "Choose another name with --out.")
+        )
+    held = [p for p in out.iterdir() if p.name != ".lock"] if out.exists() else []
+    if not held:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "shards").mkdir(exist_ok=True)
+        facts = manifest.fresh(plan)
+        manifest.write(out, facts)
+        return facts
+    if not (out / manifest.NAME).exists():
+        why = f"The folder is not empty and holds no run ({', '.join(sorted(p.name for p in held)[:3])})."
+        raise InputError(Problem(str(out), "--out", "", why, "Choose an empty or new folder with --out."))
+    facts = manifest.read(out)
+    manifest.check_same(out, facts, plan)
+    if not resume:
+        why = (
+            "The folder holds this run already, finished."
+            if facts["state"] == "complete"
+            else "The folder holds this run, unfinished."
+        )
+        raise InputError(
+            Problem(str(out), "--out", "", why, "Add --resume to go on with it, or choose another folder with --out.")
+        )
+    for rest in (*out.glob(".*.part"), *(out / "shards").glob(".*.part")):  # of a run that was killed while writing
+        shutil.rmtree(rest) if rest.is_dir() else rest.unlink(missing_ok=True)
+    (out / "shards").mkdir(exist_ok=True)
+    return facts
+
+
+def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progress: Progress | None) -> list[str]:
+    """Compute every shard that is not there, whole, already; returns what to tell the user."""
+    warnings, solver, done = [], None, 0
+    facts["state"] = "running"
+    for shard in plan.shards:
+        count = shard.last - shard.first
+        receipt, folder = facts["shards"].get(shard.name), out / "shards" / shard.name
+        if receipt is not None and shards.intact(folder, receipt):
+            done += count
+            continue
+        if receipt is not None:
+            warnings.append(f"shard {shard.name} ({_words(shard)}) did not match its receipt and was computed again")
+        if solver is None:
+            solver = plan.solver()
+        facts["shards"][shard.name] = _one(plan, solver, shard, folder, threads, _offset(progress, done, plan.people))
+        manifest.write(out, facts)
+        done += count
+        if progress:
+            progress(done, plan.people)
+    if progress:
+        progress(done, plan.people)
+    return warnings
+
+
+def _one(
+    plan: Plan, solver: engine.Solver, shard: Shard, folder: Path, threads: int, progress: Progress | None
+) -> dict[str, Any]:
+    written, told = shards.compute(plan, solver, shard, threads, progress)
+    return told | {"files": files.write_folder(folder, written)}
+
+
+def _offset(progress: Progress | None, done: int, total: int) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda here, _: progress(done + here, total)
+
+
+def _words(shard: Shard) -> str:
+    return f"arm {shard.arm}, people {shard.first} to {shard.last - 1}"
+
+
+def _finish(plan: Plan, out: Path, facts: dict[str, Any], warnings: list[str]) -> Results:
+    """Put the shards together into the tables of the run."""
+    tables = {name: _together(plan, out, name) for name in ("visits", "doses", "subjects", "failures")}
+    parts = []
+    for arm in plan.study.arms:
+        arrays = [out / "shards" / s.name / shards.TRAJECTORIES for s in plan.shards if s.arm == arm]
+        parts.append(chain.quantiles(arm, arrays, plan.outputs, plan.times))
+    panel = _panel(tables)
+    tables["chain"] = pd.concat(parts, ignore_index=True)
+    tables["endpoints"] = endpoint_table(plan.study, panel)
+    for name, table in tables.items():
+        data = files.parquet(table)
+        files.write_bytes(out / f"{name}.parquet", data)
+        facts["files"][f"{name}.parquet"] = files.sha256(data)
+    facts["warnings"] = warnings + _warnings(plan, facts, tables)
+    facts["state"] = "complete"
+    manifest.write(out, facts)
+    return _results(plan, out, facts, tables, panel)
+
+
+def _together(plan: Plan, out: Path, name: str) -> pd.DataFrame:
+    """One table of all shards, in the order of arms and people: the same whatever was computed when."""
+    parts = [files.read_parquet(out / "shards" / shard.name / f"{name}.parquet") for shard in plan.shards]
+    full = [part for part in parts if len(part)] or parts[:1]
+    return pd.concat(full, ignore_index=True)
+
+
+def _panel(tables: dict[str, pd.DataFrame]) -> Panel:
+    draw = tables["subjects"].drop_duplicates("subject").set_index("subject")["draw"]
+    return Panel.of(tables["visits"], draw)
+
+
+def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[str]:
+    """Sentences a reader of the results must not miss."""
+    told = []
+    receipts = facts["shards"].values()
+    for arm in plan.study.arms:
+        ill = [r["hardly_ill"] for r in receipts if r["arm"] == arm and r["hardly_ill"] is not None]
+        share = sum(ill) / plan.study.subjects if ill else 0.0
+        if share > HARDLY_ILL:
+            told.append(
+                f"{100 * share:.0f} % of people in arm {arm} are hardly ill in the model at the first visit, so that treatment changes their score little"
+            )
+    lanes = {r["lanes"] for r in receipts}
+    if len(lanes) > 1:
+        told.append(
+            "shards were computed on machines with different vector widths: results agree to the tolerance, not to the bit"
+        )
+    unmatched = tables["endpoints"]["median"].isna() & (tables["endpoints"]["role"] != "")
+    if unmatched.any():
+        told.append(
+            f"{summary(tables['endpoints'][tables['endpoints']['role'] != ''])}: see the notes in endpoints.parquet"
+        )
+    return told
+
+
+def _files_match(out: Path, facts: dict[str, Any]) -> bool:
+    return bool(facts["files"]) and all(
+        files.file_sha256(out / name) == digest for name, digest in facts["files"].items()
+    )
+
+
+def _read_back(plan: Plan, out: Path, facts: dict[str, Any]) -> Results:
+    names = [name.removesuffix(".parquet") for name in facts["files"]]
+    tables = {name: files.read_parquet(out / f"{name}.parquet") for name in names}
+    return _results(plan, out, facts, tables, _panel(tables))
+
+
+def _results(plan: Plan, out: Path, facts: dict[str, Any], tables: dict[str, pd.DataFrame], panel: Panel) -> Results:
+    return Results(
+        plan.study,
+        out,
+        tables["endpoints"],
+        tables["chain"],
+        tables["failures"],
+        panel,
+        tuple(facts["warnings"]),
+        facts,
+    )
+
+
+@contextlib.contextmanager
+def _kept(out: Path, facts: dict[str, Any], total: int) -> Iterator[None]:
+    """Stopped or out of disk: say so once, and how to go on; finished shards stay."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        finished = len(facts["shards"])
+        raise Stopped(f"stopped after {finished} of {total} shards; go on with --resume --out {out}") from None
+    except OSError as trouble:
+        if trouble.errno not in _FULL:
+            raise
+        finished = len(facts["shards"])
+        told = f"{os.strerror(trouble.errno or 0)}; {finished} of {total} finished shards are kept, go on with --resume"
+        raise OSError(trouble.errno, told, str(out)) from None
+
+
+@contextlib.contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """One run at a time in a folder; the lock goes with the process, even if it is killed."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with (out / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(Problem(str(out), "--out", "", "Another process is running into this folder.",
+                                     "Wait for it, or choose another folder with --out.")) from None  # fmt: skip
+        yield
+
+
+def free_folder(plan: Plan, parent: str | Path = "runs") -> Path:
+    """A folder for this run that does not exist yet: ``runs/murrough-2013-3f9a``, or with ``-2``, ``-3`` ... after it."""
+    name = manifest.short_name(plan)
+    candidates = (Path(parent) / (name if k == 1 else f"{name}-{k}") for k in range(1, 1_000_000))
+    return next(path for path in candidates if not path.exists())

@@ -1,0 +1,65 @@
+"""The times at which a run keeps its trajectories: ratings, a fine grid after each dose, and the days between."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from respine.study.occasions import occasions
+from respine.study.schema import Study
+from respine.trial import rating_times
+
+# after a dose things move within minutes at first, within hours later; the doses' own grid is denser where they are denser
+AFTER_DOSE_H = (
+    2 / 60,
+    5 / 60,
+    10 / 60,
+    20 / 60,
+    30 / 60,
+    40 / 60,
+    50 / 60,
+    1.0,
+    4 / 3,
+    5 / 3,
+    2.0,
+    3.0,
+    4.0,
+    6.0,
+    8.0,
+    12.0,
+    18.0,
+    24.0,
+)
+MOST_FINE_DOSES = 12  # of a long course the first and the last get the fine grid; what lies between repeats
+MOST_STEADY = 200  # points of the even grid
+
+
+def output_times(study: Study) -> np.ndarray:
+    """Hours, ascending, the same for every arm so that arms can be laid over each other; the ratings are among them."""
+    ratings = rating_times(study)
+    first, last = study.start, float(ratings[-1])
+    ends = [t for e in study.endpoints for t in (e.until, e.by) if t is not None]
+    last = max([last, *ends])
+    doses = sorted({t for arm in study.arms.values() for one in (*arm.doses, *arm.exposures) for t in occasions(one)})
+    if len(doses) > MOST_FINE_DOSES:
+        half = MOST_FINE_DOSES // 2
+        doses = [*doses[:half], *doses[-half:]]
+    times = [*ratings.tolist(), *(t + d for t in doses for d in (0.0, *AFTER_DOSE_H))]
+    step = study.record_every or _even_step(last - first)
+    times += np.arange(first, last + 1e-9, step).tolist()
+    times.append(last)
+    inside = np.array([t for t in times if first - 1e-9 <= t <= last + 1e-9])
+    return _merged(np.unique(np.round(inside, 9)), ratings)
+
+
+def _even_step(span: float) -> float:
+    for step in (0.5, 1.0, 2.0, 4.0, 6.0, 12.0, 24.0, 48.0, 168.0):
+        if span / step <= MOST_STEADY:
+            return step
+    return span / MOST_STEADY
+
+
+def _merged(times: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Without times that differ by rounding only; a rating time is kept as it is written."""
+    keep = np.unique(keep)
+    near = np.abs(times[:, None] - keep[None, :]).min(axis=1) < 1e-6
+    return np.unique(np.concatenate([times[~near], keep]))

@@ -1,0 +1,167 @@
+"""What a run will do and cost, before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from respine import engine, model, trial
+from respine import study as studies
+from respine.engine.specialise import specialise
+from respine.errors import InputError, Problem
+from respine.model.system import System
+from respine.population import People
+from respine.run.grid import output_times
+from respine.study.schema import Study
+
+SHARD = 500  # people of one arm: large enough to fill the lanes, small enough that little is lost when a run is stopped
+MOST_DRAWS = 200  # draws of the uncertain typical values
+PEOPLE_PER_DRAW = 20  # enough to tell people and parameters apart
+# Wall time per person, equation and day of trajectory on one core, and per dose; measured on the human model. An estimate.
+SECONDS_PER_STEP_UNIT = 6e-7
+COMPILE_SECONDS = 1.5
+SOLVER = {"rtol": 1e-5, "precision": "float64"}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """People ``first`` to ``last`` (excluded) of one arm: the unit of work that is written once."""
+
+    number: int
+    arm: str
+    first: int
+    last: int
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.number:05d}"
+
+    @property
+    def people(self) -> range:
+        """The subjects' numbers."""
+        return range(self.first, self.last)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study made ready to run: its system, what is recorded when, its shards, and what it will cost (estimates).
+
+    ``equations`` of ``equations_before`` are left after specialisation (the largest arm); ``seconds`` and ``megabytes`` are
+    rough; ``times`` hours; ``vary`` the parameters that differ between people.
+    """
+
+    study: Study
+    system: System
+    outputs: tuple[str, ...]
+    vary: tuple[str, ...]
+    times: np.ndarray
+    begin: float
+    shards: tuple[Shard, ...]
+    draws: int
+    threads: int
+    equations: int
+    equations_before: int
+    seconds: float
+    megabytes: float
+
+    @property
+    def people(self) -> int:
+        """Trajectories to compute: people times arms."""
+        return sum(shard.last - shard.first for shard in self.shards)
+
+    def people_of(self, arm: str, numbers: range) -> People:
+        """The people of one arm with these numbers."""
+        return studies.people(self.study, arm, self.system, numbers, n_draws=self.draws)
+
+    def solver(self) -> engine.Solver:
+        """One solver for all arms; what no arm uses is cut from the equations."""
+        options = engine.Options(precision=str(SOLVER["precision"]))
+        return engine.build(self.system, outputs=self.outputs, vary=self.vary, options=options)
+
+    def __str__(self) -> str:
+        study = self.study
+        days = (self.times[-1] - self.times[0]) / 24
+        span = f"{days:.3g} d" if days >= 1 else f"{days * 24:.3g} h"
+        return (
+            f"{study.name}  {len(study.arms)} arm{'s' if len(study.arms) != 1 else ''} x {study.subjects} people, {span}, "
+            f"{self.equations} equations (specialised from {self.equations_before}), "
+            f"about {max(1, round(self.seconds))} s and {max(1, round(self.megabytes))} MB"
+        )
+
+
+def plan(
+    study: Study | str | Path, subjects: int | None = None, seed: int | None = None, threads: int | None = None, *,
+    shard: int = SHARD, system: System | None = None,
+) -> Plan:  # fmt: skip
+    """Prepare a study: ``subjects`` per arm and ``seed`` replace those of the file. Nothing is written or simulated.
+
+    Raises InputError where the study, its population or model cannot be run as written.
+    """
+    if not isinstance(study, Study):
+        study = studies.load(study)
+    study = studies.change(study, subjects=subjects, seed=seed)
+    threads = _threads(threads)
+    system = system or model.load(study.model)
+    known = {*system.states, *system.rules, *system.parameters, *system.inputs}
+    outputs = trial.required_outputs(study, known)
+    if not outputs:
+        why, cure = (
+            "The study observes no scale and records no output: it has no result.",
+            "Add observe: [MADRS] or record: [...].",
+        )
+        raise InputError(Problem(str(study.file or study.name), "observe", "", why, cure))
+    times = output_times(study)
+    draws = int(np.clip(study.subjects // PEOPLE_PER_DRAW, 1, MOST_DRAWS))
+    few = range(0, min(2, study.subjects))
+    vary: dict[str, None] = {}
+    live, work = 0, 0.0
+    asks: list[Any] = []
+    for arm in study.arms:
+        people = studies.people(study, arm, system, few, n_draws=draws)
+        vary |= dict.fromkeys(map(str, people.parameters.columns))
+        asks.append(studies.schedule(study, arm, people, system))
+    solver = engine.build(system, outputs=outputs, vary=tuple(vary))
+    begin = min(studies.begins(study), float(times[0]))
+    days = (float(times[-1]) - begin) / 24
+    for schedule in asks:
+        equations = len(specialise(system, solver.ask(schedule), solver.values).states)
+        live = max(live, equations)
+        work += study.subjects * equations * (days + len(times) / 10)
+    cells = study.subjects * len(study.arms)
+    size = cells * (len(times) * len(outputs) * 4 + len(vary) * 8 + 200 * max(1, len(study.observe)))
+    return Plan(
+        study=study, system=system, outputs=tuple(outputs), vary=tuple(vary), times=times, begin=begin,
+        shards=tuple(_shards(study, shard)), draws=draws, threads=threads, equations=live, equations_before=len(system.states),
+        seconds=COMPILE_SECONDS * len(study.arms) + work * SECONDS_PER_STEP_UNIT / min(threads, os.cpu_count() or 1),
+        megabytes=size / 1e6,
+    )  # fmt: skip
+
+
+def _shards(study: Study, size: int) -> Iterator[Shard]:
+    number = 0
+    for arm in study.arms:
+        for first in range(0, study.subjects, size):
+            yield Shard(number, arm, first, min(first + size, study.subjects))
+            number += 1
+
+
+def _threads(threads: int | None) -> int:
+    if threads is None:
+        return os.cpu_count() or 1
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise InputError(
+            Problem(
+                "command line",
+                "--threads",
+                str(threads),
+                "Threads are counted from 1.",
+                "Give a number, or leave it out.",
+            )
+        )
+    return threads

@@ -1,0 +1,126 @@
+"""What a run gives back: its tables, its warnings, and where they lie."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from respine import trial
+from respine.run import files, manifest
+from respine.study.schema import Study
+from respine.trial import Panel
+
+COMPARISON = ("study", "arm", "endpoint", "time_h", "median", "p05", "p95", "published", "inside", "role")
+TABLES = ("subjects", "visits", "doses", "endpoints", "chain", "failures")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Tables of a finished run.
+
+    ``endpoints``: one row per endpoint and arm, with the published result beside it where there is one (median, p05 and p95
+    over simulated trials of the published size); ``comparison``: its rows that stand beside a published number;
+    ``unmatched``: published rows that could not be compared, with the reason in ``note``; ``chain``: quantiles of the recorded outputs over time;
+    ``failures``: who was not simulated to the end and why; ``folder``: where all of it lies; ``warnings``: sentences.
+    """
+
+    study: Study
+    folder: Path
+    endpoints: pd.DataFrame
+    chain: pd.DataFrame
+    failures: pd.DataFrame
+    panel: Panel
+    warnings: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def comparison(self) -> pd.DataFrame:
+        """Rows that stand beside a published number."""
+        return self.endpoints[self.endpoints["published"].notna() & self.endpoints["median"].notna()].reset_index(
+            drop=True
+        )
+
+    @property
+    def unmatched(self) -> pd.DataFrame:
+        """Published rows without a prediction; ``note`` says why."""
+        return self.endpoints[self.endpoints["median"].isna()].reset_index(drop=True)
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The files of the run by name."""
+        return {name: self.folder / f"{name}.parquet" for name in TABLES} | {"manifest": self.folder / manifest.NAME}
+
+    def to_json_rows(self, unmatched: bool = False) -> list[dict[str, Any]]:
+        """Rows for JSON: ``study, arm, endpoint, time_h, median, p05, p95, published, inside, role`` first, numbers or None.
+
+        ``note`` says what the interval contains. Rows that could not be predicted are left to ``unmatched``.
+        """
+        table = self.endpoints if unmatched else self.endpoints[self.endpoints["median"].notna()]
+        columns = [*COMPARISON, "published_low", "published_high", "unit", "n", "note"]
+        return [{name: _plain(row[name]) for name in columns} for row in table.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or value is pd.NA:
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def endpoint_table(study: Study, panel: Panel) -> pd.DataFrame:
+    """Published rows with their prediction, then the study's endpoints that stand beside no published row."""
+
+    class _Held:  # what trial.compare asks for
+        def __init__(self) -> None:
+            self.panel = panel
+
+    compared = trial.compare(study, _Held())
+    predicted = trial.predict(study, panel)
+    beside = set(
+        zip(
+            compared.loc[compared["median"].notna(), "arm"],
+            compared.loc[compared["median"].notna(), "endpoint"],
+            strict=True,
+        )
+    )
+    own = predicted[[(a, e) not in beside for a, e in zip(predicted["arm"], predicted["endpoint"], strict=True)]]
+    extra = ["scale", "kind", "n_simulated", "value", "sd", "se"]
+    details = predicted.set_index(["arm", "endpoint"])[extra]
+    compared = compared.join(details, on=["arm", "endpoint"])
+    whole = pd.concat([compared, own], ignore_index=True) if len(own) else compared
+    whole = whole[[*trial.COLUMNS, *extra]]
+    whole["inside"] = whole["inside"].astype("boolean")
+    whole["n"] = whole["n"].astype("Int64")
+    whole["n_simulated"] = whole["n_simulated"].astype("Int64")
+    return whole
+
+
+def load(folder: str | Path) -> Results:
+    """The results of a finished run. Raises InputError if the folder holds none."""
+    from respine import study as studies
+    from respine.errors import InputError, Problem
+
+    out = Path(folder)
+    facts = manifest.read(out)
+    if facts["state"] != "complete":
+        raise InputError(
+            Problem(
+                str(out),
+                "state",
+                str(facts["state"]),
+                "The run in this folder has not ended.",
+                "Finish it with --resume.",
+            )
+        )
+    tables = {name: files.read_parquet(out / f"{name}.parquet") for name in TABLES}
+    subjects = tables["subjects"].drop_duplicates("subject").set_index("subject")["draw"]
+    study = studies.change(studies.load(facts["study_file"]), subjects=facts["subjects"], seed=facts["seed"])
+    panel = Panel.of(tables["visits"], subjects)
+    return Results(
+        study, out, tables["endpoints"], tables["chain"], tables["failures"], panel, tuple(facts["warnings"]), facts
+    )

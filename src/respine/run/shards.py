@@ -1,0 +1,115 @@
+"""One shard: some people of one arm, simulated, observed, and written once as a folder of files with a receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from respine import engine, trial
+from respine import study as studies
+from respine.population import People
+from respine.run import files
+from respine.run.plan import SOLVER, Plan, Shard
+
+Progress = Callable[[int, int], None]
+
+VISITS = {
+    "subject": "int64",
+    "arm": "object",
+    "time_h": "float64",
+    "scale": "object",
+    "value": "float64",
+    "true_value": "float64",
+}
+DOSES = {"subject": "int64", "arm": "object", "time_h": "float64", "drug": "object", "route": "object", "amount": "float64",
+         "unit": "object", "amount_mg": "float64", "why": "object"}  # fmt: skip
+FAILURES = {"subject": "int64", "arm": "object", "status": "object", "time_h": "float64", "state": "object", "value": "float64",
+            "reason": "object", "cure": "object"}  # fmt: skip
+TRAJECTORIES = "trajectories.npy"
+
+
+def compute(
+    plan: Plan, solver: engine.Solver, shard: Shard, threads: int, progress: Progress | None
+) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Simulate and observe a shard. Returns its files and what the run must know of it."""
+    # the same people, with the same random numbers, in every arm: what differs between arms is then the treatment alone
+    people = plan.people_of(shard.arm, shard.people)
+    schedule = studies.schedule(plan.study, shard.arm, people, plan.system)
+    solution = solver.solve(
+        _parameters(plan, people),
+        schedule,
+        plan.times,
+        start=plan.begin,
+        rtol=float(SOLVER["rtol"]),
+        threads=threads,
+        progress=progress,
+    )
+    visits = trial.observe(plan.study, shard.arm, people, solution)
+    failures = failure_rows(shard, people, solution)
+    written = {
+        "visits.parquet": files.parquet(
+            typed(visits, VISITS).sort_values(["subject", "time_h"], kind="stable", ignore_index=True)
+        ),
+        "doses.parquet": files.parquet(typed(studies.ledger(plan.study, shard.arm, people), DOSES)),
+        "subjects.parquet": files.parquet(subject_rows(shard, people)),
+        "failures.parquet": files.parquet(typed(failures, FAILURES)),
+        TRAJECTORIES: files.array(_whole(solution).astype(np.float32)),
+    }
+    ill = trial.hardly_ill(plan.study, shard.arm, people, solution)
+    facts = {"arm": shard.arm, "first": shard.first, "last": shard.last, "failed": len(failures), "lanes": solution.settings.get("lanes"),
+             "hardly_ill": None if np.isnan(ill) else round(ill * len(people))}  # fmt: skip
+    return written, facts
+
+
+def _parameters(plan: Plan, people: People) -> np.ndarray:
+    """``(n_people, n_vary)``: parameters another arm varies have the model's value here."""
+    columns = [
+        people.parameters[name].to_numpy(float)
+        if name in people.parameters
+        else np.full(len(people), plan.system.parameters[name])
+        for name in plan.vary
+    ]
+    return np.column_stack(columns) if columns else np.zeros((len(people), 0))
+
+
+def _whole(solution: engine.Solution) -> np.ndarray:
+    """Trajectories with failed people blank from the start, so that no quantile changes its people halfway."""
+    values = solution.values.copy()
+    values[np.asarray(solution.status) != 0] = np.nan
+    return values
+
+
+def failure_rows(shard: Shard, people: People, solution: engine.Solution) -> pd.DataFrame:
+    """Who was not simulated to the end: subject, arm, time, state, last good value, reason and cure."""
+    subjects = people.covariates["subject"].to_numpy(np.int64)
+    rows = [
+        {"subject": int(subjects[one.subject]), "arm": shard.arm, "status": one.status.name.lower().replace("_", "-"), "time_h": float(one.time),
+         "state": one.state, "value": float(one.value), "reason": one.reason, "cure": one.cure}
+        for one in sorted(solution.failures, key=lambda one: one.subject)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(FAILURES))
+
+
+def subject_rows(shard: Shard, people: People) -> pd.DataFrame:
+    """Arm, number, parameter draw, covariates and varying parameters of everybody."""
+    covariates = people.covariates.reset_index(drop=True)
+    head = pd.DataFrame(
+        {"subject": covariates["subject"].astype("int64"), "arm": shard.arm, "draw": np.asarray(people.draw, np.int64)}
+    )
+    rest = covariates.drop(columns=["subject"])
+    parameters = people.parameters.reset_index(drop=True)
+    return pd.concat([head, rest, parameters[[c for c in parameters.columns if c not in rest.columns]]], axis=1)
+
+
+def typed(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """The columns in their order and kind, also where there are no rows."""
+    return pd.DataFrame({name: table[name] if name in table else [] for name in columns}).astype(columns)
+
+
+def intact(folder: Path, receipt: dict[str, Any]) -> bool:
+    """Whether every file of a shard is as its receipt says."""
+    return all(files.file_sha256(folder / name) == digest for name, digest in receipt["files"].items())

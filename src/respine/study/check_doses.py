@@ -1,0 +1,264 @@
+"""Is this dose one that is given? Is this exposure one the library knows?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from respine.population import units
+from respine.population.read import nearest
+from respine.population.yaml_file import Place
+from respine.study import treatments
+from respine.study.context import Context, amount_of, attempt
+from respine.study.fields import Amount
+from respine.study.schema import Dose, Exposure
+
+MOST_OCCASIONS = 100_000
+
+
+def dose(context: Context, place: Place, raw: object) -> None:
+    """Note every problem of one dose."""
+    if not isinstance(raw, dict):
+        return
+    route = _route(context, place, raw)
+    one = attempt(Dose, raw)
+    if one is None:
+        if route is not None:  # the amount may be good or bad by itself
+            amount = amount_of(raw.get("amount"))
+            if amount is not None:
+                _amount(context, (*place, "amount"), raw, route, amount)
+            else:
+                _unit(context, (*place, "amount"), raw, route)
+        return
+    _regular(context, place, one)
+    if route is not None:
+        _given(context, place, raw, route, one)
+
+
+def _route(context: Context, place: Place, raw: dict[str, Any]) -> treatments.Route | None:
+    name, way = raw.get("drug"), raw.get("route")
+    if not isinstance(name, str) or not name:
+        return None
+    known = treatments.drug_names()
+    if name not in known:
+        context.doc.problem((*place, "drug"), "The library has no drug of this name.", nearest(name, known))
+        return None
+    drug = treatments.drug(name)
+    if context.known is None:
+        return None
+    species = context.known.species
+    routes = drug.species.get(species)
+    if routes is None:
+        others = ", ".join(drug.species)
+        why = f"{name} is described for {others}, not for {species}, the species of this population."
+        context.doc.problem((*place, "drug"), why, f"Choose a drug for {species}, or a population of {others}.")
+        return None
+    if not isinstance(way, str) or not way:
+        return None
+    if way not in routes:
+        why = f"{name} has no route of this name in {species}."
+        context.doc.problem((*place, "route"), why, nearest(way, routes))
+        return None
+    return routes[way]
+
+
+def _regular(context: Context, place: Place, one: Dose | Exposure) -> None:
+    """The times at which it happens."""
+    doc, at = context.doc, one.at or ()
+    if one.every is None:
+        for field in ("times", "until"):
+            if getattr(one, field) is not None and isinstance(one, Dose):
+                why = f'"{field}" repeats a dose, but nothing says how often.'
+                doc.problem((*place, field), why, 'Add "every: 24 h" or another interval.')
+        if one.times is not None and isinstance(one, Exposure):
+            doc.problem(
+                (*place, "times"), 'Nothing says how often: "every" is missing.', 'Add "every: 56 h" or the like.'
+            )
+    else:
+        if len(at) > 1:
+            why = '"every" starts from one moment; "at" gives several.'
+            doc.problem((*place, "at"), why, 'Write one moment, or leave "every" away and list all.')
+        if one.times is None and one.until is None:
+            doc.problem((*place, "every"), "Nothing says when the repetition ends.", 'Add "times: 8" or "until: 28 d".')
+        if one.times is not None and one.until is not None:
+            doc.problem((*place, "until"), '"times" and "until" both say when it ends.', "Keep one of them.")
+        if one.until is not None and at:
+            if one.until < at[0]:
+                doc.problem((*place, "until"), f"This is before the first at {at[0]:g} h.", "Write a later time.")
+            elif (one.until - at[0]) / one.every > MOST_OCCASIONS:
+                doc.problem(
+                    (*place, "every"), f"These are more than {MOST_OCCASIONS} occasions.", "Write a longer interval."
+                )
+    if len(set(at)) < len(at):
+        doc.problem((*place, "at"), "The same moment stands in the list twice.", "Remove one.")
+    if at and context.visits and min(at) > max(context.visits):
+        why = f"This starts after the last visit ({max(context.visits):g} h): it would change nothing."
+        doc.problem((*place, "at"), why, "Write an earlier time, or add a later visit.")
+
+
+def _given(context: Context, place: Place, raw: dict[str, Any], route: treatments.Route, one: Dose) -> None:
+    doc, name = context.doc, f"{one.drug} by {one.route}"
+    if one.over is not None:
+        _over(context, place, route, one)
+    elif route.over is not None and route.over.default is None:
+        doc.problem(place, f"{name} needs the length of the infusion.", 'Add "over: 40 min".', seen="")
+    if route.spray is None:
+        for field in ("sprays", "per-spray", "apart"):
+            if field in raw:
+                doc.problem((*place, field), f"{name} is not given in sprays.", "Remove this field.")
+    if one.amount is None:
+        if one.per_spray is not None and one.sprays is not None and route.spray is not None:
+            text = f"{one.per_spray.value * one.sprays:g} {one.per_spray.unit}"
+            total = Amount(value=one.per_spray.value * one.sprays, unit=one.per_spray.unit, text=text)
+            _amount(context, (*place, "per-spray"), raw, route, total)
+        elif route.dose:
+            doc.problem(place, f"{name} needs an amount.", f'Add "amount: ..." within {_ranges(route)}.', seen="")
+        return
+    if not route.dose:
+        doc.problem((*place, "amount"), f"{name} has no amount: it contains no drug.", "Leave the amount away.")
+        return
+    _amount(context, (*place, "amount"), raw, route, one.amount)
+    if one.per_spray is not None and route.spray is not None:
+        count = one.sprays or one.amount.value / one.per_spray.value
+        same = one.per_spray.unit == one.amount.unit and abs(count * one.per_spray.value / one.amount.value - 1) < 1e-6
+        if not same or abs(count - round(count)) > 1e-6:
+            why = f"Sprays of {one.per_spray.text} do not add up to {one.amount.text}."
+            doc.problem((*place, "per-spray"), why, "Correct one of amount, sprays and per-spray.")
+    if (
+        route.spray is not None
+        and one.sprays is None
+        and one.per_spray is None
+        and one.amount.unit != route.spray.amount.unit
+    ):
+        why = f"A spray holds {route.spray.amount.text}; an amount in {one.amount.unit} does not say how many sprays."
+        doc.problem((*place, "amount"), why, f'Write it in {route.spray.amount.unit}, or add "sprays: 2".')
+
+
+def _over(context: Context, place: Place, route: treatments.Route, one: Dose) -> None:
+    doc, name, over = context.doc, f"{one.drug} by {one.route}", one.over
+    assert over is not None
+    if route.over is None:
+        doc.problem((*place, "over"), f"{name} is not an infusion.", 'Remove "over".')
+        return
+    high = route.over.high
+    if over < route.over.low or (high is not None and over > high):
+        top = "more" if high is None else f"{_time(high)}"
+        why = f"{name} is given over {_time(route.over.low)} to {top}."
+        doc.problem((*place, "over"), why, "Write a time within that range.")
+    gap = one.every
+    if len(one.at) > 1:
+        moments = sorted(one.at)
+        gap = min(b - a for a, b in zip(moments, moments[1:], strict=False)) or None
+    if gap is not None and over > gap:
+        doc.problem(
+            (*place, "over"), f"The next infusion, {gap:g} h later, would start before this one ends.", "Shorten it."
+        )
+
+
+def _amount(context: Context, place: Place, raw: dict[str, Any], route: treatments.Route, amount: Amount) -> None:
+    """Unit and size of an amount against what the route is dosed with."""
+    name = f"{raw.get('drug')} by {raw.get('route')}"
+    ranges = {unit: (low, high) for unit, low, high in (one.canonical for one in route.dose)}
+    if not ranges:
+        return
+    if amount.unit in ranges:
+        low, high = ranges[amount.unit]
+        if low <= amount.value <= high:
+            return
+    customary, (least, most) = next(iter(ranges.items()))
+    as_written = amount.text or f"{amount.value:g} {amount.unit}"
+    weight = context.weight
+    other = {f"{customary}/kg": 1 / weight, customary.removesuffix("/kg"): weight}.get(amount.unit) if weight else None
+    if customary.endswith("/kg") and amount.unit == customary.removesuffix("/kg") and weight:
+        why = (
+            f"{name} is dosed per body weight in this study's population ({least:g}-{most:g} {customary}); "
+            f"{as_written} is {amount.value / weight:.1g} {customary} for {weight:g} kg."
+        )
+        if least <= amount.value <= most:
+            flat = (
+                f', or "{amount.value * weight:g} {amount.unit}" if a flat dose is meant'
+                if amount.unit in ranges
+                else ""
+            )
+            cure = f'Write "{amount.value:g} {customary}"{flat}.'
+        else:
+            cure = f"Write an amount within {_ranges(route)}."
+    elif amount.unit in ranges:
+        low, high = ranges[amount.unit]
+        why = f"{name} is dosed from {low:g} to {high:g} {amount.unit}; {as_written} lies outside."
+        cure = f"Write an amount within {_ranges(route)}."
+    else:
+        why = f"{name} is dosed in {' or '.join(ranges)}, not in {amount.unit}."
+        if other is not None and least <= amount.value * other <= most:
+            cure = f'Write "{amount.value * other:.3g} {customary}", which it is for {weight:g} kg, or another amount within {_ranges(route)}.'
+        else:
+            cure = f"Write an amount within {_ranges(route)}."
+    context.doc.problem(place, why, cure, seen=as_written)
+
+
+def _unit(context: Context, place: Place, raw: dict[str, Any], route: treatments.Route) -> None:
+    """A bare number: name the unit in which it would make sense."""
+    text = str(raw.get("amount", "")).strip()
+    parts = units.split(text)
+    if parts is None or parts[1] or parts[0] <= 0 or not route.dose:
+        return
+    fitting = [unit for unit, low, high in (one.canonical for one in route.dose) if low <= parts[0] <= high]
+    why = f"A dose without a unit; {raw.get('drug')} by {raw.get('route')} is dosed in {' or '.join(one.unit for one in route.dose)}."
+    likely = " or ".join(f'"{text} {unit}"' for unit in fitting)
+    cure = f"Write {likely}, as the source says." if likely else f"Write an amount within {_ranges(route)}."
+    context.doc.instead(place, why, cure)
+
+
+def _ranges(route: treatments.Route) -> str:
+    return " or ".join(f"{low:g}-{high:g} {unit}" for unit, low, high in (one.canonical for one in route.dose))
+
+
+def _time(hours: float) -> str:
+    if hours < 1:
+        return f"{hours * 60:g} min"
+    return f"{hours:g} h" if hours < 72 else f"{hours / 24:g} d"
+
+
+def exposure(context: Context, place: Place, raw: object) -> None:
+    """Note every problem of one exposure."""
+    name = raw.get("exposure") if isinstance(raw, dict) else None
+    if not isinstance(raw, dict) or not isinstance(name, str) or not name:
+        return
+    known = treatments.exposure_names()
+    if name not in known:
+        context.doc.problem((*place, "exposure"), "The library has no exposure of this name.", nearest(name, known))
+        return
+    file, one = treatments.exposure(name), attempt(Exposure, raw)
+    if context.known is not None:
+        absent = [input for input in file.sets if input not in context.known.inputs]
+        if absent:
+            why = f"{name} acts on {', '.join(absent)}, which the {context.known.model} model does not have."
+            context.doc.problem((*place, "exposure"), why, "Choose another exposure, or a population of another model.")
+    if one is None:
+        return
+    wanted, foreign = ("at", ("from",)) if file.kind == "pulse" else ("from", ("at", "every", "times", "lasts"))
+    if wanted not in raw and not any(field in raw for field in foreign):
+        why = f"{name} is a {file.kind}: it needs a time."
+        context.doc.problem(place, why, f'Add "{wanted}: 0 h".', seen="")
+    for field in foreign:
+        if field in raw:
+            how = "at, every, times, lasts" if file.kind == "pulse" else "from, until, level"
+            context.doc.problem(
+                (*place, field), f"{name} is a {file.kind}: it is described by {how}.", "Remove this field."
+            )
+    if file.kind == "pulse":
+        _regular(context, place, one)
+        if one.until is not None and one.every is None:
+            context.doc.problem(
+                (*place, "until"), "Nothing says how often it happens until then.", 'Add "every: 56 h".'
+            )
+        if one.lasts is None and file.lasts is None:
+            context.doc.problem(place, f"{name} needs a length.", 'Add "lasts: 30 min".', seen="")
+    elif one.begin is not None and one.until is not None and one.until <= one.begin:
+        context.doc.problem((*place, "until"), f'This is not after "from" ({one.begin:g} h).', "Write a later time.")
+    for input, value in file.sets.items():
+        low, high = file.range.get(input, (0.0, float("inf")))
+        if not low <= value * one.level <= high:
+            why = (
+                f"{name} at level {one.level:g} sets {input} to {value * one.level:g}; {low:g} to {high:g} makes sense."
+            )
+            context.doc.problem((*place, "level"), why, "Write a level within that range.")

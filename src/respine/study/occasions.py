@@ -1,0 +1,80 @@
+"""When a dose or a pulse happens, how much a dose is for each person, and in how many sprays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from respine.population import People, units
+from respine.study import treatments
+from respine.study.schema import Dose, Exposure
+
+
+def occasions(one: Dose | Exposure) -> tuple[float, ...]:
+    """Hours of every occasion, in the order of time."""
+    at = one.at or ()
+    if one.every is None or not at:
+        return tuple(sorted(at))
+    times = one.times
+    if times is None:
+        assert one.until is not None
+        times = math.floor((one.until - at[0]) / one.every + 1e-9) + 1
+    return tuple(round(at[0] + one.every * k, 9) for k in range(times))
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """One occasion of a dose: ``each`` person's amount ``(n,)`` in ``unit`` (no longer per kg), as ``written``."""
+
+    each: np.ndarray
+    unit: str
+    written: float
+    written_unit: str
+
+    @property
+    def milligrams(self) -> np.ndarray:
+        """Amounts in mg; NaN where the unit is no mass."""
+        return self.each if self.unit == "mg" else np.full(len(self.each), math.nan)
+
+    def in_unit(self, unit: str, people: People) -> np.ndarray | None:
+        """Amounts in another unit, per kg or not; None where that is impossible."""
+        base, _, per_weight = units.canonical(unit)[0].partition("/")
+        if base != self.unit:
+            return None
+        amounts = self.each / units.canonical(unit)[1]
+        return amounts / weight(people) if per_weight else amounts
+
+
+def weight(people: People) -> np.ndarray:
+    """Body weight of each person, kg. Raises ValueError where the population has none."""
+    if "weight_kg" not in people.covariates:
+        raise ValueError("a dose per kg needs the covariate weight_kg, which this population does not have")
+    return people.covariates["weight_kg"].to_numpy(float)
+
+
+def amounts(dose: Dose, people: People) -> Amounts:
+    """What each person gets at one occasion; 0 mg for a treatment without an amount (placebo)."""
+    amount, count = dose.amount, 1
+    if amount is None and dose.per_spray is not None:
+        amount, count = dose.per_spray, dose.sprays or 1
+    if amount is None:
+        return Amounts(np.zeros(len(people)), "mg", 0.0, "mg")
+    total = amount.value * count
+    base, _, per_weight = amount.unit.partition("/")
+    each = total * weight(people) if per_weight == "kg" else np.full(len(people), total)
+    return Amounts(each, base if per_weight == "kg" else amount.unit, total, amount.unit)
+
+
+def sprays(dose: Dose, route: treatments.Route) -> tuple[int, float]:
+    """Number of sprays of one occasion and hours from one to the next; (1, 0) for a route without sprays."""
+    if route.spray is None:
+        return 1, 0.0
+    apart = route.spray.apart if dose.apart is None else dose.apart
+    if dose.sprays is not None:
+        return dose.sprays, apart
+    if dose.amount is None:
+        return 1, apart
+    one = dose.per_spray or route.spray.amount
+    return max(1, math.ceil(dose.amount.value / one.value - 1e-9)), apart

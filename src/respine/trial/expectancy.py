@@ -1,0 +1,115 @@
+"""Expectancy: what a person gains from believing to be treated. It stands outside the biology and multiplies what it leaves.
+
+``severity = biology * exp(-strength)`` with ``strength(t) = person * belief * (acute + sustained + course)``; numbers and
+their sources are in ``library/scales/_expectancy.yaml``. Drug and expectancy together therefore never pass below healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from respine import library, population
+from respine.population.yaml_file import read
+from respine.study.occasions import occasions
+from respine.study.schema import Arm, Study
+from respine.trial.scales import numbers_of
+
+
+@dataclass(frozen=True)
+class Expectancy:
+    """The numbers of ``_expectancy.yaml``: components by name, beliefs by kind of control and unblinding."""
+
+    numbers: Mapping[str, float]
+    belief: Mapping[str, Mapping[str, float]]
+    procedure_routes: frozenset[str]
+    procedure_exposures: frozenset[str]
+    treatment_exposures: frozenset[str]
+
+
+@lru_cache(maxsize=1)
+def load() -> Expectancy:
+    """The library's expectancy. Raises InputError with every mistake of its file."""
+    doc = read(library.ROOT / "scales" / "_expectancy.yaml", "expectancy")
+    numbers = numbers_of(doc, doc.data.get("values"), ("values",))
+    beliefs = {kind: numbers_of(doc, block, ("belief", kind)) for kind, block in (doc.data.get("belief") or {}).items()}
+    doc.check()
+    lists = ("procedure_routes", "procedure_exposures", "treatment_exposures")
+    return Expectancy(numbers, beliefs, *(frozenset(doc.data[name]) for name in lists))
+
+
+def strength(study: Study, arm: str, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None) -> np.ndarray:
+    """Strength of expectancy, ``(n_subjects, n_times)``, dimensionless, 0 before the first visit.
+
+    ``times`` are hours; ``felt``, ``(n_subjects, n_times)``, is the strongest drug effect a person has felt so far, in
+    CADSS points, or None where the study does not compute it. The person's trait is the same in every arm.
+    """
+    model = load()
+    number = model.numbers
+    belief = _belief(study, study.arms[arm], model, felt)
+    if not np.any(belief):
+        return np.zeros((len(subjects), len(times)))
+    first, last = int(subjects.min()), int(subjects.max()) + 1
+    normal = population.normals(study.seed, "expectancy of the person", first, last, 1)[subjects - first, 0]
+    variance = np.log1p(number["person_cv"] ** 2)
+    person = np.exp(np.sqrt(variance) * normal - variance / 2)
+
+    since_start = np.maximum(times - study.start, 0.0)
+    course = number["course"] * -np.expm1(-since_start / number["course_time"])
+    since = _since_last(times, procedure_times(study, arm, model))
+    acute = number["acute"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["acute_time"])
+    sustained = (
+        number["sustained"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["sustained_time"])
+    )
+    parts = course + np.where(np.isfinite(since), acute + sustained, 0.0)
+    return np.asarray(person[:, None] * belief * parts[None, :])
+
+
+def procedure_times(study: Study, arm: str, model: Expectancy | None = None) -> np.ndarray:
+    """Times (hours, sorted) at which people of an arm undergo a supervised treatment, real or sham.
+
+    A masked control that lists no treatment of its own is treated when the first treated arm is.
+    """
+    model = model or load()
+    own = _own_procedures(study.arms[arm], model)
+    control = study.arms[arm].control
+    if not own and control is not None and control.kind in ("inactive-placebo", "active-placebo"):
+        for other in study.arms.values():
+            own = own or _own_procedures(other, model)
+    return np.unique(np.asarray(own, float))
+
+
+def _own_procedures(arm: Arm, model: Expectancy) -> list[float]:
+    treatments = [dose for dose in arm.doses if dose.route in model.procedure_routes]
+    pulses = [one for one in arm.exposures if one.exposure in model.procedure_exposures]
+    return [time for one in (*treatments, *pulses) for time in occasions(one)]
+
+
+def _since_last(times: np.ndarray, events: np.ndarray) -> np.ndarray:
+    """Hours since the last event strictly before each time (a rating at the time of a dose precedes it); inf if none."""
+    if not len(events):
+        return np.full(len(times), np.inf)
+    index = np.searchsorted(events, times, side="left") - 1
+    return np.where(index >= 0, times - events[np.maximum(index, 0)], np.inf)
+
+
+def _belief(study: Study, arm: Arm, model: Expectancy, felt: np.ndarray | None) -> np.ndarray | float:
+    """Belief in being treated, 0-1: of the kind of control, or for a blinded drug arm rising with what is felt."""
+    treated = bool(arm.doses) or any(e.exposure in model.treatment_exposures for e in arm.exposures)
+    kind = arm.control.kind if arm.control is not None else None
+    if kind is None and study.design == "single-arm" and treated:
+        kind = "open-label"  # without a second arm nobody can be in doubt
+    if kind is not None:
+        table = model.belief.get(kind, {})  # kind "none": nothing is given that could be believed in
+        unblinding = arm.control.unblinding if arm.control is not None else "none"
+        return table.get(unblinding, next(iter(table.values()), 0.0))
+    if not treated:
+        return 0.0
+    prior = model.numbers["belief_blinded"]
+    if felt is None:
+        return prior
+    felt = np.nan_to_num(np.maximum(felt, 0.0))
+    return np.asarray(prior + (1.0 - prior) * felt / (felt + model.numbers["belief_felt_half"]))

@@ -1,0 +1,230 @@
+"""From trajectories to the scores of an arm: what raters and monitors would have written down at each visit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from respine import population
+from respine.engine import Solution
+from respine.errors import InputError, Problem
+from respine.population import People
+from respine.study.schema import Study
+from respine.trial import expectancy, scales
+from respine.trial.scales import Scale
+
+FELT = "CADSS"  # the scale whose drug effect tells a person what was given
+COLUMNS = ("subject", "arm", "time_h", "scale", "value", "true_value")
+
+
+def rating_times(study: Study) -> np.ndarray:
+    """Hours at which scores are taken: the baseline, the visits and the times that endpoints name."""
+    times = {float(study.start), *map(float, study.visits)}
+    for endpoint in study.endpoints:
+        times |= {float(t) for t in (endpoint.at, endpoint.begin) if t is not None}
+    return np.array(sorted(t for t in times if t >= study.start))
+
+
+def observed_scales(study: Study) -> list[str]:
+    """Library names of the scales a study observes or has endpoints on, in the order of the file."""
+    wanted = [*study.observe, *(e.of for e in study.endpoints if scales.is_scale(e.of))]
+    return list(dict.fromkeys(scales.load(name).name for name in wanted))
+
+
+def observed_outputs(study: Study) -> list[str]:
+    """Model outputs that endpoints read directly, without a scale."""
+    return list(dict.fromkeys(e.of for e in study.endpoints if not scales.is_scale(e.of)))
+
+
+def required_outputs(study: Study, known: set[str] | None = None) -> list[str]:
+    """Model outputs that observing this study takes; ``known`` are the system's symbols. Raises InputError."""
+    chosen = [scales.load(name) for name in observed_scales(study)]
+    outputs = [*(s.output for s in chosen), *observed_outputs(study), *study.record]
+    felt = scales.load(FELT).output
+    if any(s.rule == "severity" for s in chosen) and (known is None or felt in known):
+        outputs.append(felt)
+    if known is not None:
+        missing = [name for name in dict.fromkeys(outputs) if name not in known]
+        if missing:
+            where = str(study.file or study.name)
+            raise InputError(*(Problem(where, "observe, record or endpoints", name, "The model computes nothing of this name.",
+                                       "Take a name that `respine model show` lists.") for name in missing))  # fmt: skip
+    return list(dict.fromkeys(outputs))
+
+
+def observe(study: Study, arm: str, people: People, solution: Solution) -> pd.DataFrame:
+    """Scores of one arm, one row a subject, time and scale: ``subject, arm, time_h, scale, value, true_value``.
+
+    ``value`` is what is written down (fluctuation of the person, rater's error, whole steps, inside the range);
+    ``true_value`` the same without these. Model outputs that endpoints read are rows too, without error. A subject whose
+    simulation failed has no row at all: nothing is filled in, and the failure is counted and named elsewhere.
+    """
+    names = list(solution.outputs)
+    subjects = people.covariates["subject"].to_numpy(np.int64)
+    ok = np.asarray(solution.status) == 0
+    times = rating_times(study)
+    at = _positions(np.asarray(solution.times), times)
+    frames: list[pd.DataFrame] = []
+    belief = None  # computed once, for the first symptom scale
+    for name in observed_scales(study):
+        scale = scales.load(name)
+        series = solution.values[:, :, names.index(scale.output)]
+        gain = None
+        if scale.rule == "severity":
+            if belief is None:
+                belief = expectancy.strength(study, arm, subjects, times, _felt(study, subjects, names, solution, at))
+            gain = belief
+        true = true_scores(study, scale, people, subjects, series[:, at], gain)
+        noise = residual(study, scale, arm, subjects, times)
+        frames.append(
+            _rows(
+                subjects, arm, times, scale.name, scale.printed(true + noise), np.clip(true, scale.low, scale.high), ok
+            )
+        )
+    for name in observed_outputs(study):
+        index = _output_times(study, name, np.asarray(solution.times), at)
+        values = solution.values[:, index, names.index(name)]
+        frames.append(_rows(subjects, arm, np.asarray(solution.times)[index], name, values, values, ok))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
+
+
+def true_scores(
+    study: Study, scale: Scale, people: People, subjects: np.ndarray, output: np.ndarray, gain: np.ndarray | None
+) -> np.ndarray:
+    """Scores without error, ``(n_subjects, n_times)`` in the scale's unit; ``output`` the same shape, first column the baseline."""
+    if scale.rule == "level":
+        return (
+            scale.number("background", 0.0)
+            + scale.number("gain") * sensitivity(study, scale, subjects)[:, None] * output
+        )
+    baseline = baseline_scores(study, scale, people, subjects)[:, None]
+    first = output[:, :1]
+    if scale.rule == "rise":
+        return np.asarray(baseline + scale.number("gain") * (output - first))
+    healthy = scale.number("output_healthy", 0.0)
+    # divided by the distance from health, but not by next to nothing (see severity_floor in the scale file)
+    distance = np.maximum(np.abs(first - healthy), scale.number("severity_floor", 0.1))
+    severity = np.maximum(
+        1.0 + (output - first) * np.sign(np.where(first == healthy, 1.0, first - healthy)) / distance, 0.0
+    )
+    if gain is not None:
+        severity = severity * np.exp(-gain)  # on what the biology leaves: never beyond healthy
+    floor = np.minimum(scale.number("healthy"), baseline)
+    return np.asarray(floor + (baseline - floor) * severity ** scale.number("power"))
+
+
+def baseline_scores(study: Study, scale: Scale, people: People, subjects: np.ndarray) -> np.ndarray:
+    """Each person's score at the first visit: the population's, converted from another scale's, or the scale file's."""
+    own = _covariate(people, scale.name)
+    if own is None:
+        own = next((found for alias in scale.aliases if (found := _covariate(people, alias)) is not None), None)
+    if own is None and scale.conversion is not None:
+        other = _covariate(people, scale.conversion.scale)
+        own = None if other is None else scale.conversion(other)
+    if own is None and "baseline_mean" in scale.numbers:
+        mean, cv = scale.number("baseline_mean"), scale.number("baseline_cv", 0.0)
+        variance = np.log1p(cv**2)
+        normal = _per_person(study, f"baseline {scale.name}", subjects)
+        own = mean * np.exp(np.sqrt(variance) * normal - variance / 2)
+    if own is None:
+        cure = f"Add baseline_{scale.name} to the population, or observe another scale."
+        why = "Nothing says how ill these people are on this scale at the first visit."
+        raise InputError(Problem(str(study.file or study.name), "observe", scale.name, why, cure))
+    return np.clip(own, scale.low, scale.high)
+
+
+def sensitivity(study: Study, scale: Scale, subjects: np.ndarray) -> np.ndarray:
+    """How strongly each person shows an effect, mean 1, log-normal, the same in every arm."""
+    variance = np.log1p(scale.number("sensitivity_cv") ** 2)
+    return np.asarray(
+        np.exp(np.sqrt(variance) * _per_person(study, f"sensitivity {scale.name}", subjects) - variance / 2)
+    )
+
+
+def residual(study: Study, scale: Scale, arm: str, subjects: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Fluctuation of the person since the first visit plus rater's error, ``(n_subjects, n_times)``.
+
+    The fluctuation starts at zero, since the population gives the scores at entry, and approaches its SD with
+    ``fluctuation_time`` (an Ornstein-Uhlenbeck process). The purposes of the random numbers carry the arm: a person is
+    the same in every arm, the days and the rater are not.
+    """
+    first, last = int(subjects.min()), int(subjects.max()) + 1
+    # symptom scales share one fluctuation: it is the person who has a bad week, not the form
+    what = "symptoms" if scale.rule == "severity" else scale.name
+    day = population.normals(study.seed, f"fluctuation {what} {arm}", first, last, len(times))[subjects - first]
+    rater = population.normals(study.seed, f"rating {scale.name} {arm}", first, last, len(times))[subjects - first]
+    keep = np.exp(-np.diff(times, prepend=times[0]) / scale.number("fluctuation_time"))
+    state = np.zeros_like(day)
+    for j, r in enumerate(keep):
+        state[:, j] = (r * state[:, j - 1] if j else 0.0) + np.sqrt(1.0 - r * r) * day[:, j]
+    return np.asarray(scale.number("fluctuation_sd") * state + scale.number("rater_sd") * rater)
+
+
+def hardly_ill(study: Study, arm: str, people: People, solution: Solution) -> float:
+    """Share of people whose model symptom at the first visit lies under the scale's floor; NaN without a symptom scale."""
+    chosen = [scales.load(name) for name in observed_scales(study)]
+    ill = next((s for s in chosen if s.rule == "severity"), None)
+    if ill is None:
+        return float("nan")
+    at = _positions(np.asarray(solution.times), np.array([study.start]))
+    first = solution.values[:, at[0], list(solution.outputs).index(ill.output)]
+    return float(np.mean(first[np.isfinite(first)] < ill.number("severity_floor", 0.1)))
+
+
+def _felt(
+    study: Study, subjects: np.ndarray, names: list[str], solution: Solution, at: np.ndarray
+) -> np.ndarray | None:
+    """Strongest drug effect felt up to each rating, CADSS points, from the fine time grid."""
+    scale = scales.load(FELT)
+    if scale.output not in names:
+        return None
+    level = np.nan_to_num(solution.values[:, :, names.index(scale.output)])
+    points = scale.number("gain") * sensitivity(study, scale, subjects)[:, None] * level
+    return np.asarray(np.maximum.accumulate(points, axis=1)[:, at])
+
+
+def _output_times(study: Study, name: str, grid: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Positions in the grid at which a model output is kept: the ratings, and all of a window that is searched."""
+    chosen = set(at.tolist())
+    for endpoint in study.endpoints:
+        if endpoint.of == name and endpoint.kind in ("peak", "trough"):
+            low = study.start if endpoint.begin is None else endpoint.begin
+            high = grid[-1] if endpoint.until is None else endpoint.until
+            chosen |= set(np.flatnonzero((grid >= low - 1e-9) & (grid <= high + 1e-9)).tolist())
+    return np.array(sorted(chosen))
+
+
+def _positions(grid: np.ndarray, times: np.ndarray) -> np.ndarray:
+    index = np.clip(np.searchsorted(grid, times - 1e-9), 0, len(grid) - 1)
+    if np.any(np.abs(grid[index] - times) > 1e-6):
+        missing = times[np.abs(grid[index] - times) > 1e-6]
+        raise ValueError(f"the trajectories do not hold the rating times {missing.tolist()} h")
+    return np.asarray(index)
+
+
+def _per_person(study: Study, purpose: str, subjects: np.ndarray) -> np.ndarray:
+    first, last = int(subjects.min()), int(subjects.max()) + 1
+    return np.asarray(population.normals(study.seed, purpose, first, last, 1)[subjects - first, 0])
+
+
+def _covariate(people: People, scale: str) -> np.ndarray | None:
+    wanted = _plain(f"baseline_{scale}")
+    for column in people.covariates.columns:
+        if _plain(str(column)) == wanted:
+            return people.covariates[column].to_numpy(float)
+    return None
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def _rows(
+    subjects: np.ndarray, arm: str, times: np.ndarray, scale: str, values: np.ndarray, true: np.ndarray, ok: np.ndarray
+) -> pd.DataFrame:
+    n, m = values.shape
+    frame = pd.DataFrame({
+        "subject": np.repeat(subjects, m), "arm": arm, "time_h": np.tile(times, n), "scale": scale,
+        "value": values.ravel(), "true_value": true.ravel(),
+    })  # fmt: skip
+    return frame[np.repeat(ok, m)]

@@ -1,0 +1,148 @@
+"""What a trial of the published size would have found: the same endpoint over many simulated trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from respine import population
+from respine.trial.endpoints import PERCENT, Endpoint, Sample, arms_needed, estimate, sample_of
+from respine.trial.panel import Panel
+
+TRIALS = 1000
+LEAST_PER_DRAW = 3
+RESAMPLES = 8  # per parameter draw, to see how far a draw's own result is due to its few people
+MOST_AT_ONCE = 4_000_000  # numbers held at a time
+CONTAINS = "90 % of simulated trials of the published size: people, rating noise and parameter uncertainty together"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Median and 5th and 95th percentile of an endpoint over ``trials`` simulated trials, with what to know about it."""
+
+    median: float
+    p05: float
+    p95: float
+    trials: int
+    note: str = ""
+
+
+def in_trials_of_published_size(
+    endpoint: Endpoint, arm: str, panel: Panel, sizes: Mapping[str, int], seed: int, *, arms: Sequence[str] | None = None,
+    trials: int = TRIALS,
+) -> Interval:  # fmt: skip
+    """The endpoint of an arm in trials with ``sizes`` people per arm (an arm without a size has all people of a draw).
+
+    A trial takes one draw of the uncertain typical values, the same for its arms, and from that draw's virtual people as
+    many as were published, each arm its own: without replacement where there are enough. Where there are not, people are
+    drawn with replacement and the spread between draws is shrunk by the part that the small number of people per draw
+    explains. The interval therefore holds people, rating noise and parameter uncertainty together. The same numbers come
+    out for any number of threads.
+    """
+    everyone = list(arms) if arms is not None else sorted({a for a, _ in panel.values})
+    needed = [a for a in arms_needed(endpoint, arm, everyone) if (a, endpoint.of) in panel.values]
+    whole = sample_of(endpoint, panel, needed)
+    usable = np.all([np.isfinite(panel.values[a, endpoint.of]).any(axis=1) for a in needed], axis=0)
+    groups = [g for d in np.unique(panel.draw) if len(g := np.flatnonzero((panel.draw == d) & usable))]
+    if not groups:
+        return Interval(np.nan, np.nan, np.nan, 0, "nobody was simulated to the end")
+    note = f"{CONTAINS}; {len(groups)} parameter draws"
+    if np.mean([len(g) for g in groups]) < LEAST_PER_DRAW:  # nothing separates people from parameters then
+        groups = [np.concatenate(groups)]
+        note = f"{CONTAINS}; too few virtual people per parameter draw to tell the two apart: run more subjects"
+    smallest = min(map(len, groups))
+    size = {a: sizes.get(a, 0) for a in needed}
+    enough = all(size[a] <= smallest for a in needed)
+    pick = population.uniforms(seed, "which parameter draw a trial has", 0, trials, 1)[:, 0]
+    chosen = np.minimum((pick * len(groups)).astype(np.int64), len(groups) - 1)
+
+    results = np.full(trials, np.nan)
+    for number in np.unique(chosen):
+        group, members = groups[number], np.flatnonzero(chosen == number)
+        at_once = max(1, MOST_AT_ONCE // (len(group) + max(size.values())))
+        for part in range(0, len(members), at_once):
+            block = members[part : part + at_once]
+            sample = {
+                a: _people(
+                    whole[a],
+                    group,
+                    size[a] or len(group),
+                    len(block),
+                    seed,
+                    f"trials {part} of draw {number} in {a}",
+                    enough,
+                )
+                for a in needed
+            }
+            results[block] = estimate(endpoint, arm, sample)
+    if not enough and len(groups) > 1:
+        results = _shrunk(endpoint, arm, whole, groups, chosen, results, needed, seed)
+    known = results[np.isfinite(results)]
+    if not len(known):
+        return Interval(np.nan, np.nan, np.nan, 0, "no simulated trial had people to compute it from")
+    if len(known) < trials:
+        note += f"; {trials - len(known)} trials had nobody to compute it from"
+    if endpoint.kind in PERCENT:
+        known = np.clip(known, 0.0, 100.0)
+    p05, median, p95 = np.quantile(known, [0.05, 0.5, 0.95])
+    return Interval(float(median), float(p05), float(p95), len(known), note)
+
+
+def _people(
+    data: tuple[np.ndarray, np.ndarray],
+    group: np.ndarray,
+    size: int,
+    trials: int,
+    seed: int,
+    purpose: str,
+    enough: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values and baselines of the people of each trial, ``(trials, size)``.
+
+    Arms draw their people independently though they share the same virtual people: a real trial randomises different
+    patients to its arms, and comparing each person with himself would make differences look far too sure.
+    """
+    width = len(group) if enough else size
+    chance = population.uniforms(seed, purpose, 0, trials * width, 1).reshape(trials, width)
+    if not enough:
+        index = group[np.minimum((chance * len(group)).astype(np.int64), len(group) - 1)]
+    elif size < len(group):
+        index = group[np.argpartition(chance, size - 1, axis=1)[:, :size]]
+    else:
+        index = np.tile(group, (trials, 1))
+    values, base = data
+    return values[index], (base[index] if len(base) else base)
+
+
+def _shrunk(
+    endpoint: Endpoint, arm: str, whole: Sample, groups: list[np.ndarray], chosen: np.ndarray, results: np.ndarray,
+    needed: list[str], seed: int,
+) -> np.ndarray:  # fmt: skip
+    """Trial results as they would be with many people per draw.
+
+    A draw of few people has a result of its own chance: ``var(centres) = var(parameters) + var(people) / size``. The
+    centres are drawn together until only the first part is left, and the spread of trials around their centre, too small
+    by ``(size - 1) / size`` when people are drawn with replacement, is widened.
+    """
+    centres, noise = np.full(len(groups), np.nan), np.full(len(groups), np.nan)
+    for number, group in enumerate(groups):
+        everyone = {a: (whole[a][0][group], whole[a][1][group] if len(whole[a][1]) else whole[a][1]) for a in needed}
+        centres[number] = float(estimate(endpoint, arm, everyone))
+        # the same people in every arm here, as in the centres: what they share cancels in a difference of centres
+        again = {
+            a: _people(whole[a], group, len(group), RESAMPLES, seed, f"resampled draw {number}", False) for a in needed
+        }
+        found = estimate(endpoint, arm, again)
+        if np.isfinite(found).sum() > 1 and len(group) > 1:
+            noise[number] = float(np.nanvar(found, ddof=1)) * len(group) / (len(group) - 1)
+    known = np.isfinite(centres)
+    if known.sum() < 2:
+        return results
+    between, chance = float(np.var(centres[known], ddof=1)), float(np.nanmean(noise[known]))
+    share = max(0.0, 1.0 - chance / between) if between > 0 and np.isfinite(chance) else 0.0
+    middle = float(centres[known].mean())
+    size = np.array([max(len(g), 2) for g in groups], float)
+    around = (results - centres[chosen]) * np.sqrt(size / (size - 1))[chosen]
+    return np.asarray(middle + np.sqrt(share) * (centres[chosen] - middle) + around)

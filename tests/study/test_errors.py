@@ -1,0 +1,202 @@
+"""Every mistake of a study file gives one error that names file, line and field, says why, and what to write."""
+
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from respine import study
+from respine.errors import InputError
+
+# text of the template, what a user wrote instead, field of the error, words it must hold
+MISTAKES = {
+    "flat dose": ("0.5 mg/kg, over: 40 min, at: 0 h}\n      # r", "0.5 mg, over: 40 min, at: 0 h}\n      # r",
+                  "arms.ketamine.doses[0].amount", "0.007 mg/kg for 70 kg|Write \"0.5 mg/kg\", or \"35 mg\""),
+    "dose without unit": ("amount: 0.5 mg/kg", "amount: 0.5", "arms.ketamine.doses[0].amount", "unit|\"0.5 mg/kg\""),
+    "volume": ("amount: 0.5 mg/kg", "amount: 5 ml", "arms.ketamine.doses[0].amount", "not in ml|0.05-2 mg/kg"),
+    "negative dose": ("amount: 0.5 mg/kg", "amount: -0.5 mg/kg", "arms.ketamine.doses[0].amount", "negative"),
+    "no dose": ("amount: 0.5 mg/kg", "amount: 0 mg", "arms.ketamine.doses[0].amount", "above zero"),
+    "thousandfold": ("amount: 0.5 mg/kg", "amount: 0.5 g/kg", "arms.ketamine.doses[0].amount", "0.05 to 2|outside"),
+    "drug": ("drug: ketamine, route: iv", "drug: ketamin, route: iv", "arms.ketamine.doses[0].drug", "Did you mean \"ketamine\""),
+    "route": ("route: iv, amount", "route: rectal, amount", "arms.ketamine.doses[0].route", "iv, im, sc, nasal"),
+    "route of another species": ("route: iv, amount", "route: ip, amount", "arms.ketamine.doses[0].route", "no route|iv, im"),
+    "sprays of an infusion": ("amount: 0.5 mg/kg", "amount: 0.5 mg/kg, sprays: 2", "arms.ketamine.doses[0].sprays", "sprays"),
+    "negative infusion": ("over: 40 min, at", "over: -40 min, at", "arms.ketamine.doses[0].over", "zero or more"),
+    "endless repetition": ("at: 0 h}\n      # r", "at: 0 h, every: 1 d}\n      # r", "arms.ketamine.doses[0].every", "times: 8"),
+    "negative times": ("at: 0 h}\n      # r", "at: 0 h, every: 1 d, times: -2}\n      # r", "arms.ketamine.doses[0].times", "at least 1"),
+    "overlapping infusions": ("over: 40 min, at: 0 h}\n      # r", "over: 40 min, at: [0 h, 10 min]}\n      # r",
+                              "arms.ketamine.doses[0].over", "before this one ends"),
+    "dose after everything": ("at: 0 h}\n      # r", "at: 30 d}\n      # r", "arms.ketamine.doses[0].at", "after the last visit"),
+    "visit before start": ("[0 h, 40 min", "[-24 h, 0 h, 40 min", "visits[0]", "before the first baseline visit (0 h)|start: -24 h"),
+    "visit twice": ("24 h, 72 h", "24 h, 1 d, 72 h", "visits[4]", "twice"),
+    "visits unsorted": ("24 h, 72 h", "72 h, 24 h", "visits[4]", "order"),
+    "time without unit": ("24 h, 72 h", "24, 72 h", "visits[3]", "24 h\" or \"24 d"),
+    "month": ("24 h, 72 h, 7 d]", "24 h, 72 h, 7 d, 1 month]", "visits[6]", "differ in length"),
+    "arm twice": ("  saline:", "  ketamine:", "arms.ketamine", "twice|first in line 17"),
+    "population": ("population: mdd-treatment-resistant", "population: mdd-treatment", "population", "mdd-treatment-resistant"),
+    "subjects none": ("subjects: 500", "subjects: 0", "subjects", "at least 1"),
+    "subjects beyond use": ("subjects: 500", "subjects: 100000000000", "subjects", "10 000 000"),
+    "subjects as text": ("subjects: 500", 'subjects: "500"', "subjects", "not the text"),
+    "subjects as truth": ("subjects: 500", "subjects: true", "subjects", "truth value"),
+    "seed": ("seed: 1 ", "seed: 1.5 ", "seed", "whole number"),
+    "field": ("subjects: 500", "subject: 500", "subject", "Did you mean \"subjects\""),
+    "scale": ("observe: [MADRS]", "observe: [MADR]", "observe[0]", "Did you mean \"MADRS\""),
+    "output": ("synapse_number,", "synapse_numbr,", "record[1]", "Did you mean \"synapse_number\""),
+    "endpoint between visits": ("change, at: 24 h", "change, at: 25 h", "endpoints[0].at", "no visit|40 min"),
+    "endpoint of nothing": ("of: MADRS, kind: change,", "of: HDRS, kind: change,", "endpoints[0].of", "neither a scale"),
+    "endpoint kind": ("kind: change,", "kind: chnge,", "endpoints[0].kind", "Did you mean \"change\""),
+    "endpoint incomplete": ("kind: response, drop: 50 %,", "kind: response,", "endpoints[1]", "Add \"drop: 50 %\""),
+    "endpoint field out of place": ("kind: change, at", "kind: change, below: 3, at", "endpoints[0].below", "no meaning"),
+    "endpoint arm": ("arm: saline", "arm: salin", "endpoints[3].arm", "Did you mean \"saline\""),
+    "two endpoints of a name": ("name: response-24h", "name: change-24h", "endpoints[1].name", "Two endpoints"),
+    "share without sign": ("drop: 50 %", "drop: 0.5", "endpoints[1].drop", "50 %"),
+    "people in the published arm": ("n_published: 30                 #", "n_published: -30 #", "arms.ketamine.n_published", "at least 1"),
+    "control": ("kind: inactive-placebo", "kind: placebo", "arms.saline.control.kind", "inactive-placebo"),
+    "parameter": ("# parameters: {k_venous: 8}", "parameters: {k_venus: 8}", "arms.ketamine.parameters.k_venus", "k_venous"),
+    "parameter out of bounds": ("# parameters: {k_venous: 8}", "parameters: {k_venous: 800}", "arms.ketamine.parameters.k_venous", "bounds"),
+    "genotype": ("# genotype: {val66met: Met/Met}", "genotype: {val66met: MM}", "arms.ketamine.genotype.val66met", "Val/Met"),
+    "exposure": ("# exposures:", "exposures: [{exposure: etc, at: 0 h}]  #", "arms.ketamine.exposures[0].exposure", "Did you mean \"ect\""),
+    "exposure level": ("# exposures:", "exposures: [{exposure: stress, level: 40, from: 0 h}]  #", "arms.ketamine.exposures[0].level", "0 to 3"),
+    "evidence study": ("# compare:", "compare: {study: Murough 2013}  #", "compare.study", "Murrough 2013"),
+    "evidence arm of no arm": ("# compare:", "compare: {study: Murrough, year: 2013, leave_out: [ketamine - midazolam]}  #",
+                               "compare", "midazolam\", which is no arm|saline: midazolam"),
+    "evidence arm": ("# compare:", "compare: {study: Murrough, year: 2013, leave_out: [ketamine - midazolam], arms: {saline: midazolm}}  #",
+                     "compare.arms.saline", "Did you mean \"midazolam\""),
+    "covariate": ("# covariates:", "covariates: {baseline_MADR: {distribution: normal, mean: 3, sd: 1, source: x}} #", "covariates.baseline_MADR", "baseline_MADRS"),
+    "schema": ("respine/study/1", "respine/study/9", "schema", "respine/study/1"),
+    "tab": ("  ketamine:\n", "\tketamine:\n", "(the file)", "tab"),
+    "syntax": ("[0 h, 40 min", "[0 h, 40 min: [}", "(the file)", "not YAML"),
+    "self-reference": ("subjects: 500", "subjects: &a [*a]", "subjects[0]", "Aliases"),
+    "not a number": ("amount: 0.5 mg/kg", "amount: .nan", "arms.ketamine.doses[0].amount", "not a dose"),
+}  # fmt: skip
+
+
+def problems(path: Path, text: str | bytes):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError) as caught:
+        study.load(path)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_one_mistake_one_error(name: str, tmp_path: Path) -> None:
+    right, wrong, field, words = MISTAKES[name]
+    text = study.template()
+    assert text.count(right) >= 1
+    text = text.replace(right, wrong, 1)
+    found = problems(tmp_path / "mine.yaml", text)
+    assert [one.field for one in found] == [field]
+    for word in words.split("|"):
+        assert word in str(found[0])
+    line = int(re.search(r"mine\.yaml:(\d+)$", found[0].where)[1])
+    new = wrong.strip().splitlines()[0].strip()
+    assert new.split("#")[0].strip()[:12] in text.splitlines()[line - 1] or name in ("time without unit",)
+
+
+def test_all_mistakes_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = study.template()
+    for right, wrong in (("subjects: 500", "subjects: -1"), ("amount: 0.5 mg/kg", "amount: 0.5 mg"), ("72 h, 7 d", "72, 7 d"),
+                         ("arm: saline", "arm: water"), ("observe: [MADRS]", "observe: [MADRS, LAUGHTER]")):  # fmt: skip
+        text = text.replace(right, wrong, 1)
+    found = problems(tmp_path / "mine.yaml", text)
+    assert [one.field for one in found] == [
+        "subjects",
+        "arms.ketamine.doses[0].amount",
+        "visits[4]",
+        "observe[1]",
+        "endpoints[3].arm",
+    ]
+    assert "5 errors; nothing was run." in str(InputError(*found))
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "empty"),
+        ("# only a comment\n", "empty"),
+        ("- a\n- b\n", "a list"),
+        ("hello", "a single value"),
+        (b"name: \xff\xfe\n", "UTF-8"),
+        (b"a: 1\nb: caf\xe9\n", "UTF-8"),
+        ("name: [1, 2\n", "not YAML"),
+        ("name: x\n---\nname: y\n", "more than one document"),
+        ("a: !!python/object:os.system x\n", "tag"),
+        ("a: \x00\n", "not YAML"),
+        ("a: " + "{b: " * 100 + "1" + "}" * 100, "larger"),
+        ("a: &a [x, x, x, x, x, x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 8)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)), "Aliases"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_study(text: str | bytes, word: str, tmp_path: Path) -> None:
+    assert any(word in one.why for one in problems(tmp_path / "mine.yaml", text))
+
+
+def test_missing_file_and_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such study file"):
+        study.load(tmp_path / "absent.yaml")
+    with pytest.raises(InputError, match='Did you mean "murrough-2013"'):
+        study.load("murrough-2031")
+    with pytest.raises(InputError, match="folder"):
+        study.load(tmp_path)
+
+
+def test_junk_anywhere_gives_input_errors_and_nothing_else(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    base = json.dumps(
+        YAML(typ="safe", pure=True).load(
+            study.template()
+            + "rules: [{name: a, when: {visit: daily, scale: MADRS, above: 20}, then: {hold: a, for: 1 d}}]\n"
+        )
+    )
+    junk = [
+        None,
+        True,
+        -1,
+        0,
+        1e308,
+        "",
+        "x",
+        "1 h",
+        "5 mg",
+        [],
+        [[]],
+        {},
+        {"a": 1},
+        [None],
+        [{}],
+        "0 %",
+        {"at": {}},
+        [1, "x"],
+    ]
+
+    def places(value, at=()):
+        yield at
+        for key, item in (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        ):
+            yield from places(item, (*at, key))
+
+    everywhere = [place for place in places(json.loads(base)) if place]
+    for _ in range(80):
+        data = json.loads(base)
+        target = rng.choice(everywhere)
+        parent = data
+        for part in target[:-1]:
+            parent = parent[part]
+        parent[target[-1]] = rng.choice(junk)
+        file = tmp_path / "mine.yaml"
+        file.write_text(json.dumps(data))
+        try:
+            study.load(file)
+        except InputError as error:
+            assert all(re.search(r"mine\.yaml:\d+$", one.where) and one.why and one.cure for one in error.problems)
+
+
+def test_subjects_and_seed_from_outside() -> None:
+    one = study.load("murrough-2013")
+    assert study.change(one, subjects=10, seed=3).subjects == 10
+    assert study.change(one) is one
+    with pytest.raises(InputError, match="--subjects"):
+        study.change(one, subjects=0)

@@ -16,8 +16,10 @@ def system_of(model: str) -> System:
     known = tables.of_model(model)
     quantities = {
         id: Quantity(
-            id, "parameter", row["unit"], number(row["value"]), low=number(row["low"]), high=number(row["high"]),
-            distribution=row["distribution"], variability=number(row["variability"]) or 0.0, file=row["_file"], line=int(row["_line"]),
+            id, "parameter", row["unit"], number(row["value"]),
+            low=number(row["low"]), high=number(row["high"]),
+            distribution=row["distribution"], variability=number(row["variability"]) or 0.0,
+            file=row["_file"], line=int(row["_line"]),
         )
         for id, row in known.parameters.items()
     }  # fmt: skip

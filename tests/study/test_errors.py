@@ -1,5 +1,7 @@
 """Every mistake of a study file gives one error that names file, line and field, says why, and what to write."""
 
+# ruff: noqa: E501 - one case a line reads best
+
 import json
 import random
 import re
@@ -179,7 +181,7 @@ def test_junk_anywhere_gives_input_errors_and_nothing_else(tmp_path: Path) -> No
             yield from places(item, (*at, key))
 
     everywhere = [place for place in places(json.loads(base)) if place]
-    for _ in range(80):
+    for _ in range(50):
         data = json.loads(base)
         target = rng.choice(everywhere)
         parent = data

@@ -1,5 +1,7 @@
 """From an arm to the engine's events: exact amounts and times, one person at a time."""
 
+# ruff: noqa: E501 - one case a line reads best
+
 import numpy as np
 import pytest
 
@@ -91,7 +93,7 @@ def test_sprays_apart_with_the_rest_swallowed(tmp_path) -> None:
 
 
 def test_later_sprays_count_less(tmp_path) -> None:
-    found, people = events(write(tmp_path, "[{drug: esketamine, route: nasal, amount: 84 mg, sprays: 3, at: 0 h}]"))
+    found, _ = events(write(tmp_path, "[{drug: esketamine, route: nasal, amount: 84 mg, sprays: 3, at: 0 h}]"))
     first, second, third = (entry[2] for entry in found["s_ketamine_nasal_depot"])
     assert second == pytest.approx(third)
     assert np.all(second < first)

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from respine.trial import expectancy
 from respine.trial.expectancy import procedure_times, strength
@@ -15,6 +13,7 @@ from tests.trial.stand_ins import small_study
 
 SUBJECTS = np.arange(4000)
 TIMES = np.array([-24.0, 0.0, 2.0, 24.0, 168.0, 336.0, 1008.0])
+PILLS = {"route: iv, amount: 0.5 mg/kg, over: 40 min": "route: oral, amount: 1 mg/kg"}
 SALINE = "control: {kind: inactive-placebo, unblinding: high}"
 
 
@@ -29,7 +28,13 @@ def test_nothing_happens_before_the_first_visit_or_at_it(tmp_path: Path) -> None
 
 def test_controls_work_in_the_order_of_how_well_they_are_believed(tmp_path: Path) -> None:
     at_24h = {}
-    for kind, unblinding in [("none", "none"), ("inactive-placebo", "high"), ("inactive-placebo", "none"), ("active-placebo", "low"), ("open-label", "none")]:
+    for kind, unblinding in [
+        ("none", "none"),
+        ("inactive-placebo", "high"),
+        ("inactive-placebo", "none"),
+        ("active-placebo", "low"),
+        ("open-label", "none"),
+    ]:
         doses = "doses: [{drug: saline, route: iv, over: 40 min, at: 0 h}]"
         study = small_study(tmp_path, **{SALINE: f"control: {{kind: {kind}, unblinding: {unblinding}}}\n    {doses}"})
         at_24h[kind, unblinding] = _share(study)[3]
@@ -47,13 +52,13 @@ def test_a_saline_infusion_and_midazolam_have_the_published_sizes(tmp_path: Path
 def test_a_masked_control_without_doses_is_treated_when_the_drug_is(tmp_path: Path) -> None:
     study = small_study(tmp_path)
     np.testing.assert_array_equal(procedure_times(study, "saline"), [0.0])
-    oral = small_study(tmp_path, **{"{drug: ketamine, route: iv, amount: 0.5 mg/kg, over: 40 min, at: 0 h}": "{drug: ketamine, route: oral, amount: 1 mg/kg, at: 0 h}"})
+    oral = small_study(tmp_path, **PILLS)
     assert len(procedure_times(oral, "saline")) == 0
     assert _share(oral)[2] < _share(study)[2]  # pills have no procedure, only the course
 
 
 def test_two_weeks_hold_the_published_part_of_six(tmp_path: Path) -> None:
-    oral = small_study(tmp_path, **{"{drug: ketamine, route: iv, amount: 0.5 mg/kg, over: 40 min, at: 0 h}": "{drug: ketamine, route: oral, amount: 1 mg/kg, at: 0 h}"})
+    oral = small_study(tmp_path, **PILLS)
     course = strength(oral, "saline", SUBJECTS, TIMES, None).mean(axis=0)
     assert course[5] / course[6] == pytest.approx(0.616, abs=0.005)
 
@@ -74,9 +79,3 @@ def test_a_person_has_the_same_trait_in_every_batch(tmp_path: Path) -> None:
     whole = strength(study, "saline", np.arange(50), TIMES, None)
     part = strength(study, "saline", np.arange(20, 30), TIMES, None)
     np.testing.assert_array_equal(whole[20:30], part)
-
-
-@settings(max_examples=50)
-@given(st.floats(0, 2), st.floats(0, 10))
-def test_drug_and_expectancy_together_never_pass_health(biology: float, expectation: float) -> None:
-    assert 0 <= biology * np.exp(-expectation) <= biology

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from respine import trial
 from respine.errors import InputError
@@ -50,8 +52,8 @@ def test_hardly_ill_people_neither_jump_nor_divide_by_nothing(tmp_path: Path) ->
     study = small_study(tmp_path, **NO_CONTROL)
     rows = _true(_observed(study, "saline", symptom=[0.0, 0.001, 0.0, 0.0]), "MADRS")
     assert np.all(np.isfinite(rows)) and np.allclose(rows, 34, atol=1)
-    share = trial.hardly_ill(study, "saline", people(10), solution(TIMES, 10, symptom=[0.0] * 4))
-    assert share == 1 and trial.hardly_ill(study, "saline", people(10), solution(TIMES, 10, symptom=[0.9] * 4)) == 0
+    ill, well = (solution(TIMES, 10, symptom=[level] * 4) for level in (0.9, 0.0))
+    assert trial.hardly_ill(study, people(10), well) == 10 and trial.hardly_ill(study, people(10), ill) == 0
 
 
 def test_pressure_rises_over_each_persons_own_baseline(tmp_path: Path) -> None:
@@ -61,7 +63,9 @@ def test_pressure_rises_over_each_persons_own_baseline(tmp_path: Path) -> None:
 
 
 def test_dissociation_is_skewed_between_people_with_mean_one(tmp_path: Path) -> None:
-    rows = trial.observe(small_study(tmp_path), "drug", people(4000), solution(TIMES, 4000, cadss_drive=[0.0, 10.0, 0.0, 0.0]))
+    rows = trial.observe(
+        small_study(tmp_path), "drug", people(4000), solution(TIMES, 4000, cadss_drive=[0.0, 10.0, 0.0, 0.0])
+    )
     points = _true(rows, "CADSS")[:, 1] - scales.load("CADSS").number("background")
     assert points.mean() == pytest.approx(10, rel=0.06) and np.median(points) < 8.5
 
@@ -122,3 +126,19 @@ def test_outputs_that_observing_takes_are_named_and_checked(tmp_path: Path) -> N
     assert trial.required_outputs(study) == ["symptom", "cadss_drive", "systolic_pressure_rise"]
     with pytest.raises(InputError, match="computes nothing of this name"):
         trial.required_outputs(study, {"symptom", "cadss_drive"})
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.floats(0, 1), min_size=2, max_size=6),
+    st.floats(0, 20),
+    st.floats(0, 60),
+    st.sampled_from(["MADRS", "HAMD17", "SSI"]),
+)
+def test_no_drug_and_no_expectancy_carry_anybody_beyond_health(
+    tmp_path: Path, symptom: list[float], gain: float, madrs: float, name: str
+) -> None:
+    study, scale, output = small_study(tmp_path), scales.load(name), np.array([symptom])
+    true = true_scores(study, scale, people(1, madrs=madrs), np.arange(1), output, np.full(output.shape, gain))
+    baseline = true_scores(study, scale, people(1, madrs=madrs), np.arange(1), output[:, :1], np.zeros((1, 1)))
+    assert np.all(true >= np.minimum(scale.number("healthy"), baseline) - 1e-9)

@@ -53,7 +53,7 @@ def run(
     except Stopped as stopped:
         stop(f"{str(stopped).split(';')[0]}. Go on with:\n  {_again(folder)}", code=130)
         return
-    page = _report(results, plan, screen)
+    page = _report(results, plan, screen, again=not there)
     if json:
         print_json(results.to_json_rows())
     screen.say(f" report   {page}\n {screen.DISCLAIMER}")
@@ -87,12 +87,14 @@ def _again(folder: Path) -> str:
     return shlex.join(["respine", *given, *([] if named else ["--out", str(folder)]), "--resume"])
 
 
-def _report(results: Results, plan: Plan, screen: Screen) -> Path:
-    """Write the report and show its table, warnings and failures."""
+def _report(results: Results, plan: Plan, screen: Screen, again: bool) -> Path:
+    """Write the report (where it is there, only if ``again``) and show its table, warnings and failures."""
     from respine import report
 
     folder = report.read(results.folder, quantities=plan.system.quantities)
-    page = report.write(folder)
+    page = folder.path / "report.html"
+    if again or not page.is_file():
+        page = report.write(folder)
     if not screen.as_json:
         _table(folder, screen)
     for warning in results.warnings:
@@ -112,4 +114,4 @@ def _table(folder: Folder, screen: Screen) -> None:
     if rows:
         text = columns(rows, header=comparison.HEADER, right=(2, 3))
         screen.say("\n" + "\n".join(f" {line}" for line in text.splitlines()))
-        screen.say(f" predicted: {comparison.interval_words()}\n")
+        screen.say(f" {comparison.interval_words()}\n")

@@ -27,7 +27,8 @@ class Clock:
     def values(self, time: float, numbers: Mapping[str, float]) -> dict[str, float]:
         """Each condition's value at one time."""
         known, time = self._known(time, numbers), np.float64(time)
-        return {name: float(evaluate(expr, known, time)) for name, expr in self.conditions.items()}
+        found = {name: float(evaluate(expr, known, time)) for name, expr in self.conditions.items()}
+        return {name: 0.0 if value != value else value for name, value in found.items()}
 
     def next_flip(self, start: float, end: float, numbers: Mapping[str, float]) -> float:
         """The first time in (start, end] at which a condition differs from its value at ``start``; infinity if none.
@@ -60,7 +61,7 @@ class Clock:
     def _table(self, times: np.ndarray, numbers: Mapping[str, float]) -> np.ndarray:
         known = self._known(times, numbers)
         rows = [np.broadcast_to(np.asarray(evaluate(e, known, times), float), times.shape) for e in self.conditions.values()]
-        return np.array(rows)
+        return np.nan_to_num(np.array(rows), nan=0.0)  # what cannot be said is not true
 
     def _roots(self, start: float, end: float, numbers: Mapping[str, float]) -> np.ndarray:
         ends = np.array([start, 0.5 * (start + end), end])

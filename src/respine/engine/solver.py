@@ -90,8 +90,6 @@ class Solver:
         _known(fixed, (*system.parameters, *system.inputs), "fixed parameter", system)
         _once(vary, "varying parameter")
         _once(outputs, "output")
-        if system.events:
-            raise ValueError(f"{system.name} has state-triggered events, which this solver does not run")
         self.system, self.outputs, self.vary, self.options = system, outputs, vary, options
         self.values = {**system.parameters, **system.inputs, **fixed}
         self.target = host_target(options.precision, options.lanes)
@@ -129,13 +127,15 @@ class Solver:
         after: bool = False,
         initial: Mapping[str, float | np.ndarray] | None = None,
         progress: Progress | None = None,
+        locate_jumps: bool = False,
     ) -> Solution:
         """Trajectories for every row of ``parameters`` (n_subjects, len(vary)).
 
         ``times`` ascend from ``start`` on; an output at the time of an event is taken before it unless ``after``.
         ``atol`` is one number or one per state (default 1e-3 * rtol); ``initial`` overrides start values (a number, or
         one a subject). With `Records` there are no ``times``: every record is read, ``values`` is (n_records, n_outputs)
-        and ``times`` (n_records,). The result does not depend on ``threads``. Raises ValueError for input that cannot be meant.
+        and ``times`` (n_records,). Systems with events, or ``locate_jumps`` in the equations, are solved one subject at a time
+        in float64, an output at the time of a triggered event after it. The result does not depend on ``threads``. Raises ValueError for input that cannot be meant.
         """
         begun = clock.perf_counter()
         count = schedule.n_subjects if schedule else 1
@@ -148,6 +148,8 @@ class Solver:
         own_times = isinstance(schedule, Records)
         moments = schedule.times(start) if isinstance(schedule, Records) else _moments(times, start)
         tolerances = _tolerances(self.system, rtol, atol)
+        if self.system.events or locate_jumps:
+            return self._with_events(p, schedule, moments, start, rtol, tolerances, initial or {}, after, progress)
         code = self.code(self.ask(schedule))
         starts, good = self._starts(code, p, initial or {}, start)
         run = _Run(self, code, p, schedule, moments, start, rtol, tolerances, starts, after)
@@ -165,6 +167,29 @@ class Solver:
         failures = run.failures()
         values = run.rows if own_times else run.rows.reshape(len(p), len(moments), len(self.outputs))
         return Solution(values, moments, self.outputs, run.status, run.steps, failures, seconds, settings)
+
+    def _with_events(
+        self,
+        p: np.ndarray,
+        schedule: Schedule | Records,
+        moments: np.ndarray,
+        start: float,
+        rtol: float,
+        tolerances: np.ndarray,
+        initial: Mapping[str, float | np.ndarray],
+        after: bool,
+        progress: Progress | None,
+    ) -> Solution:
+        """One subject at a time, in float64: what the lanes cannot do."""
+        from respine.engine.event_solver import Job, solve_subjects
+
+        if isinstance(schedule, Records):
+            raise ValueError(f"{self.system.name} has events; records are for systems without, write a Schedule")
+        self.ask(schedule)
+        _known(initial, self.system.states, "start state", self.system)
+        job = Job(self.system, self.outputs, self.vary, self.values, self.options, p, schedule, moments, start, rtol,
+                  tolerances, initial, after)  # fmt: skip
+        return solve_subjects(job, progress)
 
     def _starts(
         self, code: Code, p: np.ndarray, initial: Mapping[str, float | np.ndarray], start: float

@@ -16,6 +16,8 @@ class Status(IntEnum):
     STOPPED = 4
     BAD_PARAMETER = 5
     NO_STEADY_STATE = 6
+    EVENT_LOOP = 7
+    EVENT_DELAY = 8
 
     @property
     def reason(self) -> str:
@@ -49,6 +51,14 @@ _REASONS = {
     Status.NO_STEADY_STATE: (
         "repeated dosing does not settle to a steady state",
         "check that the dosed substance is eliminated; dose explicitly instead of with SS",
+    ),
+    Status.EVENT_LOOP: (
+        "events set each other off without end",
+        "look at the event named: what it assigns makes its own trigger, or that of another event, turn true again",
+    ),
+    Status.EVENT_DELAY: (
+        "the delay of an event is negative or not a number",
+        "look at the delay of the event named; write a formula that stays at zero or above",
     ),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 from respine import library
 from respine.errors import InputError, Problem
 from respine.model.fragments import Statement, statements
+from respine.model.order import in_order
 from respine.model.system import Quantity, System
 from respine.model.tables import Tables
 
@@ -45,8 +46,8 @@ def assemble(name: str) -> System:
     """Build and check a library model. Raises InputError with all problems of its modules and tables at once."""
     parts = _parts(name)
     parts.problems += [*_names(parts), *_starts(parts), *_circles(parts)]
-    text = _antimony(parts)
-    sbml = _to_sbml(parts, text)  # also names the formulas Antimony cannot read
+    lines = _antimony(parts)
+    sbml = _to_sbml(parts, lines)  # also names the formulas Antimony cannot read
     if parts.problems:
         raise InputError(*sorted(set(parts.problems), key=_place))
     from respine.model.read_sbml import load_sbml
@@ -199,25 +200,10 @@ def _starts(parts: Parts) -> Iterable[Problem]:
 def _circles(parts: Parts) -> Iterable[Problem]:
     """Rules that need each other's value at the same moment."""
     rules = {s.name: s for s in parts.statements if not s.rate}
-    needs = {name: [x for x in s.symbols() if x in rules] for name, s in rules.items()}
-    settled: set[str] = set()
-    for root in rules:
-        path: list[str] = [root]
-        ahead = [iter(needs[root])] if root not in settled else []
-        while ahead:
-            step = next(ahead[-1], None)
-            if step is None:
-                settled.add(path.pop())
-                ahead.pop()
-            elif step in path:
-                circle = [*path[path.index(step) :], step]
-                why = f"these rules need each other's value at the same moment: {' -> '.join(circle)}."
-                cure = "Make one of them a state, or rewrite it."
-                yield Problem(rules[step].where, step, rules[step].text[:70], why, cure)
-                return
-            elif step not in settled:
-                path.append(step)
-                ahead.append(iter(needs[step]))
+    try:
+        in_order({name: s.symbols() for name, s in rules.items()}, lambda name: rules[name].where)
+    except InputError as fault:
+        yield from fault.problems
 
 
 # -- Antimony and SBML -----------------------------------------------------------------------------------------------
@@ -234,33 +220,43 @@ def _antimony(parts: Parts) -> list[str]:
 
 
 def _to_sbml(parts: Parts, lines: list[str]) -> str:
-    """SBML of the joined text; lines Antimony refuses are reported, blanked, and the rest tried again."""
-    import antimony
-
+    """SBML of the joined text; statements Antimony refuses are reported, blanked, and the rest tried again."""
     lines = list(lines)
-    while True:
-        antimony.clearPreviousLoads()
-        body = "\n".join(lines)
-        loaded = antimony.loadAntimonyString(f"model *{parts.name.replace('-', '_')}()\n{body}\nend\n")
-        if loaded >= 0:
-            return str(antimony.getSBMLString(antimony.getMainModuleName()))
-        message = " ".join(antimony.getLastError().split())
+    while message := _refusal(lines, parts.name):
         match = re.search(r"line (\d+):\s*(.*)", message)
         k = int(match[1]) - 2 if match else -1
-        if not 0 <= k < len(lines) or not lines[k]:
-            where = library.label("models", parts.name)
-            parts.problems.append(Problem(where, "Antimony", "", message, "Correct the modules."))
+        if not match or not 0 <= k < len(parts.statements) or not lines[k]:
+            kept = list(_reserved(parts))
+            general = Problem(library.label("models", parts.name), "Antimony", "", message, "Correct the modules.")
+            parts.problems += kept or ([] if parts.problems else [general])
             return ""
-        parts.problems.append(_antimony_problem(parts, k, match[2] if match else message))
-        lines[k] = ""
-
-
-def _antimony_problem(parts: Parts, k: int, message: str) -> Problem:
-    cure = "Correct the formula; see the Antimony reference for what it may hold."
-    if k < len(parts.statements):
         s = parts.statements[k]
-        return Problem(s.where, s.name, s.text[:70], f"Antimony cannot read it: {message}.", cure)
-    return Problem(library.label("models", parts.name), "declaration", "", f"Antimony cannot read it: {message}.", cure)
+        cure = "Correct the formula; it may hold names, + - * / ^, brackets and functions such as exp, ln, max."
+        parts.problems.append(Problem(s.where, s.name, s.text[:70], f"Antimony cannot read it: {match[2]}", cure))
+        lines[k] = ""
+    import antimony
+
+    return str(antimony.getSBMLString(antimony.getMainModuleName()))
+
+
+def _refusal(lines: Iterable[str], name: str) -> str:
+    """Load a model into Antimony; its complaint, or nothing."""
+    import antimony
+
+    antimony.clearPreviousLoads()
+    body = "\n".join(lines)
+    word = re.sub(r"\W", "_", name) + "_"  # the trailing line keeps it apart from the model's symbols
+    if antimony.loadAntimonyString(f"model *{word}()\n{body}\nend\n") >= 0:
+        return ""
+    return " ".join(antimony.getLastError().split()) or "it gives no reason."
+
+
+def _reserved(parts: Parts) -> Iterable[Problem]:
+    """Symbols whose names Antimony keeps for itself (volume, compartment, at ...)."""
+    for q in (*parts.tables.variables.values(), *parts.tables.parameters.values()):
+        if _refusal([f"{q.id} = 1.5; probe_ := 2 * {q.id};"], "probe"):
+            why = "Antimony keeps this word for itself, so it cannot name a symbol."
+            yield Problem(f"{q.file}:{q.line}", q.id, "", why, f"Choose a longer name, such as {q.id}_level.")
 
 
 def _told(system: System, parts: Parts) -> System:

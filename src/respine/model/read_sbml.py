@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from respine.errors import InputError, Problem
 from respine.model.expression import Expr, evaluate, num, substitute, sym, symbols
-from respine.model.mathml import RATE_OF
-from respine.model.sbml_content import Content, Variable, read_content
+from respine.model.mathml import RATE_OF, fold
+from respine.model.order import circle, in_order
+from respine.model.sbml_content import Content, Variable, read_content, unit_text
 from respine.model.sbml_document import open_document
 from respine.model.system import Event, Quantity, Species, System
 
@@ -17,7 +19,11 @@ from respine.model.system import Event, Quantity, Species, System
 def load_sbml(path_or_text: str | Path) -> System:
     """A system from SBML of any level. Raises InputError with every fault and every construct respine cannot solve."""
     document = open_document(path_or_text)
-    return _Builder(read_content(document)).system()
+    try:
+        return _Builder(read_content(document)).system()
+    except RecursionError:
+        why = "a formula is nested too deeply, or formulas need each other's values in a long circle."
+        raise InputError(Problem(document.name, "<model>", "", why, "Write it in smaller parts.")) from None
 
 
 class _Builder:
@@ -31,6 +37,7 @@ class _Builder:
         self.rates: dict[str, Expr] = {}
         self.initial: dict[str, Expr] = {}
         self.amount_of: dict[str, str] = {}  # species whose amount has a symbol of its own
+        self.rate_rules: dict[str, Expr] = {}  # what each rateOf marker means
         self.species: dict[str, Species] = {}
         self.changed = {name for event in content.events for name, _ in event.assignments}
         self.moving = {*content.rules, *content.rates, *self.changed}
@@ -49,7 +56,8 @@ class _Builder:
         self.rates |= zero_rate
         events = tuple(_without_markers(event, self._rate_symbol) for event in events)
         self._complain_about_missing_values(events)
-        rules = self._ordered()
+        order = in_order({name: list(symbols(expr)) for name, expr in self.rules.items()}, self.content.where)
+        rules = {name: self.rules[name] for name in order}
         model = content.document.model
         return System(
             name=model.getId() or "model",
@@ -115,13 +123,11 @@ class _Builder:
         """Change of the species' amount by reactions, None where nothing changes it."""
         if v.boundary or v.constant:
             return None
-        total: Expr | None = None
-        for f in self.content.flows:
-            if f.species != v.id or f.stoichiometry in (num(0), num(-0.0)):
-                continue
-            term: Expr = _times(f.stoichiometry, sym(f.reaction))
-            total = term if total is None else ("add", total, term)
-        return ("mul", sym(v.conversion), total) if total is not None and v.conversion else total
+        flows = [f for f in self.content.flows if f.species == v.id and f.stoichiometry != num(0)]
+        if not flows:
+            return None
+        total = fold("add", [_times(f.stoichiometry, sym(f.reaction)) for f in flows])
+        return ("mul", sym(v.conversion), total) if v.conversion else total
 
     def _start(self, v: Variable, as_amount: bool) -> Expr:
         """The species' start as amount or concentration, from what the file gives."""
@@ -132,22 +138,18 @@ class _Builder:
             given, given_amount = num(v.value), v.initial_is_amount or v.dimensions == 0
         if given_amount == as_amount or given == num(0):
             return given
-        volume = self._number(v.compartment)
+        volume = self._fixed_size(v.compartment)
         if given[0] == "num" and math.isnan(given[1]):
             return given
-        if given[0] == "num" and volume is not None and self._flow(v) is None and v.id not in self.content.rates:
-            return num(given[1] * volume if as_amount else given[1] / volume)
+        if given[0] == "num" and volume and self._flow(v) is None and v.id not in self.content.rates:
+            return num(given[1] * volume if as_amount else given[1] / volume)  # stays a number a user can change
         return ("mul", given, sym(v.compartment)) if as_amount else ("div", given, sym(v.compartment))
 
-    def _number(self, compartment: str) -> float | None:
-        """A compartment's size where it is a plain, fixed number."""
-        home = self.content.variables[compartment]
-        fixed = (
-            compartment not in self.moving
-            and compartment not in self.content.starts
-            and home.value not in (0.0, math.nan)
-        )
-        return home.value if fixed and not math.isnan(home.value) else None
+    def _fixed_size(self, compartment: str) -> float:
+        """A compartment's size where it is a plain number for good, else 0."""
+        value = self.content.variables[compartment].value
+        fixed = compartment not in self.moving and compartment not in self.content.starts and math.isfinite(value)
+        return value if fixed else 0.0
 
     # -- starts of symbols that have no rate ---------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class _Builder:
         """Symbols with a computed start and no rate: rules of constants, or, if events change them, resting states."""
         for name in [n for n in self.initial if n not in self.rates and n not in self.changed]:
             expr = self._at_start(self.initial[name], (name,))
-            if isinstance(expr, tuple) and not any(True for _ in symbols(expr)):
+            if not any(True for _ in symbols(expr)):
                 self.parameters[name] = float(evaluate(expr, {}, 0.0))
             else:
                 self.rules[name] = expr
@@ -168,7 +170,7 @@ class _Builder:
         values: dict[str, Expr] = {}
         for name in dict.fromkeys(symbols(expr)):
             if name in path:
-                self._circle([*path[path.index(name) :], name])
+                raise circle([*path[path.index(name) :], name], self.content.where)
             if name.startswith(RATE_OF):
                 inner: Expr = self._rate_expression(name.removeprefix(RATE_OF))
                 values[name] = self._at_start(inner, (*path, name))
@@ -207,12 +209,12 @@ class _Builder:
         for marker in sorted(s for s in wanted if s.startswith(RATE_OF)):
             self._rate_symbol(marker)
         for table in (self.rules, self.rates, self.initial):
-            for name, expr in table.items():
+            for name, expr in list(table.items()):
                 table[name] = _replace_markers(expr, self._rate_symbol)
 
     def _rate_symbol(self, marker: str) -> Expr:
         """A rule that holds the rate of a symbol, made on first use."""
-        made = self.__dict__.setdefault("_rate_rules", {})
+        made = self.rate_rules
         if marker not in made:
             expr = self._rate_expression(marker.removeprefix(RATE_OF))
             if expr[0] == "num":
@@ -235,39 +237,12 @@ class _Builder:
                 return ("div", moved, sym(volume))
             return ("div", ("sub", moved, ("mul", sym(name), grown)), sym(volume))
         if name in self.rules and name in {*self.content.rules, *self.content.reactions}:
-            where = f"{self.content.document.name}:{self.content.lines.get(name, 0)}"
+            where = self.content.where(name)
             why = "rateOf of a symbol that an assignment rule or a reaction determines has no formula to take."
             raise InputError(Problem(where, name, f"rateOf({name})", why, "Write the derivative out."))
         return num(0)
 
     # -- order and completeness ----------------------------------------------------------------------------------
-
-    def _ordered(self) -> dict[str, Expr]:
-        """The rules in an order in which each uses only what stands before it. Raises InputError for a circle."""
-        ordered: dict[str, Expr] = {}
-        for root in self.rules:
-            stack: list[tuple[str, list[str]]] = [(root, self._needs(root))]
-            while stack and root not in ordered:
-                name, needs = stack[-1]
-                if not needs:
-                    ordered[name] = self.rules[name]
-                    stack.pop()
-                    continue
-                child = needs.pop()
-                if child in [n for n, _ in stack]:
-                    path = [n for n, _ in stack]
-                    self._circle([*path[path.index(child) :], child])
-                if child not in ordered:
-                    stack.append((child, self._needs(child)))
-        return ordered
-
-    def _needs(self, rule: str) -> list[str]:
-        return [s for s in dict.fromkeys(symbols(self.rules[rule])) if s in self.rules]
-
-    def _circle(self, names: list[str]) -> None:
-        where = f"{self.content.document.name}:{self.content.lines.get(names[0], 0)}"
-        why = "these formulas need each other's values in a circle: " + " -> ".join(names) + "."
-        raise InputError(Problem(where, names[0], "", why, "Break the circle, for example with a state."))
 
     def _complain_about_missing_values(self, events: Iterable[Event]) -> None:
         """A symbol without a value is an error where anything depends on it; elsewhere it stays NaN."""
@@ -276,13 +251,12 @@ class _Builder:
         used |= set(self.rates)
         empty = [n for n, v in {**self.parameters, **self.inputs}.items() if math.isnan(v) and n in used]
         empty += [n for n, e in self.initial.items() if e[0] == "num" and math.isnan(e[1])]
-        given = {v.id for v in self.content.variables.values() if not math.isnan(v.value)}  # NaN written out is meant
         back = {own: s for s, own in self.amount_of.items()}
         problems = []
         for name in empty:
             public = back.get(name, name)
             v = self.content.variables.get(public)
-            if v is None or public in given or public in self.content.starts or public in self.changed:
+            if v is None or v.given or public in self.content.starts or public in self.changed:
                 continue
             where = f"{self.content.document.name}:{v.line}"
             why = f"the {v.kind} has no value, and formulas of the model need it."
@@ -333,12 +307,12 @@ def _formulas(event: Event) -> list[Expr]:
     return [event.trigger, *(expr for _, expr in event.assignments), *optional]
 
 
-def _replace_markers(expr: Expr, rate_symbol) -> Expr:  # type: ignore[no-untyped-def]
+def _replace_markers(expr: Expr, rate_symbol: Callable[[str], Expr]) -> Expr:
     markers = {s: rate_symbol(s) for s in symbols(expr) if s.startswith(RATE_OF)}
     return substitute(expr, markers) if markers else expr
 
 
-def _without_markers(event: Event, rate_symbol) -> Event:  # type: ignore[no-untyped-def]
+def _without_markers(event: Event, rate_symbol: Callable[[str], Expr]) -> Event:
     clean = {
         "trigger": _replace_markers(event.trigger, rate_symbol),
         "assignments": tuple((name, _replace_markers(expr, rate_symbol)) for name, expr in event.assignments),
@@ -348,9 +322,7 @@ def _without_markers(event: Event, rate_symbol) -> Event:  # type: ignore[no-unt
     return Event(**{**event.__dict__, **clean})
 
 
-def _time_unit(model) -> str:  # type: ignore[no-untyped-def]
-    from respine.model.sbml_content import _unit
-
+def _time_unit(model: Any) -> str:
     name = model.getTimeUnits() if model.getLevel() >= 3 else "time"
-    text = _unit(model, name)
+    text = unit_text(model, name)
     return "second" if text == "time" else text

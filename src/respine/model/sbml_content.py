@@ -148,7 +148,7 @@ def _compartments(content: Content) -> None:
         dimensions = c.getSpatialDimensionsAsDouble() if c.isSetSpatialDimensions() or c.getLevel() < 3 else 3.0
         level_one = c.getLevel() == 1 and not c.isSetSize()  # Level 1 gives every compartment volume 1
         value = 1.0 if level_one else (c.getSize() if c.isSetSize() else math.nan)
-        unit = _unit(content.document.model, c.getUnits())
+        unit = unit_text(content.document.model, c.getUnits())
         given = c.isSetSize() or level_one
         v = Variable(c.getId(), "compartment", value, c.getLine(), given, unit, c.getName(), dimensions=dimensions)
         _declare(content, v, c)
@@ -165,7 +165,7 @@ def _species(content: Content) -> None:
         )
         home = content.variables.get(s.getCompartment())
         conversion = s.getConversionFactor() if s.isSetConversionFactor() else model.getConversionFactor()
-        unit = _unit(model, s.getSubstanceUnits())
+        unit = unit_text(model, s.getSubstanceUnits())
         given = s.isSetInitialConcentration() or s.isSetInitialAmount()
         v = Variable(
             s.getId(), "species", value, s.getLine(), given, unit, s.getName(), s.getCompartment(),
@@ -177,17 +177,17 @@ def _species(content: Content) -> None:
 
 def _parameters(content: Content) -> None:
     for p in content.document.model.getListOfParameters():
-        value = p.getValue() if p.isSetValue() else math.nan
-        _declare(
-            content,
-            Variable(
-                p.getId(), "parameter", value, p.getLine(), _unit(content.document.model, p.getUnits()), p.getName()
-            ),
-            p,
-        )
+        _declare(content, _parameter(content, p, p.getId()), p)
 
 
-def _unit(model: Any, name: str) -> str:
+def _parameter(content: Content, p: Any, name: str) -> Variable:
+    """A global or local parameter under a name of the model."""
+    value = p.getValue() if p.isSetValue() else math.nan
+    unit = unit_text(content.document.model, p.getUnits())
+    return Variable(name, "parameter", value, p.getLine(), p.isSetValue(), unit, p.getName())
+
+
+def unit_text(model: Any, name: str) -> str:
     """A unit as a person writes it: the definition's name, or its parts put together."""
     definition = model.getUnitDefinition(name) if name else None
     if definition is None:
@@ -224,7 +224,7 @@ def _starts(content: Content, scope: Scope) -> None:
 
 
 def _reaction(content: Content, scope: Scope, reaction: Any) -> None:
-    model, name = content.document.model, reaction.getId()
+    name = reaction.getId()
     content.lines[name] = reaction.getLine()
     law = reaction.getKineticLaw()
     expr = None
@@ -233,10 +233,7 @@ def _reaction(content: Content, scope: Scope, reaction: Any) -> None:
         locals_ = law.getListOfLocalParameters() if reaction.getLevel() >= 3 else law.getListOfParameters()
         for p in locals_:
             own = content.unique(f"{name}_{p.getId()}")
-            value = p.getValue() if p.isSetValue() else math.nan
-            content.variables[own] = Variable(
-                own, "parameter", value, p.getLine(), _unit(model, p.getUnits()), p.getName()
-            )
+            content.variables[own] = _parameter(content, p, own)
             local[p.getId()] = sym(own)
         expr = _math(content, law, replace(scope, local=local))
     flows = [flow for sign, references in ((-1, reaction.getListOfReactants()), (1, reaction.getListOfProducts()))
@@ -259,10 +256,10 @@ def _flow(content: Content, scope: Scope, reference: Any, reaction: str, sign: i
         stoichiometry = _math(content, reference.getStoichiometryMath(), scope)
     elif reference.getLevel() >= 3 and reference.isSetId():
         name = reference.getId()
-        value = reference.getStoichiometry() if reference.isSetStoichiometry() else math.nan
-        _declare(
-            content, Variable(name, "stoichiometry", value, reference.getLine(), "1", reference.getName()), reference
-        )
+        given = reference.isSetStoichiometry()
+        value = reference.getStoichiometry() if given else math.nan
+        v = Variable(name, "stoichiometry", value, reference.getLine(), given, "1", reference.getName())
+        _declare(content, v, reference)
         stoichiometry = sym(name)
     elif reference.getLevel() >= 3 and not reference.isSetStoichiometry():
         stoichiometry = None
@@ -313,4 +310,6 @@ def _undefined(content: Content) -> None:
             bare = name.split(":")[-1]
             if bare not in known:
                 why = f"the formula of {place} uses a name that has no value in the model."
-                content.problems.append(Problem(content.where(place), place, bare, why, "Declare it, or correct the name."))
+                content.problems.append(
+                    Problem(content.where(place), place, bare, why, "Declare it, or correct the name.")
+                )

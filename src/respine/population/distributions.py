@@ -63,7 +63,7 @@ class Constant(Sourced):
 
 
 class Normal(Sourced):
-    """Normal, cut to ``low`` ... ``high``; ``mean`` and ``sd`` are those of the people, after the cut (as papers print them)."""
+    """Normal, cut to ``low`` ... ``high``; ``mean`` and ``sd`` are those after the cut, as papers print them."""
 
     distribution: Literal["normal"]
     mean: float

@@ -1,7 +1,8 @@
 """Random numbers that belong to the subject and the purpose, never to the worker, the batch or the arm.
 
-Every (seed, purpose, column) has its own Philox 4x64 stream [1]; subject ``i`` owns its ``i``-th number. So the same subject
-has the same numbers in every arm, at any core count, batch size or order, and adding a column or a purpose moves no other.
+Every (seed, purpose, column) has its own Philox 4x64 stream [1]; subject ``i`` owns its ``i``-th number. So the same
+subject has the same numbers in every arm, at any core count, batch size or order, and a new column or purpose moves no
+other.
 
 [1] Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3. doi:10.1145/2063384.2063405
 """

@@ -1,4 +1,4 @@
-"""Find, read and check YAML files against a pydantic model; every mistake of a file at once, in the words of its author."""
+"""Find, read and check YAML files against a pydantic model; every mistake of a file at once, in its author's words."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def model_problems(doc: Document, error: ValidationError, model: type[BaseModel]
 
 
 def _file_place(doc: Document, at: Place, missing: bool) -> Place:
-    """The place as the file has it, without what pydantic adds: tags of unions, index 0 of a single entry that may be a list."""
+    """The place as the file has it, without what pydantic adds: tags of unions, index 0 of a list of one."""
     value: Any = doc.data
     result: list[str | int] = []
     for i, part in enumerate(at):
@@ -189,7 +189,7 @@ def _show(one: Any) -> str:
 
 
 def load(path_or_name: str | Path) -> Population:
-    """Read and check a population file, or a population of the library. Raises InputError with all problems of the file."""
+    """Read and check a population file, or one of the library. Raises InputError with all problems of the file."""
     from respine.population import check
 
     file = find(path_or_name, "populations", "population")

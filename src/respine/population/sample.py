@@ -54,8 +54,8 @@ def sample(
     """The people of a population with these numbers; the same whatever other subjects are drawn with them.
 
     ``typical`` replaces typical values (an arm's overrides) and takes their uncertainty away; ``covariates`` fixes
-    covariates for all (a genotype). With ``draw_parameters`` false every typical value is the table's. Raises InputError
-    for a parameter row that contradicts itself, ValueError for a range with steps.
+    covariates for all (a genotype). With ``draw_parameters`` false every typical value is the table's. Raises
+    InputError for a parameter row that contradicts itself, ValueError for a range with steps.
     """
     import pandas
 
@@ -190,10 +190,10 @@ def _is_share(quantity: Quantity, value: float) -> bool:
 
 
 def belief(quantity: Quantity, value: float, z: np.ndarray) -> np.ndarray:
-    """Typical values one may believe in: median ``value``, 5 % below ``low``, 5 % above ``high``; one for each normal in ``z``.
+    """Typical values one may believe in, one for each ``z``: median ``value``, 5 % below ``low``, 5 % above ``high``.
 
-    On the logit scale for shares, on the log scale where both bounds are positive, else normal; each side has its own width. A
-    value that cannot be negative (``low`` >= 0) stays at or above zero.
+    On the logit scale for shares, on the log scale where both bounds are positive, else normal; each side has its own
+    width. A value that cannot be negative (``low`` >= 0) stays at or above zero.
     """
     low, high = quantity.low, quantity.high
     assert low is not None and high is not None
@@ -214,8 +214,9 @@ def _two_sided(middle: float, low: float, high: float, z: np.ndarray) -> np.ndar
 def vary(quantity: Quantity, centre: np.ndarray, eta: np.ndarray) -> np.ndarray:
     """Values of people around their typical values ``centre``, for standard normal ``eta``, both ``(n,)``.
 
-    ``lognormal``: ``centre * exp(omega * eta)`` with ``omega**2 = ln(1 + CV**2)``; ``normal``: ``centre + SD * eta``, cut at zero
-    where the parameter cannot be negative; ``logitnormal``: SD on the logit scale. Raises InputError for any other.
+    ``lognormal``: ``centre * exp(omega * eta)`` with ``omega**2 = ln(1 + CV**2)``. ``normal``: ``centre + SD * eta``,
+    cut at zero where the parameter cannot be negative. ``logitnormal``: SD on the logit scale. Raises InputError for
+    any other distribution.
     """
     spread = quantity.variability
     if quantity.distribution == "lognormal":

@@ -27,7 +27,7 @@ class Override(Sourced):
 
 
 class Phase(Part):
-    """What acted before the study: inputs held at levels from ``lasts`` hours before its start, ``until`` then (or throughout)."""
+    """What acted before the study: inputs held from ``lasts`` hours before its start, ``until`` then or throughout."""
 
     inputs: Annotated[dict[str, LevelSpread], Field(min_length=1)]
     lasts: HoursSpread = Field(alias="for")

@@ -1,4 +1,4 @@
-"""The handful of units a study file uses: times, doses, shares. Small on purpose: a general unit library costs 0.7 s to import."""
+"""The handful of units a study file uses: times, doses, shares. Small: a general unit library takes 0.7 s to import."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def fraction(value: object) -> float:
 def canonical(unit: str) -> tuple[str, float]:
     """Canonical unit of an amount and the factor to it: ``ug/kg`` gives ``("mg/kg", 0.001)``.
 
-    Masses become mg, amounts of substance nmol, each also per kg of body weight. A unit that is neither comes back as it
-    is with factor 1: a drug file may dose in a unit of its own.
+    Masses become mg, amounts of substance nmol, each also per kg of body weight. A unit that is neither comes back as
+    it is with factor 1: a drug file may dose in a unit of its own.
     """
     unit = unit.replace(" ", "")
     base, per, weight = unit.partition("/")

@@ -113,20 +113,20 @@ def _draw(axes: Axes, panel: Panel, arms: list[str], window: _Window) -> None:
         axes.fill_between(x, inside["p05"], inside["p95"], color=colour, alpha=0.22 if single else 0.16, linewidth=0)
         axes.plot(x, inside["median"], color=colour, linestyle=look.arm_dash(index), **style)
     for row in records(panel.points):
-        if not window.start <= row.time_h <= window.end:
+        if pd.isna(row.published) or not window.start <= row.time_h <= window.end:
             continue
         index = arms.index(str(row.arm)) if row.arm in arms else len(arms)
         nudge = (index - (len(arms) - 1) / 2) * 0.012 * (window.high - window.low)  # arms of one visit side by side
-        published_point(axes, window(row.time_h) + nudge, row, index)
+        _beside(axes, window(row.time_h) + nudge, row, index)
 
 
-def published_point(axes: Axes, x: float, row: Any, arm_index: int) -> None:
-    """One published value with its error bar; the marker says what role the row has."""
+def _beside(axes: Axes, x: float, row: Any, arm_index: int) -> None:
+    """A published mean with its error bar, on the range predicted for it; the marker says what role the row has."""
+    colour = look.arm_colour(arm_index)
+    axes.plot([x, x], [row.p05, row.p95], color=colour, linewidth=5, alpha=0.4, solid_capstyle="butt", zorder=4)
     low, high = row.published_low, row.published_high
     bars = [[row.published - low], [high - row.published]] if pd.notna(low) and pd.notna(high) else None
-    axes.errorbar(
-        [x], [row.published], yerr=bars, color=look.arm_colour(arm_index), zorder=5, **look.published(row.role)
-    )
+    axes.errorbar([x], [row.published], yerr=bars, color=colour, zorder=5, **look.published(row.role))
 
 
 def _near(times: pd.Series, window: _Window) -> pd.Series:
@@ -159,7 +159,7 @@ def _dose_marks(axes: Axes, folder: Folder, window: _Window) -> None:
     axes.set_axis_off()
     axes.set_title(window.words, loc="right", fontsize=8, pad=1)
     dosed = [arm for arm in folder.arms if (folder.doses["arm"] == arm).any()]
-    axes.set_ylim(len(dosed) - 0.5, -0.5)
+    axes.set_ylim(max(1, len(dosed)) - 0.5, -0.5)
     for line, arm in enumerate(dosed):
         times = folder.doses.loc[folder.doses["arm"] == arm, "time_h"].round(2).drop_duplicates()
         times = times[times.between(window.start, window.end)]
@@ -179,11 +179,14 @@ def _legend(figure: Figure, folder: Folder, shown: list[Panel]) -> None:
         handles.append(Line2D([], [], linewidth=2, label=f"{arm}, n = {thousands(folder.size(arm))}", **style))
     if not folder.doses.empty:
         handles.append(Line2D([], [], linestyle="none", marker="v", color=look.INK, markersize=5, label="dose"))
+    if any(len(panel.points) for panel in shown):
+        bar: dict[str, Any] = {"color": look.INK, "linewidth": 5, "alpha": 0.4, "solid_capstyle": "butt"}
+        handles.append(Line2D([], [], label="90 % of trials", **bar))
     for role in dict.fromkeys(role for panel in shown for role in panel.points["role"]):
         marker: dict[str, Any] = {"marker": look.role_marker(role), "markerfacecolor": look.PAPER, "markersize": 5.5}
         words = f"published, {look.ROLE_WORDS.get(role, role)}"
         handles.append(Line2D([], [], linestyle="none", color=look.INK, label=words, **marker))
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.07, 1.0), "ncols": min(len(handles), 5)}
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.07, 1.0), "ncols": min(len(handles), 6)}
     figure.legend(handles=handles, fontsize=8.5, handlelength=2.4, **place)
 
 

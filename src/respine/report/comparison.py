@@ -28,7 +28,9 @@ def interval_words() -> str:
 
 def words(comparison: pd.DataFrame) -> list[tuple[str, str, str, str, str, str]]:
     """The comparison as text cells under ``HEADER``: one row per published (or merely predicted) result."""
-    return [_words(row, label) for row, label in zip(records(comparison), labels(comparison), strict=True)]
+    digits = _digits(comparison)
+    rows = zip(records(comparison), labels(comparison), strict=True)
+    return [_words(row, label, digits[str(row.unit)]) for row, label in rows]
 
 
 def labels(comparison: pd.DataFrame) -> list[str]:
@@ -42,16 +44,14 @@ def labels(comparison: pd.DataFrame) -> list[str]:
     ]
 
 
-def _words(row: Any, label: str) -> tuple[str, str, str, str, str, str]:
-    digits = _digits(row.p05, row.p95)
-
+def _words(row: Any, label: str, digits: int) -> tuple[str, str, str, str, str, str]:
     def number(value: float) -> str:
         return "-" if missing(value) else f"{value:.{digits}f}"
 
     predicted = f"{number(row.median)} ({number(row.p05)} … {number(row.p95)})"
     published = number(row.published)
     low, high = row.published_low, row.published_high
-    if not (missing(low) or missing(high)):
+    if not (missing(row.published) or missing(low) or missing(high)):
         below, above = row.published - low, high - row.published
         even = math.isclose(below, above, rel_tol=0.02, abs_tol=1e-9)
         published += f" ± {number(above)}" if even else f" ({number(low)} … {number(high)})"
@@ -59,10 +59,14 @@ def _words(row: Any, label: str) -> tuple[str, str, str, str, str, str]:
     return (label, str(row.arm), predicted, published, inside, str(row.role or ""))
 
 
-def _digits(low: float, high: float) -> int:
-    """Decimals that show about two figures of the interval's width."""
-    width = abs(high - low) if not (missing(low) or missing(high)) else 0.0
-    return 1 if width == 0 else min(6, max(0, 1 - math.floor(math.log10(width))))
+def _digits(comparison: pd.DataFrame) -> dict[str, int]:
+    """Decimals by unit: as many as show two figures of the narrowest interval in it."""
+    found: dict[str, int] = {}
+    for row in records(comparison):
+        width = 0.0 if missing(row.p05) or missing(row.p95) else abs(row.p95 - row.p05)
+        needed = 1 if width == 0 else min(6, max(0, 1 - math.floor(math.log10(width))))
+        found[str(row.unit)] = max(needed, found.get(str(row.unit), 0))
+    return found
 
 
 def plot_comparison(folder: Folder) -> tuple[Figure, pd.DataFrame]:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 _MOST_FAILURES = 50
 _CHAIN = (
     "Line: median; band: 5-95 % of people. Left the first hours after the first dose, right the whole study, on one "
-    "time axis for all plots. Triangles at the top: doses. Scores are as a rater would write them; published points "
-    "carry 95 % error bars where the source allows one."
+    "time axis for all plots. Triangles at the top: doses. Scores are as a rater would write them. "
+    "Published points are means of an arm, with 95 % error bars where the source allows one; the thick bar behind each "
+    "is the range predicted for that mean."
 )
 _PUBLISHED = (
     "Bar: 90 % of simulated trials of the published size; tick: their median. Marker: the published result with its "

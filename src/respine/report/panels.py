@@ -44,7 +44,8 @@ def _outputs(folder: Folder) -> Iterator[Panel]:
     chosen = [output for output in folder.study.record if output in kept] or kept
     for output in chosen:
         known, lines = folder.quantity(output), folder.chain[folder.chain["output"] == output]
-        yield Panel(output, known.label or output.replace("_", " "), known.unit, lines, folder.compared.iloc[:0])
+        label = known.label or output.replace("_", " ")
+        yield Panel(output, label[:1].upper() + label[1:], known.unit, lines, folder.compared.iloc[:0])
 
 
 def _scales(folder: Folder) -> Iterator[Panel]:

@@ -23,8 +23,8 @@ def run(
 ) -> Results:  # fmt: skip
     """Simulate a study (a name of the library, a file, or a loaded study) and compare it with what was published.
 
-    ``subjects`` per arm and ``seed`` replace the study's; ``out`` is the run folder (default ``runs/NAME-xxxx``); ``resume``
-    goes on with a run that was stopped. Raises InputError for a study or folder that cannot be used.
+    ``subjects`` per arm and ``seed`` replace the study's; ``out`` is the run folder (default ``runs/NAME-xxxx``);
+    ``resume`` goes on with a run that was stopped. Raises InputError for a study or folder that cannot be used.
     """
     made = plan(study, subjects=subjects, seed=seed, threads=threads)
     return execute(made, free_folder(made) if out is None else out, resume=resume, threads=threads, progress=progress)

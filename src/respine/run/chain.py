@@ -13,7 +13,9 @@ MOST_AT_ONCE = 20_000_000  # numbers held at a time
 
 
 def quantiles(arm: str, shards: Sequence[Path], outputs: Sequence[str], times: np.ndarray) -> pd.DataFrame:
-    """Rows ``arm, output, time_h, n, p05, p25, median, p75, p95`` of one arm from its shards' arrays ``(n, n_times, n_outputs)``."""
+    """Rows ``arm, output, time_h, n, p05, p25, median, p75, p95`` of one arm from its shards' arrays ``(n, n_times,
+    n_outputs)``.
+    """
     arrays = [np.load(path, mmap_mode="r") for path in shards]
     good = [np.isfinite(a).all(axis=(1, 2)) for a in arrays]
     n = int(sum(g.sum() for g in good))

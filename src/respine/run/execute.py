@@ -34,10 +34,11 @@ def execute(
 ) -> Results:
     """Run a plan into a folder and return its results.
 
-    A folder with files in it is taken only with ``resume`` and only if it holds a run of exactly this study, seed, library
-    and code; finished shards whose receipts match are kept, others are computed again. ``progress`` is called with people
-    done and in all. A person whose simulation fails stops nothing: see ``Results.failures``. Raises InputError for a folder
-    that cannot be taken, Stopped when interrupted, OSError when the disk is full; finished shards stay in each case.
+    A folder with files in it is taken only with ``resume`` and only if it holds a run of exactly this study, seed,
+    library and code; finished shards whose receipts match are kept, others are computed again. ``progress`` is called
+    with people done and in all. A person whose simulation fails stops nothing: see ``Results.failures``. Raises
+    InputError for a folder that cannot be taken, Stopped when interrupted, OSError when the disk is full; finished
+    shards stay in each case.
     """
     out = Path(out)
     threads = plan.threads if threads is None else threads
@@ -167,12 +168,14 @@ def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]
         share = sum(ill) / plan.study.subjects if ill else 0.0
         if share > HARDLY_ILL:
             told.append(
-                f"{100 * share:.0f} % of people in arm {arm} are hardly ill in the model at the first visit, so that treatment changes their score little"
+                f"{100 * share:.0f} % of people in arm {arm} are hardly ill in the model at the first visit, "
+                "so that treatment changes their score little"
             )
     lanes = {r["lanes"] for r in receipts}
     if len(lanes) > 1:
         told.append(
-            "shards were computed on machines with different vector widths: results agree to the tolerance, not to the bit"
+            "shards were computed on machines with different vector widths: results agree to the tolerance, "
+            "not to the bit"
         )
     unmatched = tables["endpoints"]["median"].isna() & (tables["endpoints"]["role"] != "")
     if unmatched.any():
@@ -241,7 +244,9 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def free_folder(plan: Plan, parent: str | Path = "runs") -> Path:
-    """A folder for this run that does not exist yet: ``runs/murrough-2013-3f9a``, or with ``-2``, ``-3`` ... after it."""
+    """A folder for this run that does not exist yet: ``runs/murrough-2013-3f9a``, or with ``-2``, ``-3`` ... after
+    it.
+    """
     name = manifest.short_name(plan)
     candidates = (Path(parent) / (name if k == 1 else f"{name}-{k}") for k in range(1, 1_000_000))
     return next(path for path in candidates if not path.exists())

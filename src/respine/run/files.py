@@ -1,4 +1,6 @@
-"""Files that are whole or not there: written beside, forced to the disk, renamed; and the same bytes for the same table."""
+"""Files that are whole or not there: written beside, forced to the disk, renamed; and the same bytes for the same
+table.
+"""
 
 from __future__ import annotations
 
@@ -93,18 +95,14 @@ def parquet(table: pd.DataFrame) -> bytes:
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns of one kind each, so that an empty table has the same types as a full one; texts as plain strings."""
-    plain = {}
-    for name in table.columns:
-        column = table[name]
-        texts = column.dtype == object or isinstance(column.dtype, pd.StringDtype)
-        if texts and all(isinstance(v, bool | np.bool_) or v is None for v in column) and len(column):
-            plain[name] = column.astype("boolean")
-        elif texts:
-            plain[name] = column.astype("string")
-        else:
-            plain[name] = column
-    return pd.DataFrame(plain)
+    """Texts as plain strings, also where a column is empty, so that an empty table has the types of a full one."""
+    texts = [
+        name
+        for name in table.columns
+        if (table[name].dtype == object or isinstance(table[name].dtype, pd.StringDtype))
+        and all(value is None or isinstance(value, str) for value in table[name])
+    ]
+    return table.astype(dict.fromkeys(texts, "string"))
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

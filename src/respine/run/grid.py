@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from respine.study.occasions import occasions
-from respine.study.schema import Study
+from respine.study.schema import Dose, Exposure, Study
 from respine.trial import rating_times
 
-# after a dose things move within minutes at first, within hours later; the doses' own grid is denser where they are denser
+# after a dose things move within minutes at first, within hours later; the doses' own grid is denser where they are
+# denser
 AFTER_DOSE_H = (
     2 / 60,
     5 / 60,
@@ -39,7 +40,8 @@ def output_times(study: Study) -> np.ndarray:
     first, last = study.start, float(ratings[-1])
     ends = [t for e in study.endpoints for t in (e.until, e.by) if t is not None]
     last = max([last, *ends])
-    doses = sorted({t for arm in study.arms.values() for one in (*arm.doses, *arm.exposures) for t in occasions(one)})
+    given: list[Dose | Exposure] = [one for arm in study.arms.values() for one in (*arm.doses, *arm.exposures)]
+    doses = sorted({t for one in given for t in occasions(one)})
     if len(doses) > MOST_FINE_DOSES:
         half = MOST_FINE_DOSES // 2
         doses = [*doses[:half], *doses[-half:]]

@@ -12,7 +12,7 @@ from typing import Any
 from respine import library
 from respine.errors import InputError, Problem
 from respine.run import files
-from respine.run.plan import SOLVER, Plan
+from respine.run.plan import PRECISION, RTOL, Plan
 
 NAME = "manifest.json"
 FORMAT = "respine/run/1"
@@ -29,7 +29,7 @@ def identity(plan: Plan) -> dict[str, Any]:
         "subjects": study.subjects,
         "seed": study.seed,
         "shard_people": max(shard.last - shard.first for shard in plan.shards),
-        "solver": dict(SOLVER),
+        "solver": {"rtol": RTOL, "precision": PRECISION},
         "library_sha256": library_hash(),
         "code_sha256": code_hash(),
     }
@@ -111,8 +111,8 @@ def read(out: Path) -> dict[str, Any]:
         if manifest["format"] != FORMAT or not isinstance(manifest["shards"], dict):
             raise KeyError("format")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(Problem(str(file), "manifest", "", f"This is not the manifest of a run ({type(error).__name__}: {error}).",
-                                 "Choose another folder with --out.")) from None  # fmt: skip
+        why = f"This is not the manifest of a run ({type(error).__name__}: {error})."
+        raise InputError(Problem(str(file), "manifest", "", why, "Choose another folder with --out.")) from None
     return dict(manifest)
 
 
@@ -122,10 +122,15 @@ def write(out: Path, manifest: dict[str, Any]) -> None:
 
 
 _WORDS = {
-    "study": "the study", "study_sha256": "the text of the study file", "subjects": "the number of subjects", "seed": "the seed",
-    "shard_people": "the size of the shards", "solver": "the solver settings", "library_sha256": "the library (equations, numbers)",
+    "study": "the study",
+    "study_sha256": "the text of the study file",
+    "subjects": "the number of subjects",
+    "seed": "the seed",
+    "shard_people": "the size of the shards",
+    "solver": "the solver settings",
+    "library_sha256": "the library (equations, numbers)",
     "code_sha256": "the version of respine",
-}  # fmt: skip
+}
 
 
 def check_same(out: Path, manifest: dict[str, Any], plan: Plan) -> None:
@@ -136,7 +141,7 @@ def check_same(out: Path, manifest: dict[str, Any], plan: Plan) -> None:
         if there.get(name) != value:
             seen = str(there.get(name))
             shown = seen if len(seen) <= 40 else seen[:12] + "..."
-            why = f"This folder belongs to another run: {_WORDS[name]} differ{'' if name == 'subjects' else 's'} (now {str(value)[:40]})."
+            why = f"This folder belongs to another run: {_WORDS[name]} differed (now {str(value)[:40]})."
             problems.append(
                 Problem(
                     str(out / NAME),

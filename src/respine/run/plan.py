@@ -22,10 +22,12 @@ from respine.study.schema import Study
 SHARD = 500  # people of one arm: large enough to fill the lanes, small enough that little is lost when a run is stopped
 MOST_DRAWS = 200  # draws of the uncertain typical values
 PEOPLE_PER_DRAW = 20  # enough to tell people and parameters apart
-# Wall time per person, equation and day of trajectory on one core, and per dose; measured on the human model. An estimate.
+# Wall time per person, equation and day of trajectory on one core, and per dose; measured on the human model. An
+# estimate.
 SECONDS_PER_STEP_UNIT = 6e-7
 COMPILE_SECONDS = 1.5
-SOLVER = {"rtol": 1e-5, "precision": "float64"}
+RTOL = 1e-5
+PRECISION = "float64"
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Shard:
 class Plan:
     """A study made ready to run: its system, what is recorded when, its shards, and what it will cost (estimates).
 
-    ``equations`` of ``equations_before`` are left after specialisation (the largest arm); ``seconds`` and ``megabytes`` are
-    rough; ``times`` hours; ``vary`` the parameters that differ between people.
+    ``equations`` of ``equations_before`` are left after specialisation (the largest arm); ``seconds`` and ``megabytes``
+    are rough; ``times`` hours; ``vary`` the parameters that differ between people.
     """
 
     study: Study
@@ -81,15 +83,16 @@ class Plan:
 
     def solver(self) -> engine.Solver:
         """One solver for all arms; what no arm uses is cut from the equations."""
-        options = engine.Options(precision=str(SOLVER["precision"]))
+        options = engine.Options(precision=PRECISION)
         return engine.build(self.system, outputs=self.outputs, vary=self.vary, options=options)
 
     def __str__(self) -> str:
         study = self.study
         days = (self.times[-1] - self.times[0]) / 24
         span = f"{days:.3g} d" if days >= 1 else f"{days * 24:.3g} h"
+        arms = f"{len(study.arms)} arm{'s' if len(study.arms) != 1 else ''}"
         return (
-            f"{study.name}  {len(study.arms)} arm{'s' if len(study.arms) != 1 else ''} x {study.subjects} people, {span}, "
+            f"{study.name}  {arms} x {study.subjects} people, {span}, "
             f"{self.equations} equations (specialised from {self.equations_before}), "
             f"about {max(1, round(self.seconds))} s and {max(1, round(self.megabytes))} MB"
         )
@@ -118,7 +121,7 @@ def plan(
         raise InputError(Problem(str(study.file or study.name), "observe", "", why, cure))
     times = output_times(study)
     draws = int(np.clip(study.subjects // PEOPLE_PER_DRAW, 1, MOST_DRAWS))
-    few = range(0, min(2, study.subjects))
+    few = range(min(2, study.subjects))
     vary: dict[str, None] = {}
     live, work = 0, 0.0
     asks: list[Any] = []
@@ -137,7 +140,8 @@ def plan(
     size = cells * (len(times) * len(outputs) * 4 + len(vary) * 8 + 200 * max(1, len(study.observe)))
     return Plan(
         study=study, system=system, outputs=tuple(outputs), vary=tuple(vary), times=times, begin=begin,
-        shards=tuple(_shards(study, shard)), draws=draws, threads=threads, equations=live, equations_before=len(system.states),
+        shards=tuple(_shards(study, shard)), draws=draws, threads=threads,
+        equations=live, equations_before=len(system.states),
         seconds=COMPILE_SECONDS * len(study.arms) + work * SECONDS_PER_STEP_UNIT / min(threads, os.cpu_count() or 1),
         megabytes=size / 1e6,
     )  # fmt: skip

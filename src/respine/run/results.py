@@ -22,10 +22,11 @@ TABLES = ("subjects", "visits", "doses", "endpoints", "chain", "failures")
 class Results:
     """Tables of a finished run.
 
-    ``endpoints``: one row per endpoint and arm, with the published result beside it where there is one (median, p05 and p95
-    over simulated trials of the published size); ``comparison``: its rows that stand beside a published number;
-    ``unmatched``: published rows that could not be compared, with the reason in ``note``; ``chain``: quantiles of the recorded outputs over time;
-    ``failures``: who was not simulated to the end and why; ``folder``: where all of it lies; ``warnings``: sentences.
+    ``endpoints``: one row per endpoint and arm, with the published result beside it where there is one (median, p05 and
+    p95 over simulated trials of the published size); ``comparison``: its rows that stand beside a published number;
+    ``unmatched``: published rows that could not be compared, with the reason in ``note``; ``chain``: quantiles of the
+    recorded outputs over time; ``failures``: who was not simulated to the end and why; ``folder``: where all of it
+    lies; ``warnings``: sentences.
     """
 
     study: Study
@@ -55,7 +56,8 @@ class Results:
         return {name: self.folder / f"{name}.parquet" for name in TABLES} | {"manifest": self.folder / manifest.NAME}
 
     def to_json_rows(self, unmatched: bool = False) -> list[dict[str, Any]]:
-        """Rows for JSON: ``study, arm, endpoint, time_h, median, p05, p95, published, inside, role`` first, numbers or None.
+        """Rows for JSON: ``study, arm, endpoint, time_h, median, p05, p95, published, inside, role`` first, numbers or
+        None.
 
         ``note`` says what the interval contains. Rows that could not be predicted are left to ``unmatched``.
         """
@@ -70,6 +72,16 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_KINDS = (
+    dict.fromkeys(("study", "arm", "endpoint", "role", "unit", "note", "scale", "kind"), "string")
+    | dict.fromkeys(
+        ("time_h", "median", "p05", "p95", "published", "published_low", "published_high", "value", "sd", "se"),
+        "float64",
+    )
+    | {"inside": "boolean", "n": "Int64", "n_simulated": "Int64"}
+)
 
 
 def endpoint_table(study: Study, panel: Panel) -> pd.DataFrame:
@@ -93,11 +105,7 @@ def endpoint_table(study: Study, panel: Panel) -> pd.DataFrame:
     details = predicted.set_index(["arm", "endpoint"])[extra]
     compared = compared.join(details, on=["arm", "endpoint"])
     whole = pd.concat([compared, own], ignore_index=True) if len(own) else compared
-    whole = whole[[*trial.COLUMNS, *extra]]
-    whole["inside"] = whole["inside"].astype("boolean")
-    whole["n"] = whole["n"].astype("Int64")
-    whole["n_simulated"] = whole["n_simulated"].astype("Int64")
-    return whole
+    return whole[[*trial.COLUMNS, *extra]].astype(_KINDS)
 
 
 def load(folder: str | Path) -> Results:

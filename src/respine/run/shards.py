@@ -13,7 +13,7 @@ from respine import engine, trial
 from respine import study as studies
 from respine.population import People
 from respine.run import files
-from respine.run.plan import SOLVER, Plan, Shard
+from respine.run.plan import RTOL, Plan, Shard
 
 Progress = Callable[[int, int], None]
 
@@ -25,10 +25,27 @@ VISITS = {
     "value": "float64",
     "true_value": "float64",
 }
-DOSES = {"subject": "int64", "arm": "object", "time_h": "float64", "drug": "object", "route": "object", "amount": "float64",
-         "unit": "object", "amount_mg": "float64", "why": "object"}  # fmt: skip
-FAILURES = {"subject": "int64", "arm": "object", "status": "object", "time_h": "float64", "state": "object", "value": "float64",
-            "reason": "object", "cure": "object"}  # fmt: skip
+DOSES = {
+    "subject": "int64",
+    "arm": "object",
+    "time_h": "float64",
+    "drug": "object",
+    "route": "object",
+    "amount": "float64",
+    "unit": "object",
+    "amount_mg": "float64",
+    "why": "object",
+}
+FAILURES = {
+    "subject": "int64",
+    "arm": "object",
+    "status": "object",
+    "time_h": "float64",
+    "state": "object",
+    "value": "float64",
+    "reason": "object",
+    "cure": "object",
+}
 TRAJECTORIES = "trajectories.npy"
 
 
@@ -44,7 +61,7 @@ def compute(
         schedule,
         plan.times,
         start=plan.begin,
-        rtol=float(SOLVER["rtol"]),
+        rtol=RTOL,
         threads=threads,
         progress=progress,
     )
@@ -59,9 +76,14 @@ def compute(
         "failures.parquet": files.parquet(typed(failures, FAILURES)),
         TRAJECTORIES: files.array(_whole(solution).astype(np.float32)),
     }
-    ill = trial.hardly_ill(plan.study, shard.arm, people, solution)
-    facts = {"arm": shard.arm, "first": shard.first, "last": shard.last, "failed": len(failures), "lanes": solution.settings.get("lanes"),
-             "hardly_ill": None if np.isnan(ill) else round(ill * len(people))}  # fmt: skip
+    facts = {
+        "arm": shard.arm,
+        "first": shard.first,
+        "last": shard.last,
+        "failed": len(failures),
+        "lanes": solution.settings.get("lanes"),
+        "hardly_ill": trial.hardly_ill(plan.study, people, solution),
+    }
     return written, facts
 
 
@@ -87,10 +109,18 @@ def failure_rows(shard: Shard, people: People, solution: engine.Solution) -> pd.
     """Who was not simulated to the end: subject, arm, time, state, last good value, reason and cure."""
     subjects = people.covariates["subject"].to_numpy(np.int64)
     rows = [
-        {"subject": int(subjects[one.subject]), "arm": shard.arm, "status": one.status.name.lower().replace("_", "-"), "time_h": float(one.time),
-         "state": one.state, "value": float(one.value), "reason": one.reason, "cure": one.cure}
+        {
+            "subject": int(subjects[one.subject]),
+            "arm": shard.arm,
+            "status": one.status.name.lower().replace("_", "-"),
+            "time_h": float(one.time),
+            "state": one.state,
+            "value": float(one.value),
+            "reason": one.reason,
+            "cure": one.cure,
+        }
         for one in sorted(solution.failures, key=lambda one: one.subject)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows, columns=list(FAILURES))
 
 
@@ -107,7 +137,7 @@ def subject_rows(shard: Shard, people: People) -> pd.DataFrame:
 
 def typed(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """The columns in their order and kind, also where there are no rows."""
-    return pd.DataFrame({name: table[name] if name in table else [] for name in columns}).astype(columns)
+    return pd.DataFrame({name: table.get(name, []) for name in columns}).astype(columns)
 
 
 def intact(folder: Path, receipt: dict[str, Any]) -> bool:

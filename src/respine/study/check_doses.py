@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from respine.population import units
@@ -147,7 +148,7 @@ def _over(context: Context, place: Place, route: treatments.Route, one: Dose) ->
     gap = one.every
     if len(one.at) > 1:
         moments = sorted(one.at)
-        gap = min(b - a for a, b in zip(moments, moments[1:], strict=False)) or None
+        gap = min(b - a for a, b in pairwise(moments)) or None
     if gap is not None and over > gap:
         doc.problem(
             (*place, "over"), f"The next infusion, {gap:g} h later, would start before this one ends.", "Shorten it."
@@ -189,7 +190,8 @@ def _amount(context: Context, place: Place, raw: dict[str, Any], route: treatmen
     else:
         why = f"{name} is dosed in {' or '.join(ranges)}, not in {amount.unit}."
         if other is not None and least <= amount.value * other <= most:
-            cure = f'Write "{amount.value * other:.3g} {customary}", which it is for {weight:g} kg, or another amount within {_ranges(route)}.'
+            same = f'"{amount.value * other:.3g} {customary}", which it is for {weight:g} kg'
+            cure = f"Write {same}, or another amount within {_ranges(route)}."
         else:
             cure = f"Write an amount within {_ranges(route)}."
     context.doc.problem(place, why, cure, seen=as_written)
@@ -202,7 +204,8 @@ def _unit(context: Context, place: Place, raw: dict[str, Any], route: treatments
     if parts is None or parts[1] or parts[0] <= 0 or not route.dose:
         return
     fitting = [unit for unit, low, high in (one.canonical for one in route.dose) if low <= parts[0] <= high]
-    why = f"A dose without a unit; {raw.get('drug')} by {raw.get('route')} is dosed in {' or '.join(one.unit for one in route.dose)}."
+    usual = " or ".join(one.unit for one in route.dose)
+    why = f"A dose without a unit; {raw.get('drug')} by {raw.get('route')} is dosed in {usual}."
     likely = " or ".join(f'"{text} {unit}"' for unit in fitting)
     cure = f"Write {likely}, as the source says." if likely else f"Write an amount within {_ranges(route)}."
     context.doc.instead(place, why, cure)

@@ -9,7 +9,7 @@ from respine.population.yaml_file import Place
 from respine.study.context import Context, attempt, listed, scale_names, time_of
 from respine.study.schema import Endpoint
 
-# kind: fields it needs (one of those joined by "|"), fields it may have; name, of, kind, analysis and note go with every kind
+# kind: fields it needs (one of those joined by "|"), fields it may have; name, of, kind, analysis, note always go
 FIELDS: dict[str, tuple[str, str]] = {
     "score": ("at", ""),
     "change": ("at", "from"),

@@ -29,7 +29,7 @@ def check(context: Context) -> None:
 
 
 def rows_of(compare: Compare) -> list[Row]:
-    """Rows of the evidence table that belong to the named study and year; all rows of the table if no study is named."""
+    """Rows of the evidence table of the named study and year; all rows of the table if no study is named."""
     rows = _table(compare.table)
     return [row for row in rows if _is_study(row, compare.study, compare.year)]
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def ledger(study: Study, arm: str, people: People) -> pandas.DataFrame:
     """One row a person and occasion, in the order of time.
 
-    Columns: ``subject``, ``arm``, ``time_h``, ``drug``, ``route``, ``amount`` with its ``unit``, ``amount_mg`` (NaN where the
-    unit is no mass; 0 for placebo) and ``why`` (``scheduled`` or ``co-medication``).
+    Columns: ``subject``, ``arm``, ``time_h``, ``drug``, ``route``, ``amount`` with its ``unit``, ``amount_mg`` (NaN
+    where the unit is no mass; 0 for placebo) and ``why`` (``scheduled`` or ``co-medication``).
     """
     import pandas
 

@@ -16,7 +16,7 @@ MET = {"Val/Val": 0.0, "Val/Met": 0.5, "Met/Met": 1.0}
 def people(
     study: Study, arm: str, system: System, subjects: range, draw_parameters: bool = True, *, n_draws: int = 200
 ) -> People:
-    """The people of one arm, by their numbers; the same person in every arm but for genotype and parameters the arm sets.
+    """The people of one arm, by their numbers; the same in every arm but for genotype and parameters the arm sets.
 
     Raises KeyError for an unknown arm and what ``population.sample`` raises.
     """
@@ -38,7 +38,7 @@ def fixed_covariates(arm: Arm) -> dict[str, Any]:
 
 
 def begins(study: Study, arm: str | None = None) -> float:
-    """Hours at which the simulation of an arm (or of all arms) must start: before every history, dose, exposure and visit."""
+    """Hours at which an arm (or all arms) starts to be simulated: before every history, dose, exposure, visit."""
     times = [study.start, study.visits[0], study.start - study.people.run_in]
     for one in [study.arms[arm]] if arm is not None else study.arms.values():
         times += [time for dose in (*one.doses, *one.co_medication) for time in dose.at]

@@ -1,4 +1,4 @@
-"""Decision rules of a study (doses as needed, holds, switches). The form is checked here; carrying them out is not built yet."""
+"""Decision rules of a study (doses as needed, holds, switches): their form. Carrying them out is not built yet."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def refuse_rules(study: Study) -> None:
     """Raise InputError if the study decides during its course: such rules are understood but not carried out yet."""
     if study.rules:
         names = ", ".join(rule.name for rule in study.rules)
-        why = "Decision rules are checked but cannot be carried out yet; leaving them out silently would change the study."
+        why = "Decision rules are checked but cannot be carried out yet; leaving them out would change the study."
         where = f"{study.file or study.name}:1"
         raise InputError(Problem(where, "rules", names, why, "Remove the rules, or write their doses with times."))
 

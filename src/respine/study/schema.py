@@ -1,4 +1,4 @@
-"""The study file, field by field (``respine/study/1``). Times become hours, shares fractions, doses canonical amounts."""
+"""The study file, field by field (``respine/study/1``). Times become hours, shares fractions, doses mg or mg/kg."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Dose(Part):
 class Exposure(Part):
     """Something other than a drug that acts on the model: stress, pain, ECT, exercise (``library/exposures``).
 
-    ``level`` multiplies what the exposure file sets (1 = the protocol of the file). A pulse happens ``at`` (and ``every``);
-    a level lasts ``from`` ... ``until``.
+    ``level`` multiplies what the exposure file sets (1 = the protocol of the file). A pulse happens ``at`` (and
+    ``every``); a level lasts ``from`` ... ``until``.
     """
 
     exposure: Name
@@ -105,7 +105,8 @@ class Arm(Part):
 class Endpoint(Part):
     """One number per arm: what is measured (``of`` a scale or a model output), how (``kind``) and when.
 
-    ``at``: the visit (the response visit for ``time-to-relapse`` and ``relapse-free``). ``by``: instead of ``at``, met at any visit up to then.
+    ``at``: the visit (the response visit for ``time-to-relapse`` and ``relapse-free``). ``by``: instead of ``at``, met
+    at any visit up to then.
     ``drop``: fall from baseline that counts as response. ``below``: a score at or under it is remission. ``above`` or
     ``lost``: a responder has relapsed at this score, or after losing this share of the improvement. ``until``: end of
     follow-up, or end of the window of ``peak`` and ``trough``. ``arm``: the reference arm of differences and percents;
@@ -130,7 +131,7 @@ class Endpoint(Part):
 
 
 class Tie(Part):
-    """One published row beside one endpoint of one arm; a row is found by ``id`` or by its ``row`` text and ``time``."""
+    """One published row beside one endpoint of one arm, found by ``id``, or by its ``row`` text and ``time``."""
 
     endpoint: Name
     arm: str | None = Field(None, description="Arm of this study; all arms the rows name if left out.")

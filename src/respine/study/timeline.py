@@ -1,9 +1,9 @@
 """Inputs over time: several things may act on one input at once, and people may differ in when and how much.
 
-The rule. History, exposures and drugs each hold an input at a level for a while. While several hold it, the highest level
-counts: two stressors or two tablets do not add up, the stronger one decides. While none holds it, the input has the model's own
-value. One exception: a *level* exposure of the study takes an input over from the history for good, from its first
-moment on, so that a study can end or lower a stress that had lasted until then.
+The rule. History, exposures and drugs each hold an input at a level for a while. While several hold it, the highest
+level counts: two stressors or two tablets do not add up, the stronger one decides. While none holds it, the input has
+the model's own value. One exception: a *level* exposure of the study takes an input over from the history for good,
+from its first moment on, so that a study can end or lower a stress that had lasted until then.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Prediction beside publication: every row of the evidence tables that a study names, matched or listed with the reason."""
+"""Prediction beside publication: every row of the evidence tables that a study names, matched or listed with the
+reason.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +46,10 @@ class Match:
 def compare(study: Study, results: Results, *, trials: int = TRIALS) -> pd.DataFrame:
     """Predicted interval beside published value for every row of the tables named under ``compare``.
 
-    First columns ``study, arm, endpoint, time_h, median, p05, p95, published, inside, role``; then the published error bar
-    (95 %), ``unit``, ``n`` and ``note``. ``inside`` says whether the published value lies in [p05, p95]; it is None in a row
-    that could not be matched, and ``note`` says why: no row is dropped. Rows of every role are shown, none is fitted here.
+    First columns ``study, arm, endpoint, time_h, median, p05, p95, published, inside, role``; then the published error
+    bar (95 %), ``unit``, ``n`` and ``note``. ``inside`` says whether the published value lies in [p05, p95]; it is None
+    in a row that could not be matched, and ``note`` says why: no row is dropped. Rows of every role are shown, none is
+    fitted here.
     """
     rows = [_line(study, results.panel, match, trials) for match in matches(study)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -122,7 +125,9 @@ def _from_tie(study: Study, block: Compare, row: dict[str, str], tie: Tie, arm_t
 
 
 def _arms(study: Study, block: Compare, text: str) -> tuple[str, str]:
-    """Arm and reference arm of the study that an evidence arm means ("ketamine - midazolam" names both); empty if none."""
+    """Arm and reference arm of the study that an evidence arm means ("ketamine - midazolam" names both); empty if
+    none.
+    """
     by_evidence = {theirs.lower(): ours for ours, theirs in block.arms.items()}
     lower = {name.lower(): name for name in study.arms}
 
@@ -170,7 +175,8 @@ def _line(study: Study, panel: Panel, match: Match, trials: int) -> dict[str, ob
     time = pub.number(row.get("time_h") or "")
     line: dict[str, object] = {
         "study": study.name, "arm": match.arm, "endpoint": endpoint.name if endpoint else text,
-        "time_h": endpoint.time if endpoint else (np.nan if time is None else time), "median": np.nan, "p05": np.nan, "p95": np.nan,
+        "time_h": endpoint.time if endpoint else (np.nan if time is None else time),
+        "median": np.nan, "p05": np.nan, "p95": np.nan,
         "published": number.value if number else np.nan, "inside": None, "role": row.get("role") or "",
         "published_low": number.low if number else np.nan, "published_high": number.high if number else np.nan,
         "unit": row.get("unit") or "", "n": number.n if number else None, "note": match.reason,
@@ -227,7 +233,8 @@ def summary(table: pd.DataFrame) -> str:
 
 
 def predict(study: Study, panel: Panel, *, trials: int = TRIALS) -> pd.DataFrame:
-    """The study's own endpoints in every arm, in the columns of ``compare`` and with the values over all virtual people.
+    """The study's own endpoints in every arm, in the columns of ``compare`` and with the values over all virtual
+    people.
 
     Further columns: ``scale, kind, n_simulated, value, sd, se``.
     """
@@ -236,10 +243,16 @@ def predict(study: Study, panel: Panel, *, trials: int = TRIALS) -> pd.DataFrame
     rows = []
     for row in ep.endpoints(study, panel).to_dict("records"):
         endpoint, arm = found[str(row["endpoint"])], str(row["arm"])
-        line = {"study": study.name, "arm": arm, "endpoint": endpoint.name, "time_h": endpoint.time, "median": np.nan, "p05": np.nan,
-                "p95": np.nan, "published": np.nan, "inside": None, "role": "", "published_low": np.nan, "published_high": np.nan,
-                "unit": row["unit"], "n": sizes.get(arm), "note": row["note"], "scale": row["scale"], "kind": row["kind"],
-                "n_simulated": row["n"], "value": row["value"], "sd": row["sd"], "se": row["se"]}  # fmt: skip
+        nothing = dict.fromkeys(("median", "p05", "p95", "published", "published_low", "published_high"), np.nan)
+        line = {
+            "study": study.name,
+            "endpoint": endpoint.name,
+            "inside": None,
+            "role": "",
+            "n": sizes.get(arm),
+        } | nothing
+        line |= {name: row[name] for name in ("arm", "time_h", "unit", "note", "scale", "kind", "value", "sd", "se")}
+        line["n_simulated"] = row["n"]
         if row["n"]:
             got = in_trials_of_published_size(
                 endpoint, arm, panel, sizes, study.seed, arms=list(study.arms), trials=trials

@@ -23,8 +23,8 @@ class Endpoint:
     """One number per arm, times in hours, shares as fractions; as the study schema has it, every default filled in.
 
     ``response`` is a fall of at least ``drop`` of the baseline score, ``remission`` a score of at most ``below``; with
-    ``by`` they count when met at any visit after baseline up to then. ``time-to-relapse`` and ``relapse-free`` look at the
-    responders of visit ``at``: relapsed is who reaches ``above`` or has lost the share ``lost`` of the improvement;
+    ``by`` they count when met at any visit after baseline up to then. ``time-to-relapse`` and ``relapse-free`` look at
+    the responders of visit ``at``: relapsed is who reaches ``above`` or has lost the share ``lost`` of the improvement;
     times count from ``begin``. A responder without relapse counts with the end of follow-up (restricted mean).
     """
 
@@ -250,7 +250,7 @@ def _pooled_sd(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _adjusted_means(sample: Sample) -> dict[str, np.ndarray]:
     """Means at the baseline of all arms together, with the slope within arms (analysis of covariance)."""
-    cross, square, total, count = 0.0, 0.0, 0.0, 0.0
+    cross, square, total, count = (np.zeros(()) for _ in range(4))
     parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for arm, (values, base) in sample.items():
         known = np.isfinite(values) & np.isfinite(base)
@@ -270,8 +270,9 @@ def _adjusted_means(sample: Sample) -> dict[str, np.ndarray]:
 def endpoints(study: Study, panel: Panel) -> pd.DataFrame:
     """Every endpoint of the study in every arm it can be computed in, over all virtual people.
 
-    Columns ``arm, endpoint, scale, kind, time_h, unit, n, value, sd, se, middle, note``: ``sd`` and ``se`` of the people's
-    values (in percent points for shares), ``middle`` their median; a reason in ``note`` where there is no value.
+    Columns ``arm, endpoint, scale, kind, time_h, unit, n, value, sd, se, middle, note``: ``sd`` and ``se`` of the
+    people's values (in percent points for shares), ``middle`` their median; a reason in ``note`` where there is no
+    value.
     """
     rows: list[dict[str, object]] = []
     arms = list(study.arms)
@@ -279,8 +280,8 @@ def endpoints(study: Study, panel: Panel) -> pd.DataFrame:
         for arm in arms:
             if arm in (endpoint.arm, endpoint.healthy):
                 continue
-            row: dict[str, object] = {"arm": arm, "endpoint": endpoint.name, "scale": endpoint.of, "kind": endpoint.kind,
-                                      "time_h": endpoint.time, "unit": unit(endpoint)}  # fmt: skip
+            row: dict[str, object] = {"arm": arm, "endpoint": endpoint.name, "scale": endpoint.of}
+            row |= {"kind": endpoint.kind, "time_h": endpoint.time, "unit": unit(endpoint)}
             reason = why_not(endpoint, panel, arm)
             if reason:
                 nothing = {"n": 0, "value": np.nan, "sd": np.nan, "se": np.nan, "middle": np.nan, "note": reason}

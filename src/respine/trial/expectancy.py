@@ -1,7 +1,9 @@
-"""Expectancy: what a person gains from believing to be treated. It stands outside the biology and multiplies what it leaves.
+"""Expectancy: what a person gains from believing to be treated. It stands outside the biology and multiplies what it
+leaves.
 
-``severity = biology * exp(-strength)`` with ``strength(t) = person * belief * (acute + sustained + course)``; numbers and
-their sources are in ``library/scales/_expectancy.yaml``. Drug and expectancy together therefore never pass below healthy.
+``severity = biology * exp(-strength)`` with ``strength(t) = person * belief * (acute + sustained + course)``; numbers
+and their sources are in ``library/scales/_expectancy.yaml``. Drug and expectancy together therefore never pass below
+healthy.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import numpy as np
 from respine import library, population
 from respine.population.yaml_file import read
 from respine.study.occasions import occasions
-from respine.study.schema import Arm, Study
+from respine.study.schema import Arm, Dose, Exposure, Study
 from respine.trial.scales import numbers_of
 
 
@@ -83,13 +85,13 @@ def procedure_times(study: Study, arm: str, model: Expectancy | None = None) -> 
 
 
 def _own_procedures(arm: Arm, model: Expectancy) -> list[float]:
-    treatments = [dose for dose in arm.doses if dose.route in model.procedure_routes]
-    pulses = [one for one in arm.exposures if one.exposure in model.procedure_exposures]
-    return [time for one in (*treatments, *pulses) for time in occasions(one)]
+    treatments: list[Dose | Exposure] = [dose for dose in arm.doses if dose.route in model.procedure_routes]
+    treatments += [one for one in arm.exposures if one.exposure in model.procedure_exposures]
+    return [time for one in treatments for time in occasions(one)]
 
 
 def _since_last(times: np.ndarray, events: np.ndarray) -> np.ndarray:
-    """Hours since the last event strictly before each time (a rating at the time of a dose precedes it); inf if none."""
+    """Hours since the last event before each time (a rating at the time of a dose precedes it); inf if none."""
     if not len(events):
         return np.full(len(times), np.inf)
     index = np.searchsorted(events, times, side="left") - 1

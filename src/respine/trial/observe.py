@@ -46,9 +46,9 @@ def required_outputs(study: Study, known: set[str] | None = None) -> list[str]:
     if known is not None:
         missing = [name for name in dict.fromkeys(outputs) if name not in known]
         if missing:
-            where = str(study.file or study.name)
-            raise InputError(*(Problem(where, "observe, record or endpoints", name, "The model computes nothing of this name.",
-                                       "Take a name that `respine model show` lists.") for name in missing))  # fmt: skip
+            where, field = str(study.file or study.name), "observe, record or endpoints"
+            why, cure = "The model computes nothing of this name.", "Take a name that `respine model show` lists."
+            raise InputError(*(Problem(where, field, name, why, cure) for name in missing))
     return list(dict.fromkeys(outputs))
 
 
@@ -56,8 +56,8 @@ def observe(study: Study, arm: str, people: People, solution: Solution) -> pd.Da
     """Scores of one arm, one row a subject, time and scale: ``subject, arm, time_h, scale, value, true_value``.
 
     ``value`` is what is written down (fluctuation of the person, rater's error, whole steps, inside the range);
-    ``true_value`` the same without these. Model outputs that endpoints read are rows too, without error. A subject whose
-    simulation failed has no row at all: nothing is filled in, and the failure is counted and named elsewhere.
+    ``true_value`` the same without these. Model outputs that endpoints read are rows too, without error. A subject
+    whose simulation failed has no row at all: nothing is filled in, and the failure is counted and named elsewhere.
     """
     names = list(solution.outputs)
     subjects = people.covariates["subject"].to_numpy(np.int64)
@@ -91,7 +91,9 @@ def observe(study: Study, arm: str, people: People, solution: Solution) -> pd.Da
 def true_scores(
     study: Study, scale: Scale, people: People, subjects: np.ndarray, output: np.ndarray, gain: np.ndarray | None
 ) -> np.ndarray:
-    """Scores without error, ``(n_subjects, n_times)`` in the scale's unit; ``output`` the same shape, first column the baseline."""
+    """Scores without error, ``(n_subjects, n_times)`` in the scale's unit; ``output`` the same shape, first column
+    the baseline.
+    """
     if scale.rule == "level":
         return (
             scale.number("background", 0.0)
@@ -160,15 +162,15 @@ def residual(study: Study, scale: Scale, arm: str, subjects: np.ndarray, times: 
     return np.asarray(scale.number("fluctuation_sd") * state + scale.number("rater_sd") * rater)
 
 
-def hardly_ill(study: Study, arm: str, people: People, solution: Solution) -> float:
-    """Share of people whose model symptom at the first visit lies under the scale's floor; NaN without a symptom scale."""
+def hardly_ill(study: Study, people: People, solution: Solution) -> int | None:
+    """How many people have a model symptom under the scale's floor at the first visit; None without a symptom scale."""
     chosen = [scales.load(name) for name in observed_scales(study)]
     ill = next((s for s in chosen if s.rule == "severity"), None)
     if ill is None:
-        return float("nan")
+        return None
     at = _positions(np.asarray(solution.times), np.array([study.start]))
     first = solution.values[:, at[0], list(solution.outputs).index(ill.output)]
-    return float(np.mean(first[np.isfinite(first)] < ill.number("severity_floor", 0.1)))
+    return int((first < ill.number("severity_floor", 0.1)).sum())  # a failed person is NaN and is not counted
 
 
 def _felt(

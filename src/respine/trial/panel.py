@@ -13,10 +13,11 @@ TOLERANCE_H = 0.02  # two times closer than about a minute are the same visit
 
 @dataclass(frozen=True)
 class Panel:
-    """Values of every arm and scale, ``values[arm, scale]`` of shape ``(n_subjects, n_times)``, NaN where there is none.
+    """Values of every arm and scale, ``values[arm, scale]`` of shape ``(n_subjects, n_times)``, NaN where there is
+    none.
 
-    ``subjects`` and ``draw`` (the parameter draw a subject belongs to) are ``(n_subjects,)``, ``times[scale]`` hours. The
-    rows are the same people in every arm.
+    ``subjects`` and ``draw`` (the parameter draw a subject belongs to) are ``(n_subjects,)``, ``times[scale]`` hours.
+    The rows are the same people in every arm.
     """
 
     subjects: np.ndarray

@@ -165,10 +165,8 @@ def _endpoint(row: Row, text: str, measure: str, kind: str, of: str, time: float
     if measure == "response-any-time":
         endpoint = dataclasses.replace(endpoint, at=None, by=time)
     if kind in ("time-to-relapse", "relapse-free", "peak", "trough"):
-        return Reading(
-            None,
-            f"{kind} needs its visit of response and end of follow-up: name an endpoint of the study under compare.rows",
-        )
+        why = f"{kind} needs more than one time: name an endpoint of the study under compare.rows"
+        return Reading(None, why)
     return Reading(endpoint, "", note)
 
 

@@ -3,12 +3,13 @@
 A scale file names the model output it reads and one of four rules:
 
 * ``severity``: ``score = healthy + (baseline - healthy) * severity ** power``, the symptom scales; ``severity`` is 1 at
-  the first visit, 0 in health, and carries expectancy as well as biology;
+the first visit, 0 in health, and carries expectancy as well as biology;
 * ``relative``: the same without expectancy, for an output that has its own healthy value (pain);
 * ``rise``: ``score = baseline + gain * (output - output at the first visit)``, the vital signs;
 * ``level``: ``score = gain * output``, with a log-normal sensitivity of the person (dissociation).
 
-On top of the rule come the fluctuation of a person from visit to visit, the rater's error, the scale's step and its range.
+On top of the rule come the fluctuation of a person from visit to visit, the rater's error, the scale's step and its
+range.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ CONTAINS = "90 % of simulated trials of the published size: people, rating noise
 
 @dataclass(frozen=True)
 class Interval:
-    """Median and 5th and 95th percentile of an endpoint over ``trials`` simulated trials, with what to know about it."""
+    """Median, 5th and 95th percentile of an endpoint over ``trials`` simulated trials, and what to know of them."""
 
     median: float
     p05: float
@@ -30,16 +30,16 @@ class Interval:
 
 
 def in_trials_of_published_size(
-    endpoint: Endpoint, arm: str, panel: Panel, sizes: Mapping[str, int], seed: int, *, arms: Sequence[str] | None = None,
-    trials: int = TRIALS,
+    endpoint: Endpoint, arm: str, panel: Panel, sizes: Mapping[str, int], seed: int, *,
+    arms: Sequence[str] | None = None, trials: int = TRIALS,
 ) -> Interval:  # fmt: skip
     """The endpoint of an arm in trials with ``sizes`` people per arm (an arm without a size has all people of a draw).
 
-    A trial takes one draw of the uncertain typical values, the same for its arms, and from that draw's virtual people as
-    many as were published, each arm its own: without replacement where there are enough. Where there are not, people are
-    drawn with replacement and the spread between draws is shrunk by the part that the small number of people per draw
-    explains. The interval therefore holds people, rating noise and parameter uncertainty together. The same numbers come
-    out for any number of threads.
+    A trial takes one draw of the uncertain typical values, the same for its arms, and from that draw's virtual people
+    as many as were published, each arm its own: without replacement where there are enough. Where there are not, people
+    are drawn with replacement and the spread between draws is shrunk by the part that the small number of people per
+    draw explains. The interval therefore holds people, rating noise and parameter uncertainty together. The same
+    numbers come out for any number of threads.
     """
     everyone = list(arms) if arms is not None else sorted({a for a, _ in panel.values})
     needed = [a for a in arms_needed(endpoint, arm, everyone) if (a, endpoint.of) in panel.values]
@@ -123,8 +123,8 @@ def _shrunk(
     """Trial results as they would be with many people per draw.
 
     A draw of few people has a result of its own chance: ``var(centres) = var(parameters) + var(people) / size``. The
-    centres are drawn together until only the first part is left, and the spread of trials around their centre, too small
-    by ``(size - 1) / size`` when people are drawn with replacement, is widened.
+    centres are drawn together until only the first part is left, and the spread of trials around their centre, too
+    small by ``(size - 1) / size`` when people are drawn with replacement, is widened.
     """
     centres, noise = np.full(len(groups), np.nan), np.full(len(groups), np.nan)
     for number, group in enumerate(groups):

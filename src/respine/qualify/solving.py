@@ -1,0 +1,66 @@
+"""Solve a foreign model closely: tolerances from the model's own scales."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from respine import engine
+from respine.engine.hybrid import has_switches
+from respine.engine.specialise import start_values
+from respine.model.system import System
+
+ROUGH = 1e-5  # relative tolerance of the first, rough run
+BELOW_SCALE = 1e-3  # a state is followed down to this share of rtol times its largest value
+
+
+class Unsolved(Exception):
+    """The engine gave up; the text is its reason."""
+
+
+def trajectories(system: System, outputs: Sequence[str], times: np.ndarray, rtol: float) -> np.ndarray:
+    """Values of ``outputs`` at ``times``, (n_times, n_outputs). Raises Unsolved.
+
+    Foreign models count in anything from 1e-20 mol to 1e9 cells, so that no fixed absolute tolerance serves. A rough run
+    finds the largest value of every state; the close run has an absolute tolerance of 1e-3 * rtol * that value. The rough
+    run itself starts from each state's start value, and where that is zero from the smallest start value there is.
+    """
+    states = [s for s in system.states if s not in outputs]
+    recorded = (*outputs, *states)
+    solve = _solver(system, recorded)
+    scales = _start_scales(system)
+    try:
+        rough = solve(times, ROUGH, {s: ROUGH * scale for s, scale in scales.items()})
+        largest = dict(zip(recorded, np.nanmax(np.abs(rough), axis=0, initial=0.0), strict=True))
+        scales = {s: largest[s] if 0 < largest[s] < np.inf else scale for s, scale in scales.items()}
+    except Unsolved:
+        pass  # the close run will say why
+    tight = {s: max(BELOW_SCALE * rtol * scale, 1e-300) for s, scale in scales.items()}
+    return solve(times, rtol, tight)[:, : len(outputs)]
+
+
+def _solver(system: System, outputs: Sequence[str]):  # type: ignore[no-untyped-def]
+    """The lanes for plain systems; the event solver where there are events or jumps, or nothing moves."""
+    solver = engine.build(system, outputs=outputs)
+    plain = not system.events and not has_switches(system) and bool(solver.code(solver.ask(engine.Schedule(1))).states)
+
+    def solve(times: np.ndarray, rtol: float, atol: Mapping[str, float]) -> np.ndarray:
+        solution = solver.solve(times=times, rtol=rtol, atol=atol, locate_jumps=not plain)
+        if solution.failures:
+            raise Unsolved(str(solution.failures[0]).partition(": ")[2])
+        return solution.values[0]
+
+    return solve
+
+
+def _start_scales(system: System) -> dict[str, float]:
+    """A first guess at the size of every state."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        starts = start_values(system, {**system.parameters, **system.inputs})
+    sizes = {s: abs(float(v)) for s, v in starts.items()}
+    usable = [v for v in sizes.values() if 0 < v < np.inf]
+    smallest = min(usable, default=1.0)
+    return {s: v if 0 < v < np.inf else smallest for s, v in sizes.items()}

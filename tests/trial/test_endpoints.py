@@ -1,0 +1,132 @@
+"""Endpoints against numbers worked out by hand, and analysis of covariance against least squares."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from respine import trial
+from respine.trial import Endpoint, Panel
+from respine.trial.endpoints import estimate, person_values, sample_of, why_not
+from tests.trial.stand_ins import small_study
+
+NAN = np.nan
+# four people: 30 -> 15 -> 9, 30 -> 16 -> 30, 20 -> 10 -> 12, and one lost
+SCORES = np.array([[30, 15, 9, 9], [30, 16, 30, 28], [20, 10, 12, 18], [40, NAN, NAN, NAN]], float)
+CONTROL = np.array([[30, 28, 27, 26], [30, 30, 30, 30], [20, 18, 17, 10], [40, 36, 38, 35]], float)
+TIMES = np.array([0.0, 24.0, 72.0, 168.0])
+PANEL = Panel(
+    np.arange(4), np.zeros(4, int), {"MADRS": TIMES}, {("drug", "MADRS"): SCORES, ("saline", "MADRS"): CONTROL}
+)
+
+
+def _value(endpoint: Endpoint, arm: str = "drug", panel: Panel = PANEL) -> float:
+    return float(estimate(endpoint, arm, sample_of(endpoint, panel, ["drug", "saline"])))
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({"kind": "score", "at": 24.0}, (15 + 16 + 10) / 3),
+        ({"kind": "change", "at": 24.0}, (-15 - 14 - 10) / 3),
+        ({"kind": "percent-change", "at": 24.0}, (-50 - 14 / 0.3 - 50) / 3),
+        ({"kind": "response", "at": 24.0}, 200 / 3),  # exactly half the baseline counts
+        ({"kind": "response", "by": 168.0}, 200 / 3),
+        ({"kind": "response", "at": 24.0, "drop": 0.45}, 100.0),
+        ({"kind": "remission", "at": 72.0, "below": 10.0}, 100 / 3),
+        ({"kind": "remission", "by": 72.0, "below": 10.0}, 200 / 3),
+        ({"kind": "in-range", "at": 24.0, "above": 12.0, "below": 15.0}, 100 / 3),
+        ({"kind": "peak", "begin": 24.0}, (15 + 30 + 18) / 3),
+        ({"kind": "trough", "begin": 0.0, "until": 72.0}, (9 + 16 + 10 + 40) / 4),
+        ({"kind": "difference", "at": 24.0, "arm": "saline"}, 41 / 3 - 28.0),
+        ({"kind": "difference-in-change", "at": 24.0, "arm": "saline"}, -13 + 2.0),
+        ({"kind": "percent-of-control", "at": 24.0, "arm": "saline"}, 100 * (41 / 3) / 28),
+    ],
+)  # fmt: skip
+def test_endpoints_by_hand(fields: dict, wanted: float) -> None:
+    assert _value(Endpoint("e", "MADRS", **fields)) == pytest.approx(wanted)
+
+
+def test_relapse_of_responders_counts_time_from_the_first_visit() -> None:
+    endpoint = Endpoint("e", "MADRS", "time-to-relapse", at=24.0, until=168.0)
+    # persons 0 and 2 respond at 24 h; 2 is above half of baseline at 72 h; 0 never and counts with the end of follow-up
+    np.testing.assert_array_equal(person_values(endpoint, PANEL, "drug"), [168, NAN, 72, NAN])
+    free = dataclasses.replace(endpoint, kind="relapse-free")
+    assert _value(free) == pytest.approx(50)
+    assert _value(dataclasses.replace(endpoint, above=18.0)) == pytest.approx((168 + 168) / 2)
+    assert _value(dataclasses.replace(endpoint, lost=0.2)) == pytest.approx((168 + 72) / 2)
+    assert _value(dataclasses.replace(endpoint, begin=24.0, until=72.0)) != _value(endpoint)
+
+
+def test_percent_restored_lies_between_the_damaged_and_the_healthy_arm() -> None:
+    flat = {arm: np.full((3, 1), level) for arm, level in (("healthy", 1.0), ("ill", 0.8), ("treated", 0.9))}
+    panel = Panel(np.arange(3), np.zeros(3, int), {"x": np.array([24.0])}, {(arm, "x"): v for arm, v in flat.items()})
+    endpoint = Endpoint("e", "x", "percent-restored", at=24.0, arm="ill", healthy="healthy")
+    assert float(estimate(endpoint, "treated", sample_of(endpoint, panel, list(flat)))) == pytest.approx(50)
+
+
+def test_effect_size_is_cohens_d() -> None:
+    a, b = SCORES[:3, 1] - SCORES[:3, 0], CONTROL[:, 1] - CONTROL[:, 0]
+    pooled = np.sqrt((a.var(ddof=1) * 2 + b.var(ddof=1) * 3) / 5)
+    assert _value(Endpoint("e", "MADRS", "effect-size", at=24.0, arm="saline")) == pytest.approx(
+        (a.mean() - b.mean()) / pooled
+    )
+
+
+def test_analysis_of_covariance_agrees_with_least_squares() -> None:
+    rng = np.random.default_rng(3)
+    base = {arm: rng.normal(30, 5, 40) for arm in ("drug", "saline")}
+    after = {
+        "drug": 0.6 * base["drug"] - 4 + rng.normal(0, 3, 40),
+        "saline": 0.6 * base["saline"] + rng.normal(0, 3, 40),
+    }
+    panel = Panel(np.arange(40), np.zeros(40, int), {"MADRS": np.array([0.0, 24.0])},
+                  {(arm, "MADRS"): np.column_stack([base[arm], after[arm]]) for arm in base})  # fmt: skip
+    change = np.concatenate([after[a] - base[a] for a in base])
+    design = np.column_stack([np.repeat([1, 0], 40), np.repeat([0, 1], 40), np.concatenate(list(base.values()))])
+    drug, saline, slope = np.linalg.lstsq(design, change, rcond=None)[0]
+    grand = np.concatenate(list(base.values())).mean()
+    one = Endpoint("e", "MADRS", "change", at=24.0, analysis="ancova")
+    assert _value(one, "drug", panel) == pytest.approx(drug + slope * grand)
+    assert _value(one, "saline", panel) == pytest.approx(saline + slope * grand)
+    difference = Endpoint("e", "MADRS", "difference-in-change", at=24.0, arm="saline", analysis="mmrm")
+    assert _value(difference, "drug", panel) == pytest.approx(drug - saline)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"of": "HAMD17", "kind": "change", "at": 24.0}, "HAMD17 is not observed in arm drug"),
+        ({"of": "MADRS", "kind": "change", "at": 25.0}, "not observed at 25 h"),
+        ({"of": "MADRS", "kind": "difference", "at": 24.0}, "needs a reference arm"),
+        ({"of": "MADRS", "kind": "remission", "at": 24.0}, "give below"),
+        ({"of": "MADRS", "kind": "odds", "at": 24.0}, "no endpoint of kind odds"),
+        ({"of": "MADRS", "kind": "change"}, "no time"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_computed_says_why(fields: dict, words: str) -> None:
+    assert words in why_not(Endpoint("e", **fields), PANEL, "drug")
+    assert why_not(Endpoint("e", "MADRS", "change", at=24.0), PANEL, "drug") == ""
+
+
+def test_the_studys_endpoints_with_spread(tmp_path: Path) -> None:
+    table = trial.endpoints(small_study(tmp_path), PANEL).set_index(["endpoint", "arm"])
+    row = table.loc[("change-24h", "drug")]
+    assert (row["n"], row["value"], row["unit"]) == (3, pytest.approx(-13), "points")
+    assert row["sd"] == pytest.approx(np.std([-15, -14, -10], ddof=1)) and row["se"] == pytest.approx(
+        row["sd"] / np.sqrt(3)
+    )
+    assert ("difference-24h", "saline") not in table.index  # an arm is not compared with itself
+
+
+def test_a_panel_holds_observed_rows_where_they_belong() -> None:
+    rows = [(7, "drug", 0.0, "MADRS", 30.0), (7, "drug", 24.0, "MADRS", 15.0), (3, "drug", 0.0, "MADRS", 20.0)]
+    visits = pd.DataFrame(rows, columns=["subject", "arm", "time_h", "scale", "value"])
+    panel = Panel.of(visits, pd.Series({3: 0, 5: 1, 7: 1}))
+    np.testing.assert_array_equal(panel.values["drug", "MADRS"], [[20, NAN], [NAN, NAN], [30, 15]])
+    np.testing.assert_array_equal(panel.draw, [0, 1, 1])
+    assert panel.column("MADRS", 24.01) == 1 and panel.column("MADRS", 23.0) is None

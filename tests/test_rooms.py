@@ -10,7 +10,10 @@ import pytest
 import respine
 
 HOUSE = Path(respine.__file__).parent
-ROOMS = ["library", "model", "engine", "population", "study", "trial", "run", "fit", "evidence", "report", "interop", "web", "cli"]  # fmt: skip
+ROOMS = [
+    "library", "model", "engine", "population", "study", "trial", "run", "fit", "evidence", "report", "interop", "web",
+    "cli",
+]  # fmt: skip
 FREE = {"errors"}  # the shape of a user's mistake, for all
 
 

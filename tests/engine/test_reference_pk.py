@@ -7,9 +7,9 @@ import json
 from collections import defaultdict
 
 import numpy as np
-from tests.engine.systems import system
 
 from respine import engine
+from tests.engine.systems import system
 
 
 def test_ketamine_concentrations_to_one_in_a_million(reference):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.systems import one_compartment, system
 
 from respine import engine
 from respine.engine import Status
+from tests.engine.systems import one_compartment, system
 
 
 def nonlinear():

@@ -1,5 +1,6 @@
 """Library models: what is right loads, what is wrong is told by file, line and symbol, all at once."""
 
+# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import math
@@ -55,7 +56,7 @@ def test_a_start_may_be_a_rule(home: Home) -> None:
         "ka,1.5",
         "rest_factor,1,1,,,fixed,,assumed,,,,test\nka,1.5",
     )
-    where, field, why = problems()[0]
+    _, field, why = problems()[0]
     assert field == "resting" and "declared in mg" in why  # units of a start rule are proved as well
     home.change("parameters/absorption.csv", "rest_factor,1,1,", "rest_factor,1,mg/L^2,")
     system = model.load("oral")

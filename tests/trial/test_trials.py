@@ -43,6 +43,11 @@ def test_with_many_people_published_only_parameters_remain() -> None:
     assert _sd(CHANGE, _panel(20), {"drug": 5000, "saline": 5000}) == pytest.approx(BETWEEN, rel=0.2)
 
 
+def test_few_draws_do_not_make_parameters_look_known() -> None:
+    wide = [_sd(CHANGE, _panel(20, draws=5, seed=k), {"drug": 5000, "saline": 5000}) for k in range(30)]
+    assert np.sqrt(np.mean(np.square(wide))) > 0.7 * BETWEEN and np.median(wide) > 0.5 * BETWEEN
+
+
 def test_what_moves_both_arms_cancels_in_a_difference() -> None:
     difference = Endpoint("d", "MADRS", "difference-in-change", at=24.0, arm="saline")
     wanted = np.sqrt(WITHIN**2 / 40 + WITHIN**2 / 20)
@@ -67,6 +72,8 @@ def test_shares_stay_between_0_and_100_and_have_the_binomial_spread() -> None:
     response = Endpoint("r", "MADRS", "response", at=24.0, drop=0.3)
     share = (panel.values["drug", "MADRS"][:, 1] <= 0.7 * 34).mean()
     assert _sd(response, panel) == pytest.approx(100 * np.sqrt(share * (1 - share) / 40), rel=0.2)
+    few = in_trials_of_published_size(response, "drug", _panel(10, between=0.0), SIZES, 1)
+    assert {round(x * 40 / 100, 6) % 1 for x in (few.p05, few.p95)} == {0.0}  # whole people also when draws are small
     never = in_trials_of_published_size(
         Endpoint("r", "MADRS", "remission", at=24.0, below=-99.0), "drug", _panel(10), SIZES, 1
     )

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from respine.engine.graph import COMPARISONS
-from respine.model.expression import Expr, evaluate
+from respine.model.expression import Expr, evaluate, symbols
 
 SAMPLES = 64  # moments looked at in one window
 NEAR = np.arange(-4, 5)  # last bits looked at around a root
 
 
 class Clock:
-    """Values and flips of named conditions of time; ``numbers`` (parameters, inputs, modes) may change between calls."""
+    """Values and flips of named conditions of time; the ``numbers`` they use (parameters, inputs, modes) may change."""
 
     def __init__(self, conditions: Mapping[str, Expr], rules: Mapping[str, Expr]) -> None:
         self.conditions, self.rules = dict(conditions), dict(rules)
+        self.numbers = sorted({s for e in (*self.conditions.values(), *self.rules.values()) for s in symbols(e)})
         self._differences = [
             ("sub", part[1], part[2])
             for expr in (*self.conditions.values(), *self.rules.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from respine.engine.clock import Clock
 from respine.engine.code import Code, code_for
-from respine.engine.crossings import RESOLUTION, SAMPLES, first_flip
+from respine.engine.crossings import RESOLUTION, Watch
 from respine.engine.events import Agenda, Look, Trouble, instant
 from respine.engine.events_table import ADD_SLOW, ADD_STATE, RESET, SET_SLOW, SET_STATE
 from respine.engine.hybrid import LIVE, TIME, Hybrid, hybrid
@@ -170,12 +170,14 @@ class _Subject:
         self.numbers = {**prepared.values, **dict(zip(job.vary, job.parameters[number], strict=True))}
         self.numbers |= {RATE_PREFIX + s: 0.0 for s in job.schedule.infused}
         self.starts = self._starts()
-        self.agenda = Agenda(split.events)
+        self.agenda = Agenda(split.events, number)
         self.seen = np.zeros(len(split.outputs))
         self.clock_values: dict[str, float] = {}
         self.live: set[str] = set()  # switches left to the error control
+        self.watch = self._watch()
         self.flips: dict[str, list[float]] = {s.mode: [] for s in split.switches}
         self.scanned = job.start, np.inf  # conditions of time do not flip up to here; they flip then
+        self.clock_numbers: list[float] = []  # on which those conditions depend
         self.stuck = 0
         first = prepared.table.first
         self.row, self.last_row = int(first[number]), int(first[number + 1])
@@ -209,8 +211,7 @@ class _Subject:
                 break
             self._put(turned)
         else:  # switches that contradict each other at a standstill
-            self.live |= set(turned)
-            self._put(dict.fromkeys(turned, LIVE))
+            self._let_live(turned)
             self.seen = self.stepper.look_now()
         triggers = [
             (self.clock_values[f"trigger {k}"] if e.trigger < 0 else self.seen[e.trigger]) != 0
@@ -218,14 +219,20 @@ class _Subject:
         ]
         return Look(triggers, self.seen)
 
+    def _let_live(self, modes: Iterable[str]) -> None:
+        """Leave switches to the error control from now on."""
+        self.live |= set(modes)
+        self._put(dict.fromkeys(modes, LIVE))
+        self.watch = self._watch()
+
     def _turned(self) -> dict[str, float]:
         """Modes that differ from their comparison."""
         turned = {}
         for switch, k in zip(self.p.hybrid.switches, self.p.hybrid.switch_outputs, strict=True):
             if switch.mode in self.live:
                 continue
-            value = self.clock_values[switch.mode] if switch.depends == TIME else float(np.nan_to_num(self.seen[k]))
-            if value != self.numbers[switch.mode]:
+            value = self.clock_values[switch.mode] if switch.depends == TIME else float(self.seen[k])
+            if value != self.numbers[switch.mode] and value == value:
                 turned[switch.mode] = value
         return turned
 
@@ -298,18 +305,15 @@ class _Subject:
     def _flip(self) -> float | None:
         """The fraction of the step just made at which a watched condition flips."""
         stepper = self.stepper
-        watched = [w for w in self.p.hybrid.watched if not self._is_live(w.value)]
         largest = max(abs(stepper.time), abs(stepper.end_time))
         resolution = max(RESOLUTION * largest / (stepper.end_time - stepper.time), 4e-15)
-        samples = max(SAMPLES, stepper.lanes)
-        return first_flip(stepper.look, watched, self.seen, samples=samples, resolution=resolution)
+        return self.watch.first_flip(self.seen, resolution)
 
-    def _is_live(self, output: int) -> bool:
-        return bool(self.live) and any(
-            s.mode in self.live
-            for s, k in zip(self.p.hybrid.switches, self.p.hybrid.switch_outputs, strict=True)
-            if k == output
-        )
+    def _watch(self) -> Watch:
+        """All that is watched, without the switches that are left to the error control."""
+        split = self.p.hybrid
+        left = {k for s, k in zip(split.switches, split.switch_outputs, strict=True) if s.mode in self.live}
+        return Watch(self.stepper.look, [w for w in split.watched if w.value not in left], self.stepper.lanes)
 
     def _read(self, values: np.ndarray, done: int, until: float) -> int:
         """Outputs of the step just made up to ``until``; how many outputs are done then."""
@@ -344,7 +348,9 @@ class _Subject:
             self._settle()
             done = self._read_now(values, done)
         self._watch_for_chatter(modes)
-        self.scanned = now, np.inf
+        depends = [self.numbers[name] for name in self.p.clock.numbers if name in self.numbers]
+        if depends != self.clock_numbers or now >= self.scanned[1]:
+            self.scanned, self.clock_numbers = (now, np.inf), depends
         self.stepper.begin()
         return done
 
@@ -358,16 +364,15 @@ class _Subject:
     def _watch_for_chatter(self, before: Mapping[str, float]) -> None:
         """A switch that flips without end (the flow is held at its threshold) is left to the error control."""
         now, span = self.stepper.time, CHATTER_SPAN * self.horizon
-        chattering = {}
+        chattering: set[str] = set()
         for switch in self.p.hybrid.switches:
             if switch.mode in self.live or self.numbers[switch.mode] == before[switch.mode] or switch.depends == TIME:
                 continue
             recent = self.flips[switch.mode] = [t for t in self.flips[switch.mode] if t > now - span] + [now]
             if len(recent) > CHATTER:
-                chattering[switch.mode] = LIVE
+                chattering.add(switch.mode)
         if chattering:
-            self.live |= set(chattering)
-            self._put(chattering)
+            self._let_live(chattering)
             self._look()
 
     def _dose(self, kind: int, name: str, value: float) -> None:

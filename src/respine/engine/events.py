@@ -2,8 +2,9 @@
 
 At one instant, again and again until nothing is due: triggers are read; those that turned true put their event on the
 agenda (now + delay), those that turned false take back events that are not persistent; of the events that are due the
-one with the highest priority is executed. Ties, which SBML leaves to chance, go to the event that triggered first, then
-to the one written first; events without a priority come after those with one.
+one with the highest priority is executed. Events without a priority come after those with one, the first triggered
+first, then the first written. Ties between equal priorities SBML leaves to chance: they are drawn from numbers that
+belong to the subject, so that a run can be repeated.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def instant(time: float) -> float:
 class Agenda:
     """The events of one subject: which triggers were true, and what is waiting to be executed."""
 
-    def __init__(self, events: Sequence[EventOutputs]) -> None:
+    def __init__(self, events: Sequence[EventOutputs], subject: int = 0) -> None:
         self.events = events
+        self._chance = np.random.Generator(np.random.Philox(key=[0x5B31, subject]))
         self.was = [e.event.initial_value for e in events]
         self.pending: list[_Pending] = []
         self._count = 0
@@ -71,12 +73,20 @@ class Agenda:
             due = [p for p in self.pending if p.time <= time + instant(time)]
             if not due:
                 return executed > 0
-            chosen = min(due, key=lambda p: (-self._priority(p.event, seen), p.order))
+            chosen = self._choose(due, seen)
             executed += 1
             if executed > MOST_AT_ONCE:
                 raise Trouble(Status.EVENT_LOOP, self.events[chosen.event].event.id)
             self.pending.remove(chosen)
             assign(self._values(chosen.event, seen) if chosen.values is None else chosen.values)
+
+    def _choose(self, due: Sequence[_Pending], seen: Look) -> _Pending:
+        priorities = [self._priority(p.event, seen) for p in due]
+        highest = max(priorities)
+        tied = [p for p, priority in zip(due, priorities, strict=True) if priority == highest]
+        if len(tied) == 1 or highest == -np.inf:
+            return min(tied, key=lambda p: p.order)
+        return tied[int(self._chance.integers(len(tied)))]
 
     def _note(self, time: float, seen: Look) -> None:
         """Put events on the agenda whose trigger turned true; take back those that do not persist."""

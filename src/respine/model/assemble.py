@@ -10,6 +10,7 @@ from typing import Any
 
 from respine import library
 from respine.errors import InputError, Problem
+from respine.model.expression import num, symbols
 from respine.model.fragments import Statement, statements
 from respine.model.order import in_order
 from respine.model.system import Quantity, System
@@ -269,7 +270,8 @@ def _told(system: System, parts: Parts) -> System:
     rates = {s.name: system.rates[s.name] for s in parts.statements if s.rate}
     return replace(
         system, name=parts.name, time_unit="h", parameters=parameters, inputs=inputs, rates=rates,
-        initial={name: system.initial[name] for name in rates}, quantities=quantities,
+        initial={n: system.initial[n] if (v := quantities[n].value) is None else num(v) for n in rates},
+        quantities=quantities,
     )  # fmt: skip
 
 
@@ -285,8 +287,6 @@ def _unit_problems(system: System, parts: Parts) -> Iterable[Problem]:
 
 def _start_faults(system: System, parts: Parts) -> Iterable[Problem]:
     """Starts that need states which need the starts."""
-    from respine.model.expression import symbols
-
     known = {*system.parameters, *system.inputs}
     waiting = {**system.initial, **system.rules}
     while True:

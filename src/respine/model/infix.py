@@ -8,7 +8,8 @@ from respine.model.expression import Expr
 
 _SIGN = {
     "or": ("||", 1), "and": ("&&", 2), "lt": ("<", 3), "le": ("<=", 3), "gt": (">", 3), "ge": (">=", 3),
-    "eq": ("==", 3), "ne": ("!=", 3), "add": ("+", 4), "sub": ("-", 4), "mul": ("*", 5), "div": ("/", 5), "pow": ("^", 7),
+    "eq": ("==", 3), "ne": ("!=", 3), "add": ("+", 4), "sub": ("-", 4), "mul": ("*", 5), "div": ("/", 5),
+    "pow": ("^", 7),
 }  # fmt: skip
 _NEGATIVE, _ALONE = 6, 9
 _NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "not": "!"}

@@ -177,7 +177,7 @@ def _factorial(x: Expr) -> Expr:
     t = ("add", x, num(7.5))
     power = ("exp", ("sub", ("mul", ("add", x, num(0.5)), ("ln", t)), t))
     gamma = ("mul", num(math.sqrt(2 * math.pi)), ("mul", power, series))
-    whole = ("and", ("eq", x, ("floor", x)), ("le", x, num(18)))  # there a float is exact once rounded
+    whole = ("and", ("eq", x, ("floor", x)), ("le", x, num(16)))  # there rounding makes it exact
     return ("if", whole, ("floor", ("add", gamma, num(0.5))), gamma)
 
 

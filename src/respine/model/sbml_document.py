@@ -10,6 +10,8 @@ import libsbml
 
 from respine.errors import InputError, Problem
 
+# a declaration that names no encoding is UTF-8 by the XML standard, and one that is absent is 1.0
+_PEDANTIC = frozenset({libsbml.MissingXMLDecl, libsbml.MissingXMLEncoding})
 _HARMLESS = frozenset(
     {"layout", "render", "groups", "l3v2extendedmath"}
 )  # pictures, names, and maths that L3V2 has anyway
@@ -58,7 +60,7 @@ def _raise_faults(document: Document) -> None:
     faults = []
     for k in range(document.sbml.getNumErrors()):
         error = document.sbml.getError(k)
-        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR:
+        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and error.getErrorId() not in _PEDANTIC:
             why = " ".join(error.getMessage().split()) or error.getShortMessage()
             where = f"{document.name}:{error.getLine()}"
             faults.append(

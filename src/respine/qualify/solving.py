@@ -9,7 +9,7 @@ import numpy as np
 
 from respine import engine
 from respine.engine.hybrid import has_switches
-from respine.engine.specialise import start_values
+from respine.engine.specialise import specialise, start_values
 from respine.model.system import System
 
 ROUGH = 1e-5  # relative tolerance of the first, rough run
@@ -44,7 +44,8 @@ def trajectories(system: System, outputs: Sequence[str], times: np.ndarray, rtol
 def _solver(system: System, outputs: Sequence[str]):  # type: ignore[no-untyped-def]
     """The lanes for plain systems; the event solver where there are events or jumps, or nothing moves."""
     solver = engine.build(system, outputs=outputs)
-    plain = not system.events and not has_switches(system) and bool(solver.code(solver.ask(engine.Schedule(1))).states)
+    moves = specialise(system, solver.ask(engine.Schedule(1)), solver.values).states
+    plain = bool(moves) and not system.events and not has_switches(system)
 
     def solve(times: np.ndarray, rtol: float, atol: Mapping[str, float]) -> np.ndarray:
         solution = solver.solve(times=times, rtol=rtol, atol=atol, locate_jumps=not plain)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from respine.report import look
 from respine.report.panels import Panel, panels
-from respine.report.words import records, thousands
+from respine.report.wording import records, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,18 +23,20 @@ _DOSE_INCHES = 0.12  # a line of dose marks
 _MOST_MARKS = 60  # dose marks an arm; denser schedules are thinned to their days
 
 
-def plot_chain(folder: Folder) -> tuple[Figure, pd.DataFrame]:
+def plot_chain(folder: Folder, only: Collection[str] = ()) -> tuple[Figure, pd.DataFrame]:
     """Median line and 5-95 % band of people per arm for every panel. Returns the figure and the table behind it.
 
-    The table has one row per panel, arm and time: ``panel, unit, arm, time_h, n, p05, median, p95`` (time in hours).
+    ``only`` names the outputs and scales to draw; all of the run when empty. The table has one row per panel, arm and
+    time: ``panel, unit, arm, time_h, n, p05, median, p95`` (time in hours).
     """
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import MultipleLocator
 
-    shown = panels(folder)
+    shown = [panel for panel in panels(folder) if not only or panel.name in only]
     if not shown:
-        raise ValueError(f"{folder.path} holds neither recorded outputs nor visits; there is nothing to draw.")
+        wanted = f" named {', '.join(only)}" if only else ""
+        raise ValueError(f"{folder.path} holds neither recorded outputs nor visits{wanted}; there is nothing to draw.")
     table = pd.concat([panel.table() for panel in shown], ignore_index=True)
     windows = _windows(table["time_h"], _first_dose(folder))
     with matplotlib.rc_context(look.RC):

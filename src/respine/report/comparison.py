@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from respine.report import look
-from respine.report.words import hours, missing, records
+from respine.report.wording import hours, missing, records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from respine.report import look
 from respine.report.chain import plot_chain
 from respine.report.comparison import HEADER, interval_words, plot_comparison, words
 from respine.report.folder import Folder, read
-from respine.report.words import hours, records, thousands
+from respine.report.wording import hours, records, thousands
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -45,7 +45,12 @@ def _outputs(folder: Folder) -> Iterator[Panel]:
     for output in chosen:
         known, lines = folder.quantity(output), folder.chain[folder.chain["output"] == output]
         label = known.label or output.replace("_", " ")
-        yield Panel(output, label[:1].upper() + label[1:], known.unit, lines, folder.compared.iloc[:0])
+        yield Panel(output, _sentence(label), known.unit, lines, folder.compared.iloc[:0])
+
+
+def _sentence(label: str) -> str:
+    """With a capital, unless the word has its own spelling (mTORC1)."""
+    return label if label[1:2].isupper() else label[:1].upper() + label[1:]
 
 
 def _scales(folder: Folder) -> Iterator[Panel]:

@@ -40,7 +40,9 @@ def output_times(study: Study) -> np.ndarray:
     first, last = study.start, float(ratings[-1])
     ends = [t for e in study.endpoints for t in (e.until, e.by) if t is not None]
     last = max([last, *ends])
-    given: list[Dose | Exposure] = [one for arm in study.arms.values() for one in (*arm.doses, *arm.exposures)]
+    given: list[Dose | Exposure] = []
+    for arm in study.arms.values():
+        given += [*arm.doses, *arm.exposures]
     doses = sorted({t for one in given for t in occasions(one)})
     if len(doses) > MOST_FINE_DOSES:
         half = MOST_FINE_DOSES // 2

@@ -78,7 +78,7 @@ def in_trials_of_published_size(
             }
             results[block] = estimate(endpoint, arm, sample)
     if not enough and len(groups) > 1:
-        results = _shrunk(endpoint, arm, whole, groups, chosen, results, needed, seed)
+        results = _shrunk(endpoint, arm, whole, groups, chosen, results, needed, size[arm] or smallest, seed)
     known = results[np.isfinite(results)]
     if not len(known):
         return Interval(np.nan, np.nan, np.nan, 0, "no simulated trial had people to compute it from")
@@ -118,13 +118,13 @@ def _people(
 
 def _shrunk(
     endpoint: Endpoint, arm: str, whole: Sample, groups: list[np.ndarray], chosen: np.ndarray, results: np.ndarray,
-    needed: list[str], seed: int,
+    needed: list[str], size: int, seed: int,
 ) -> np.ndarray:  # fmt: skip
     """Trial results as they would be with many people per draw.
 
-    A draw of few people has a result of its own chance: ``var(centres) = var(parameters) + var(people) / size``. The
+    A draw of few people has a result of its own chance: ``var(centres) = var(parameters) + var(people) / n``. The
     centres are drawn together until only the first part is left, and the spread of trials around their centre, too
-    small by ``(size - 1) / size`` when people are drawn with replacement, is widened.
+    small by ``(people - 1) / people`` when people are drawn with replacement, is widened.
     """
     centres, noise = np.full(len(groups), np.nan), np.full(len(groups), np.nan)
     for number, group in enumerate(groups):
@@ -140,9 +140,28 @@ def _shrunk(
     known = np.isfinite(centres)
     if known.sum() < 2:
         return results
+    middle, count = float(centres[known].mean()), int(known.sum())
     between, chance = float(np.var(centres[known], ddof=1)), float(np.nanmean(noise[known]))
-    share = max(0.0, 1.0 - chance / between) if between > 0 and np.isfinite(chance) else 0.0
-    middle = float(centres[known].mean())
-    size = np.array([max(len(g), 2) for g in groups], float)
-    around = (results - centres[chosen]) * np.sqrt(size / (size - 1))[chosen]
-    return np.asarray(middle + np.sqrt(share) * (centres[chosen] - middle) + around)
+    # few draws tell little about the spread between them: the factor (James and Stein) then shrinks less
+    share = 1.0 - max(count - 3, 0) / (count - 1) * chance / between if between > 0 and np.isfinite(chance) else 0.0
+    pulled = middle + np.sqrt(max(share, 0.0)) * (centres - middle)
+    if endpoint.kind in PERCENT:
+        return _counted(endpoint, arm, whole, pulled[chosen], size, seed)
+    widened = np.array([max(len(g), 2) for g in groups], float)
+    around = (results - centres[chosen]) * np.sqrt(widened / (widened - 1))[chosen]
+    return np.asarray(pulled[chosen] + around)
+
+
+def _counted(endpoint: Endpoint, arm: str, whole: Sample, percent: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Percentages that trials with these true percentages would count, each person a yes or no."""
+    values = whole[arm][0]
+    in_analysis = np.isfinite(values).mean()  # responders only, where the endpoint is about them
+    people = max(1, round(size * float(in_analysis)))
+    found = np.empty(len(percent))
+    at_once = max(1, MOST_AT_ONCE // people)
+    for part in range(0, len(percent), at_once):
+        block = slice(part, part + at_once)
+        rows = len(percent[block])
+        chance = population.uniforms(seed, f"counts {part} of {endpoint.name} in {arm}", 0, rows * people, 1)
+        found[block] = 100 * (chance.reshape(rows, people) < percent[block, None] / 100).mean(axis=1)
+    return np.where(np.isfinite(percent), found, np.nan)

@@ -1,0 +1,305 @@
+"""What SBML says each construct means, on models small enough to know the answer."""
+
+# ruff: noqa: E501  (a table of cases reads best with one case a line)
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from respine.errors import InputError
+from respine.model import load_sbml
+from respine.model.expression import evaluate
+
+from .documents import assign, at_start, parameters, rate, rates_at_start, rules, sbml, simulate
+from .documents import math as mathml
+
+
+def species_model(compartment: str, species: str, more: str = "", reaction: str = "") -> str:
+    return sbml(
+        f"<listOfCompartments>{compartment}</listOfCompartments><listOfSpecies>{species}</listOfSpecies>{more}"
+        + (f"<listOfReactions>{reaction}</listOfReactions>" if reaction else "")
+    )
+
+
+BOX = '<compartment id="c" size="4" spatialDimensions="3" constant="true"/>'
+GROWING = '<compartment id="c" size="4" spatialDimensions="3" constant="false"/>'
+
+
+def substance(
+    name: str = "S",
+    given: str = 'initialConcentration="3"',
+    only: str = "false",
+    boundary: str = "false",
+    constant: str = "false",
+    more: str = "",
+) -> str:
+    return (
+        f'<species id="{name}" compartment="c" {given} hasOnlySubstanceUnits="{only}" boundaryCondition="{boundary}" '
+        f'constant="{constant}"{more}/>'
+    )
+
+
+def decay(law: str = "<apply><times/><ci>k</ci><ci>S</ci></apply>", stoichiometry: str = 'stoichiometry="1"') -> str:
+    return (
+        '<reaction id="J" reversible="false"><listOfReactants>'
+        f'<speciesReference species="S" {stoichiometry} constant="true"/></listOfReactants>'
+        f'<kineticLaw>{mathml(law)}<listOfLocalParameters><localParameter id="k" value="0.5"/></listOfLocalParameters></kineticLaw></reaction>'
+    )
+
+
+def refusal(text: str | Path) -> str:
+    with pytest.raises(InputError) as caught:
+        load_sbml(text)
+    return str(caught.value)
+
+
+# -- amounts and concentrations ----------------------------------------------------------------------------------------
+
+
+def test_a_concentration_changes_by_the_flow_over_the_volume() -> None:
+    system = load_sbml(species_model(BOX, substance(), reaction=decay()))
+    assert at_start(system)["S"] == 3
+    assert at_start(system)["J"] == 1.5
+    assert rates_at_start(system) == {"S": -1.5 / 4}
+    assert system.parameters["J_k"] == 0.5
+    values = at_start(system)
+    assert evaluate(system.species["S"].amount, values) == 12
+    assert system.species["S"].means == "concentration"
+
+
+def test_a_substance_only_species_is_an_amount() -> None:
+    system = load_sbml(species_model(BOX, substance(only="true"), reaction=decay()))
+    assert at_start(system)["S"] == 12  # the file gives 3 per volume
+    assert rates_at_start(system) == {"S": -6}
+    concentration = system.species["S"].concentration
+    assert concentration is not None and evaluate(concentration, at_start(system)) == 3
+
+
+def test_a_point_has_no_concentration() -> None:
+    point = '<compartment id="c" spatialDimensions="0" constant="true"/>'
+    system = load_sbml(species_model(point, substance(given='initialAmount="3"'), reaction=decay()))
+    assert at_start(system)["S"] == 3 and rates_at_start(system) == {"S": -1.5}
+    assert system.species["S"].concentration is None
+
+
+def test_growth_dilutes_and_keeps_amounts() -> None:
+    """dV/dt = 2 from 4: 12 units of amount are diluted, of a constant species as well as of a free one."""
+    text = species_model(GROWING, substance() + substance("B", boundary="true"), rules(rate("c", "<cn>2</cn>")))
+    system = load_sbml(text)
+    times = np.linspace(0, 3, 4)
+    ask = {"S": ("sym", "S"), "amount": system.species["S"].amount, "B": ("sym", "B")}
+    found = simulate(system, times, ask)
+    expected = np.column_stack([12 / (4 + 2 * times), np.full(4, 12.0), 12 / (4 + 2 * times)])
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_reactions_in_a_growing_volume_conserve_mass() -> None:
+    """A = 12, V = 4 + 2t, dA/dt = -k A / V, so A = 12 (4 / (4 + 2t))^(k/2)."""
+    system = load_sbml(species_model(GROWING, substance(), rules(rate("c", "<cn>2</cn>")), decay()))
+    times = np.linspace(0, 3, 4)
+    found = simulate(system, times, {"amount": system.species["S"].amount})[:, 0]
+    assert found == pytest.approx(12 * (4 / (4 + 2 * times)) ** 0.25, rel=1e-8)
+
+
+def event(trigger: str, *changes: tuple[str, str], delay: str = "") -> str:
+    body = "".join(
+        f'<eventAssignment variable="{name}">{mathml(content)}</eventAssignment>' for name, content in changes
+    )
+    late = f"<delay>{mathml(delay)}</delay>" if delay else ""
+    return (
+        '<listOfEvents><event id="E" useValuesFromTriggerTime="true"><trigger initialValue="true" persistent="true">'
+        f"{mathml(trigger)}</trigger>{late}<listOfEventAssignments>{body}</listOfEventAssignments></event></listOfEvents>"
+    )
+
+
+AT_ONE = '<apply><geq/><csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/time">t</csymbol><cn>1</cn></apply>'
+
+
+@pytest.mark.parametrize("how", ["free", "rate rule"])
+def test_an_event_on_the_volume_keeps_amounts(how: str) -> None:
+    held = rules(rate("S", "<cn>0</cn>")) if how == "rate rule" else ""
+    system = load_sbml(
+        sbml(
+            f"<listOfCompartments>{GROWING}</listOfCompartments><listOfSpecies>{substance()}</listOfSpecies>{held}{event(AT_ONE, ('c', '<cn>8</cn>'))}"
+        )
+    )
+    found = simulate(system, np.array([0.0, 2.0]), {"S": ("sym", "S"), "c": ("sym", "c")})
+    assert found[-1] == pytest.approx([1.5, 8])
+
+
+def test_an_event_may_set_concentration_and_volume_at_once() -> None:
+    both = event(AT_ONE, ("c", "<cn>8</cn>"), ("S", "<cn>5</cn>"))
+    system = load_sbml(
+        sbml(f"<listOfCompartments>{GROWING}</listOfCompartments><listOfSpecies>{substance()}</listOfSpecies>{both}")
+    )
+    found = simulate(system, np.array([0.0, 2.0]), {"S": ("sym", "S"), "amount": system.species["S"].amount})
+    assert found[-1] == pytest.approx([5, 40])
+
+
+def test_what_only_events_change_is_an_input() -> None:
+    system = load_sbml(sbml(parameters(p=2, q=3) + event(AT_ONE, ("p", "<ci>q</ci>"), delay="<cn>0.5</cn>")))
+    assert system.inputs == {"p": 2} and system.parameters == {"q": 3}
+    (e,) = system.events
+    assert e.assignments == (("p", ("sym", "q")),) and e.delay == ("num", 0.5) and e.initial_value and e.persistent
+    assert simulate(system, np.array([0.0, 1.0, 2.0]), {"p": ("sym", "p")})[:, 0].tolist() == [2, 2, 3]
+
+
+def test_conversion_factors_scale_the_flow() -> None:
+    more = parameters(f=10).replace('constant="false"', 'constant="true"')
+    system = load_sbml(species_model(BOX, substance(more=' conversionFactor="f"'), more, decay()))
+    assert rates_at_start(system) == {"S": -15 / 4}
+
+
+def test_boundary_and_constant_species_do_not_react() -> None:
+    for kind in ({"boundary": "true"}, {"boundary": "true", "constant": "true"}):
+        system = load_sbml(species_model(BOX, substance(**kind), reaction=decay()))
+        assert system.states == () and system.parameters["S"] == 3
+
+
+# -- starts, rules, functions, stoichiometry -----------------------------------------------------------------------------
+
+
+def starts(**contents: str) -> str:
+    rows = "".join(f'<initialAssignment symbol="{k}">{mathml(v)}</initialAssignment>' for k, v in contents.items())
+    return f"<listOfInitialAssignments>{rows}</listOfInitialAssignments>"
+
+
+def test_computed_constants_follow_the_parameters_they_come_from() -> None:
+    """A constant computed from a parameter must move with it when subjects differ."""
+    body = (
+        parameters(a=3, b=None, x=None)
+        + starts(b="<apply><times/><cn>2</cn><ci>a</ci></apply>", x="<ci>b</ci>")
+        + rules(rate("x", "<ci>b</ci>"))
+    )
+    system = load_sbml(sbml(body))
+    assert system.rules["b"] == ("mul", ("num", 2.0), ("sym", "a"))
+    assert at_start(system) == {"a": 3, "b": 6, "x": 6}
+
+
+def test_a_constant_taken_from_a_state_keeps_its_start() -> None:
+    body = parameters(k=None, x=5) + starts(k="<ci>x</ci>") + rules(rate("x", "<cn>1</cn>"))
+    assert load_sbml(sbml(body)).parameters["k"] == 5
+
+
+def test_rules_come_in_an_order_that_can_be_evaluated() -> None:
+    body = parameters(a=None, b=None, c=None, d=1) + rules(
+        assign("a", "<ci>b</ci>"), assign("b", "<ci>c</ci>"), assign("c", "<ci>d</ci>")
+    )
+    assert list(load_sbml(sbml(body)).rules) == ["c", "b", "a"]
+
+
+def test_a_circle_of_rules_is_refused() -> None:
+    text = refusal(sbml(parameters(a=None, b=None) + rules(assign("a", "<ci>b</ci>"), assign("b", "<ci>a</ci>"))))
+    assert "circular" in text or "a -> b -> a" in text
+
+
+def function(name: str, argument: str, body: str) -> str:
+    return f'<functionDefinition id="{name}">{mathml(f"<lambda><bvar><ci>{argument}</ci></bvar>{body}</lambda>")}</functionDefinition>'
+
+
+def test_functions_may_be_defined_in_any_order() -> None:
+    twice = function("twice", "y", "<apply><plus/><ci>y</ci><ci>y</ci></apply>")
+    four = function("four", "x", "<apply><ci>twice</ci><apply><ci>twice</ci><ci>x</ci></apply></apply>")
+    body = (
+        f"<listOfFunctionDefinitions>{four}{twice}</listOfFunctionDefinitions>"
+        + parameters(p=3, a=None)
+        + rules(assign("a", "<apply><ci>four</ci><ci>p</ci></apply>"))
+    )
+    assert at_start(load_sbml(sbml(body)))["a"] == 12
+
+
+def test_variable_stoichiometry() -> None:
+    reaction = decay(stoichiometry='id="n" stoichiometry="1"').replace(
+        'constant="true"/></listOfReactants>', 'constant="false"/></listOfReactants>'
+    )
+    system = load_sbml(species_model(BOX, substance(), rules(assign("n", "<cn>3</cn>")), reaction))
+    assert rates_at_start(system) == {"S": -4.5 / 4}
+
+
+def rate_of(name: str) -> str:
+    return f'<apply><csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/rateOf">rateOf</csymbol><ci>{name}</ci></apply>'
+
+
+def test_rate_of_a_state_and_of_a_diluted_species() -> None:
+    body = rules(rate("c", "<cn>2</cn>"), assign("v", rate_of("S")), assign("w", rate_of("c")))
+    text = sbml(
+        f"<listOfCompartments>{GROWING}</listOfCompartments><listOfSpecies>{substance()}</listOfSpecies>{parameters(v=None, w=None)}{body}<listOfReactions>{decay()}</listOfReactions>"
+    )
+    values = at_start(load_sbml(text))
+    assert values["w"] == 2
+    assert values["v"] == pytest.approx(-1.5 / 4 - 3 * 2 / 4)  # the flow out, and the dilution
+
+
+def test_level_three_version_two_lets_formulas_be_absent() -> None:
+    body = parameters(a=3, b=4) + '<listOfRules><rateRule variable="a"/><assignmentRule variable="b"/></listOfRules>'
+    assert load_sbml(sbml(body)).parameters == {"a": 3, "b": 4}
+
+
+def test_level_one() -> None:
+    text = """<?xml version="1.0"?><sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model name="old">
+    <listOfCompartments><compartment name="c" volume="2"/></listOfCompartments>
+    <listOfSpecies><species name="S" compartment="c" initialAmount="6"/><species name="P" compartment="c" initialAmount="0"/></listOfSpecies>
+    <listOfReactions><reaction name="J"><listOfReactants><speciesReference species="S" stoichiometry="3" denominator="2"/></listOfReactants>
+    <listOfProducts><speciesReference species="P"/></listOfProducts><kineticLaw formula="k * S^2 + log(1)"><listOfParameters>
+    <parameter name="k" value="0.1"/></listOfParameters></kineticLaw></reaction></listOfReactions></model></sbml>"""
+    system = load_sbml(text)
+    assert at_start(system)["S"] == 3
+    assert rates_at_start(system) == {"S": pytest.approx(-1.5 * 0.9 / 2), "P": pytest.approx(0.9 / 2)}
+
+
+def test_a_file_and_its_text_are_one_model(tmp_path: Path) -> None:
+    text = species_model(BOX, substance(), reaction=decay())
+    file = tmp_path / "decay.xml"
+    file.write_text(text)
+    assert load_sbml(file).rates == load_sbml(str(file)).rates == load_sbml(text).rates
+
+
+# -- refusals ------------------------------------------------------------------------------------------------------------
+
+
+REFUSED = {
+    "algebraic": (sbml(parameters(a=1, b=2) + f"\n<listOfRules>\n<algebraicRule>{mathml('<apply><minus/><ci>a</ci><ci>b</ci></apply>')}</algebraicRule></listOfRules>"), "algebraic", 9),
+    "delay": (sbml(parameters(a=1, b=2) + "\n" + rules(assign("a", '<apply><csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">d</csymbol><ci>b</ci><cn>1</cn></apply>'))), "delay", 8),
+    "fast": (sbml(species_model(BOX, substance(), reaction=decay()).split('<model id="m">\n')[1].split("\n</model>")[0].replace('reversible="false"', 'reversible="false" fast="true"'), version=1), "fast", 4),
+    "comp": (sbml(parameters(a=1), attributes=' xmlns:comp="http://www.sbml.org/sbml/level3/version1/comp/version1" comp:required="true"'), "package comp", 2),
+    "fbc": (sbml(parameters(a=1), version=1, attributes=' xmlns:fbc="http://www.sbml.org/sbml/level3/version1/fbc/version2" fbc:required="false"').replace('<model id="m">', '<model id="m" fbc:strict="false">'), "package fbc", 2),
+    "unknown package": (sbml(parameters(a=1), attributes=' xmlns:arrays="http://www.sbml.org/sbml/level3/version1/arrays/version1" arrays:required="true"'), "arrays", 2),
+    "undefined name": (sbml(parameters(a=1) + "\n" + rules(assign("a", "<ci>nowhere</ci>"))), "nowhere", 7),
+    "undefined function": (sbml(parameters(a=1) + "\n" + rules(assign("a", "<apply><ci>f</ci><cn>1</cn></apply>"))), "f", 7),
+    "no size": (species_model('<compartment id="c" spatialDimensions="3" constant="true"/>', substance(), reaction=decay()), "compartment has no value", 4),
+    "no stoichiometry": (species_model(BOX, substance(), reaction=decay(stoichiometry="")), "stoichiometry", 4),
+    "two of one id": (sbml(parameters(a=1) + "\n<listOfCompartments><compartment id='a' constant='true'/></listOfCompartments>"), "two elements have this id", 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_computed_is_refused_by_name_and_line(case: str) -> None:
+    text, word, line = REFUSED[case]
+    with pytest.raises(InputError) as caught:
+        load_sbml(text)
+    problems = caught.value.problems
+    assert any(word in str(p) for p in problems), problems
+    assert not line or any(p.where == f"SBML text:{line}" for p in problems), [p.where for p in problems]
+
+
+def test_all_refusals_come_at_once() -> None:
+    text = refusal(sbml(parameters(a=1, b=2) + rules(assign("a", "<ci>x1</ci>"), assign("b", "<ci>x2</ci>"))))
+    assert "x1" in text and "x2" in text
+
+
+@pytest.mark.parametrize("text", ["", "no-such-file.xml", "<sbml", "<html></html>", "<?xml version='1.0'?><sbml/>"])
+def test_what_is_no_sbml_is_an_input_error(text: str) -> None:
+    assert refusal(text)
+
+
+def test_nan_written_out_is_a_value() -> None:
+    system = load_sbml(sbml(parameters(a=math.nan, b=None).replace("nan", "NaN") + rules(assign("b", "<ci>a</ci>"))))
+    assert math.isnan(at_start(system)["b"])
+
+
+def test_a_value_nobody_gives_is_an_error_only_where_it_is_needed() -> None:
+    assert math.isnan(load_sbml(sbml(parameters(a=None))).parameters["a"])
+    assert "parameter has no value" in refusal(sbml(parameters(a=None, b=None) + rules(assign("b", "<ci>a</ci>"))))

@@ -1,0 +1,116 @@
+"""SBML out: valid for libSBML, units and all, and run by libRoadRunner to known answers."""
+
+from __future__ import annotations
+
+import libsbml
+import numpy as np
+import pytest
+import roadrunner
+
+from respine import library, model
+from respine.errors import InputError
+from respine.model import Event, System
+from respine.model.expression import num, sym
+
+from .conftest import Home
+from .documents import at_start, rates_at_start, simulate
+
+_FLOW = ("mul", sym("k"), ("mul", ("sub", num(1), sym("block")), sym("x")))
+DECAY = System("decay", "h", {"k": 0.5}, {"block": 0.0}, {}, {"x": ("neg", _FLOW)}, {"x": num(8)})
+
+
+def complaints(text: str, *, units: bool = True) -> list[str]:
+    """All libSBML has to say, from the XML to unit warnings; modelling practice is left out."""
+    document = libsbml.readSBMLFromString(text)
+    document.setConsistencyChecks(libsbml.LIBSBML_CAT_MODELING_PRACTICE, False)
+    document.setConsistencyChecks(libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, units)
+    document.checkConsistency()
+    return [document.getError(k).getMessage() for k in range(document.getNumErrors())]
+
+
+def test_a_bolus_adds_at_once() -> None:
+    times = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    found = simulate(DECAY, times, {"x": sym("x")}, doses=[("x", 2.0, 10.0, 0.0), ("x", 2.0, 5.0, 0.0)])[:, 0]
+    assert found[[0, 1, 3, 4]] == pytest.approx(
+        [8, 8 * np.exp(-0.5), *(8 * np.exp(-0.5 * times[3:]) + 15 * np.exp(-0.5 * (times[3:] - 2)))], rel=1e-8
+    )
+
+
+def test_infusions_overlap_and_leave_nothing_behind() -> None:
+    """Two infusions of 6 over 3 h, from 0 and from 1 h: x(t) in closed form."""
+    resting = System(
+        "rest", "h", {"k": 0.5}, {}, {}, DECAY.rates | {"x": ("neg", ("mul", sym("k"), sym("x")))}, {"x": num(0)}
+    )
+    times = np.linspace(0, 8, 9)
+
+    def one(begin: float) -> np.ndarray:
+        during = 4 * (1 - np.exp(-0.5 * np.clip(times - begin, 0, 3)))
+        return during * np.exp(-0.5 * np.clip(times - begin - 3, 0, None))
+
+    doses = [("x", 0.0, 6.0, 3.0), ("x", 1.0, 6.0, 3.0)]
+    ask = {"x": sym("x")}
+    assert simulate(resting, times, ask, doses=doses)[:, 0] == pytest.approx(one(0) + one(1), rel=1e-7, abs=1e-10)
+    runner = roadrunner.RoadRunner(model.to_sbml(resting, doses=doses))
+    runner.simulate(0, 8, 9)
+    assert runner.getValue("infusion_into_x") == 0.0
+
+
+def test_an_input_is_switched() -> None:
+    found = simulate(DECAY, np.array([0.0, 1.0, 5.0]), {"x": sym("x")}, inputs=[("block", 1.0, 1.0)])[:, 0]
+    assert found[2] == pytest.approx(8 * np.exp(-0.5), rel=1e-7)
+
+
+def test_events_survive_writing_and_reading() -> None:
+    event = Event("late", ("gt", ("time",), num(1)), (("x", num(3)),), num(0.5), num(2), False, False, False)
+    system = System("e", "h", {}, {}, {}, {"x": num(1)}, {"x": num(0)}, (event,))
+    assert model.load_sbml(model.to_sbml(system)).events == (event,)
+
+
+@pytest.mark.parametrize(
+    ("doses", "inputs", "word"),
+    [
+        ([("k", 0.0, 1.0, 0.0)], [], "only go into a state"),
+        ([("x", 0.0, 1.0, -1.0)], [], "not negative"),
+        ([("x", 0.0, float("nan"), 0.0)], [], "finite"),
+        ([], [("k", 0.0, 1.0)], "only an input"),
+        ([], [("block", 0.0, float("inf"))], "finite"),
+    ],
+)
+def test_a_wrong_dose_is_refused(doses: list, inputs: list, word: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(InputError, match=word):
+        model.to_sbml(DECAY, doses=doses, inputs=inputs)
+
+
+def test_a_library_model_is_written_with_units_and_provenance(home: Home) -> None:
+    system = model.load("oral")
+    text = model.to_sbml(
+        system, doses=[("gut", 0.0, 100.0, 0.0), ("body", 1.0, 50.0, 2.0)], inputs=[("block", 5.0, 1.0)]
+    )
+    assert complaints(text) == []
+    document = libsbml.readSBMLFromString(text)
+    note = document.getModel().getParameter("ka").getNotesString()
+    assert "status: literature" in note and "smith-2001" in note and "Table 2" in note
+    again = model.load_sbml(text)
+    assert again.quantities["clearance"].unit == "L/h" and again.quantities["gut"].label == "Amount in the gut"
+
+
+def test_notes_may_hold_any_sign(home: Home) -> None:
+    home.change("parameters/absorption.csv", "round number", '"a < b & c > ""d"" µ"')
+    text = model.to_sbml(model.load("oral"))
+    assert complaints(text) == []
+    assert "a &lt; b &amp; c" in text
+
+
+@pytest.mark.parametrize("name", library.names("models"))
+def test_every_library_model_is_valid_sbml_with_the_same_equations(name: str) -> None:
+    system = model.load(name)
+    text = model.to_sbml(system)
+    assert complaints(text) == []
+    again = model.load_sbml(text)
+    values, expected = at_start(again), at_start(system)
+    assert values == pytest.approx(expected, rel=1e-12, abs=1e-13)
+    rates = rates_at_start(system)
+    assert rates_at_start(again) == pytest.approx(rates, rel=1e-9, abs=1e-12)
+    runner = roadrunner.RoadRunner(text)
+    theirs = {name: float(runner.getValue(f"{name}'")) for name in system.states}
+    assert theirs == pytest.approx(rates, rel=1e-9, abs=1e-12)

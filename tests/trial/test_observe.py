@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respine import trial
 from respine.errors import InputError
+from respine.study import Study
 from respine.trial import scales
 from respine.trial.observe import residual, true_scores
 from tests.trial.stand_ins import people, small_study, solution
@@ -128,17 +129,23 @@ def test_outputs_that_observing_takes_are_named_and_checked(tmp_path: Path) -> N
         trial.required_outputs(study, {"symptom", "cadss_drive"})
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def any_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """One study for many examples."""
+    return small_study(tmp_path_factory.mktemp("any"))
+
+
+@settings(max_examples=100)
 @given(
-    st.lists(st.floats(0, 1), min_size=2, max_size=6),
-    st.floats(0, 20),
-    st.floats(0, 60),
-    st.sampled_from(["MADRS", "HAMD17", "SSI"]),
+    symptom=st.lists(st.floats(0, 1), min_size=2, max_size=6),
+    gain=st.floats(0, 20),
+    madrs=st.floats(0, 60),
+    name=st.sampled_from(["MADRS", "HAMD17", "SSI"]),
 )
 def test_no_drug_and_no_expectancy_carry_anybody_beyond_health(
-    tmp_path: Path, symptom: list[float], gain: float, madrs: float, name: str
+    any_study: Study, symptom: list[float], gain: float, madrs: float, name: str
 ) -> None:
-    study, scale, output = small_study(tmp_path), scales.load(name), np.array([symptom])
-    true = true_scores(study, scale, people(1, madrs=madrs), np.arange(1), output, np.full(output.shape, gain))
-    baseline = true_scores(study, scale, people(1, madrs=madrs), np.arange(1), output[:, :1], np.zeros((1, 1)))
+    scale, output, who = scales.load(name), np.array([symptom]), people(1, madrs=madrs)
+    true = true_scores(any_study, scale, who, np.arange(1), output, np.full(output.shape, gain))
+    baseline = true_scores(any_study, scale, who, np.arange(1), output[:, :1], np.zeros((1, 1)))
     assert np.all(true >= np.minimum(scale.number("healthy"), baseline) - 1e-9)

@@ -44,7 +44,7 @@ def test_with_many_people_published_only_parameters_remain() -> None:
 
 
 def test_few_draws_do_not_make_parameters_look_known() -> None:
-    wide = [_sd(CHANGE, _panel(20, draws=5, seed=k), {"drug": 5000, "saline": 5000}) for k in range(30)]
+    wide = [_sd(CHANGE, _panel(20, draws=5, seed=k), {"drug": 1000, "saline": 1000}) for k in range(15)]
     assert np.sqrt(np.mean(np.square(wide))) > 0.7 * BETWEEN and np.median(wide) > 0.5 * BETWEEN
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,4 +115,5 @@ def _table(folder: Folder, screen: Screen) -> None:
     if rows:
         text = columns(rows, header=comparison.HEADER, right=(2, 3))
         screen.say("\n" + "\n".join(f" {line}" for line in text.splitlines()))
-        screen.say(f" {comparison.interval_words()}\n")
+        said = textwrap.wrap(comparison.interval_words(), 100)
+        screen.say("\n".join(f" {line}" for line in said) + "\n")

@@ -98,7 +98,8 @@ def _key(system: System, ask: Ask, values: Mapping[str, float], method: str, tar
 
 
 def ask_facts(ask: Ask) -> tuple:
-    return (ask.outputs, ask.vary, ask.changing, tuple(sorted(ask.dosed)), ask.infused, ask.keep_all)
+    return (ask.outputs, ask.vary, ask.changing, tuple(sorted(ask.dosed)), ask.infused, ask.keep_all,
+            ask.sensitivities, ask.driven)  # fmt: skip
 
 
 @cache

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 
 from respine.engine.graph import LN_2, SMALLEST, Graph
 
-Row = dict[Hashable, int]
-TIME = "time"
+Row = dict[int | str, int]
+TIME = ("time",)  # no state number and no name
 
 
 class Derivatives:
     """d(node)/d(seed) for many nodes; a row maps a seed (state number, TIME, or a slow name) to a node.
 
-    ``slow`` and ``uniform`` names listed in ``parameters`` are seeds too, for sensitivities.
+    ``slow`` names listed in ``parameters`` are seeds too, for sensitivities.
     """
 
     def __init__(self, graph: Graph, parameters: Iterable[str] = ()) -> None:
@@ -29,7 +29,8 @@ class Derivatives:
         return self._rows[root]
 
     def _sum(self, *terms: tuple[int, Row]) -> Row:
-        g, total = self.graph, {}
+        g = self.graph
+        total: Row = {}
         for factor, row in terms:
             for seed, derivative in row.items():
                 product = g.mul(factor, derivative)

@@ -8,7 +8,7 @@ number for all subjects of a run). Comparisons and logic give mask nodes, which 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from respine.model.expression import Expr
 
@@ -18,7 +18,7 @@ MASKS = COMPARISONS | {"and", "or", "xor", "not"}
 LOG2_E, LN_2 = 1 / math.log(2), math.log(2)
 SMALLEST = 1e-100  # stands in for 0 under a logarithm or a reciprocal
 
-_FOLD = {
+_FOLD: dict[str, Callable[[float, float], bool]] = {
     "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
     "eq": lambda a, b: a == b, "ne": lambda a, b: a != b,
 }  # fmt: skip
@@ -155,7 +155,7 @@ class Graph:
 
     # ---- functions --------------------------------------------------------------------------------------------------
     def unary(self, op: str, a: int) -> int:
-        """``exp2 log2 sin cos floor ceil abs sqrt asin acos atan`` of a node; log2 and sqrt of their valid range only."""
+        """``exp2 log2 sin cos floor ceil abs sqrt asin acos atan`` of a node; log2 and sqrt within their range only."""
         x = self.value(a)
         return self._node(op, a) if x is None else self.const(_unary_value(op, x))
 
@@ -267,11 +267,12 @@ class Graph:
     def _function(self, op: str, a: list[int]) -> int:
         if op in COMPARISONS:
             return self.compare(op, *a)
-        simple = {"add": self.add, "sub": self.sub, "mul": self.mul, "div": self.div, "pow": self.power,
-                  "min": self.minimum, "max": self.maximum, "neg": self.neg, "exp": self.exp, "ln": self.ln,
-                  "sqrt": self.square_root}.get(op)  # fmt: skip
-        if simple:
-            return simple(*a)
+        own: dict[str, Callable[..., int]] = {
+            "add": self.add, "sub": self.sub, "mul": self.mul, "div": self.div, "pow": self.power, "neg": self.neg,
+            "min": self.minimum, "max": self.maximum, "exp": self.exp, "ln": self.ln, "sqrt": self.square_root,
+        }  # fmt: skip
+        if op in own:
+            return own[op](*a)
         (x,) = a
         if op == "tan":
             return self.div(self.unary("sin", x), self.unary("cos", x))
@@ -303,6 +304,12 @@ class Graph:
         return () if op in LEAVES else tuple(parts)
 
 
+_FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "log2": math.log2, "sin": math.sin, "cos": math.cos, "floor": math.floor, "ceil": math.ceil, "abs": abs,
+    "sqrt": math.sqrt, "asin": math.asin, "acos": math.acos, "atan": math.atan,
+}  # fmt: skip
+
+
 def _divide(x: float) -> float:
     return math.nan if x == 0 or x != x else math.copysign(math.inf, x)
 
@@ -321,8 +328,7 @@ def _unary_value(op: str, x: float) -> float:
     try:
         if op == "exp2":
             return 2.0**x
-        return {"log2": math.log2, "sin": math.sin, "cos": math.cos, "floor": math.floor, "ceil": math.ceil,
-                "abs": abs, "sqrt": math.sqrt, "asin": math.asin, "acos": math.acos, "atan": math.atan}[op](x)  # fmt: skip
+        return _FUNCTIONS[op](x)
     except OverflowError:
         return math.inf if op == "exp2" else math.nan
     except ValueError:

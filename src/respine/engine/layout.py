@@ -60,11 +60,17 @@ def lay_out(
     n_slow: int,
     n_outputs: int,
     n_uniform: int,
+    n_parameters: int = 0,
+    extra: Sequence[tuple[str, int]] = (),
 ) -> Layout:
-    """The layout for one model and method."""
+    """The layout for one model and method.
+
+    With sensitivities each state and output is followed, parameter by parameter, by its derivatives; ``extra`` areas of
+    the sensitivity kernels come last.
+    """
     areas: Sequence[tuple[str, int]] = (
         *((name, 1) for name in CONTROL),
-        ("state", n_states),
+        ("state", n_states * (1 + n_parameters)),
         ("rate", n_states),
         ("stage", n_states),
         ("time_slope", n_time_slopes),
@@ -72,7 +78,8 @@ def lay_out(
         ("increment", stages * n_states),
         ("hoisted", n_hoisted),
         ("slow", n_slow),
-        ("output", n_outputs),
+        ("output", n_outputs * (1 + n_parameters)),
+        *extra,
     )
     offsets, position = {}, 0
     for name, size in areas:

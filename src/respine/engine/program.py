@@ -15,6 +15,7 @@ from respine.engine.differentiate import TIME, Derivatives
 from respine.engine.graph import MASKS, Graph
 from respine.engine.ordering import Pivoting, markowitz
 from respine.engine.specialise import Equations, rank
+from respine.engine.tangent import Tangent, tangent_of
 from respine.model.expression import _NUMPY
 
 READ_ONLY = frozenset(("slow", "hoisted", "uniform", "state", "time", "tolerance"))
@@ -68,16 +69,19 @@ class Programs:
     factor: Program
     solve: Program
     observe: Program
+    tangent: Tangent | None = None  # where sensitivities are asked
 
 
 def compile_programs(equations: Equations) -> Programs:
     """Rates, Jacobian with its factorisation, triangular solves and outputs as straight-line code."""
     graph, n = equations.graph, len(equations.states)
-    derivatives = Derivatives(graph)
+    derivatives = Derivatives(graph, equations.sensitivities)
     rows = [derivatives.row(r) for r in equations.rates]
-    jacobian = {(i, j): node for i, row in enumerate(rows) for j, node in row.items() if j != TIME}
+    jacobian = {(i, j): node for i, row in enumerate(rows) for j, node in row.items() if isinstance(j, int)}
     time_slopes = {i: row[TIME] for i, row in enumerate(rows) if TIME in row}
+    tangent = tangent_of(equations, derivatives, rows, jacobian) if equations.sensitivities else None
     roots = [*equations.rates, *jacobian.values(), *time_slopes.values(), *equations.outputs]
+    roots += tangent.roots if tangent else []
     hoisted = _hoist(graph, roots)
     pivoting = markowitz(n, jacobian)
     return Programs(
@@ -87,9 +91,10 @@ def compile_programs(equations: Equations) -> Programs:
         tuple(time_slopes),
         _prepare(equations, hoisted),
         _store_all(equations, hoisted, "rate", equations.rates),
-        _factor(equations, hoisted, pivoting, jacobian, time_slopes),
+        _factor(equations, hoisted, pivoting, jacobian, time_slopes, tangent),
         _solve(pivoting),
         _store_all(equations, hoisted, "output", equations.outputs),
+        tangent,
     )
 
 
@@ -119,7 +124,7 @@ def _is_mask(graph: Graph, node: int) -> bool:
     return graph.nodes[node][0] in MASKS or graph.truth(node) is not None
 
 
-def _lower(equations: Equations, hoisted: Hoisted, program: Program, roots: Sequence[int], *, preparing: bool) -> list[int]:
+def lower(equations: Equations, hoisted: Hoisted, program: Program, roots: Sequence[int], *, preparing: bool) -> list[int]:
     """Operations for ``roots``. While preparing, slow nodes are computed; elsewhere they are loaded from their slot."""
     graph = equations.graph
     slots = {name: k for k, name in enumerate(equations.slow)}
@@ -162,14 +167,14 @@ def _lower(equations: Equations, hoisted: Hoisted, program: Program, roots: Sequ
 
 def _prepare(equations: Equations, hoisted: Hoisted) -> Program:
     program = Program()
-    for node, value in zip(hoisted.slow, _lower(equations, hoisted, program, list(hoisted.slow), preparing=True), strict=True):
+    for node, value in zip(hoisted.slow, lower(equations, hoisted, program, list(hoisted.slow), preparing=True), strict=True):
         program.store("hoisted", hoisted.slow[node], value)
     return program
 
 
 def _store_all(equations: Equations, hoisted: Hoisted, area: str, roots: Sequence[int]) -> Program:
     program = Program()
-    for k, value in enumerate(_lower(equations, hoisted, program, roots, preparing=False)):
+    for k, value in enumerate(lower(equations, hoisted, program, roots, preparing=False)):
         program.store(area, k, value)
     return program
 
@@ -180,20 +185,27 @@ def _factor(
     pivoting: Pivoting,
     jacobian: Mapping[tuple[int, int], int],
     time_slopes: Mapping[int, int],
+    tangent: Tangent | None,
 ) -> Program:
     """Rates, time slopes and the LU factors of c*I - J in one pass, so that they share every sub-expression.
 
-    The lower factor holds the multipliers, the diagonal the reciprocals of the pivots.
+    The lower factor holds the multipliers, the diagonal the reciprocals of the pivots. With sensitivities their
+    equations at the start of the step are kept too.
     """
     p = Program()
     keys = sorted(jacobian)
+    drive = list(tangent.drive.values()) if tangent else []
     roots = [jacobian[k] for k in keys] + list(time_slopes.values()) + list(equations.rates)
-    values = _lower(equations, hoisted, p, roots, preparing=False)
+    values = lower(equations, hoisted, p, roots + drive, preparing=False)
     entries = dict(zip(keys, values, strict=False))
     for k, value in enumerate(values[len(keys) : len(keys) + len(time_slopes)]):
         p.store("time_slope", k, value)
-    for k, value in enumerate(values[len(keys) + len(time_slopes) :]):
+    for k, value in enumerate(values[len(keys) + len(time_slopes) : len(roots)]):
         p.store("rate", k, value)
+    for k, place in enumerate(tangent.varying if tangent else ()):
+        p.store("matrix", k, entries[place])
+    for k, value in enumerate(values[len(roots) :]):
+        p.store("drive", k, value)
     c = p.load("shift")
     a = {ij: p.do("neg", value) for ij, value in entries.items()}
     for i in range(len(equations.states)):

@@ -1,8 +1,8 @@
 """NONMEM-style records of many subjects: EVID 0-4, ADDL, II, SS 1 and 2, RATE (also modelled), lag, bioavailability.
 
 The order at equal times is that of the records. Additional doses (ADDL) fall before a record of the same time. A reset
-(EVID 3 or 4, SS 1) cancels what earlier records still had to come. With a lag a steady-state dose finds the system as it
-is when all earlier doses had the same lag: the part of an earlier infusion that is still running goes on.
+(EVID 3 or 4, SS 1) cancels what earlier records still had to come. With a lag a steady-state dose finds the system as
+it is when all earlier doses had the same lag: the part of an earlier infusion that is still running goes on.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ LONG = 1e7  # time units after which a constant infusion counts as settled, if n
 
 @dataclass(frozen=True)
 class Record:
-    """One line of a data set. ``compartment`` is a state's name; ``rate`` -1 and -2 take ``modelled`` as rate or duration.
+    """One line of a data set.
 
+    ``compartment`` is a state's name; ``rate`` -1 and -2 take ``modelled`` as the rate or the duration.
     ``covariates``: inputs that take a new value here (carried forward until the next record that names them).
     """
 
@@ -70,7 +71,7 @@ class Record:
             if value < 0:
                 return f"{name} is {value:g}; it cannot be negative"
         if self.rate < 0 and self.rate not in (-1, -2):
-            return f"RATE is {self.rate:g}; write a positive rate, 0 for a bolus, -1 or -2 for a modelled rate or duration"
+            return f"RATE is {self.rate:g}; write a rate above 0, 0 for a bolus, -1 or -2 if modelled"
         if self.rate < 0 and not self.modelled > 0:
             return f"RATE {self.rate:g} needs a positive modelled {'rate' if self.rate == -1 else 'duration'}"
         if self.additional and not self.interval > 0:
@@ -131,12 +132,13 @@ class Records:
         return len(self.subjects)
 
     def times(self, start: float) -> np.ndarray:
-        """Time of every record, (n_records,). Raises ValueError for a record before ``start`` or a subject without any."""
+        """Time of every record, (n_records,). Raises ValueError where one precedes ``start`` or a subject has none."""
         for s, records in enumerate(self.subjects):
             if not records:
                 raise ValueError(f"subject {s} has no record")
             if records[0].time < start:
-                raise ValueError(f"subject {s}: the first record at {records[0].time:g} lies before the start {start:g}")
+                seen = f"subject {s}: the first record at {records[0].time:g}"
+                raise ValueError(f"{seen} lies before the start {start:g}")
         return np.array([r.time for records in self.subjects for r in records], float)
 
     def _targets(self, *kinds: int) -> tuple[str, ...]:

@@ -71,7 +71,8 @@ class Schedule:
         for array, what in ((amounts, "amount"), (durations, "duration")):
             if np.any(array < 0):
                 subject = int(np.flatnonzero(array < 0)[0])
-                raise ValueError(f"{what} into {state} is {array[subject]:g} for subject {subject}; it cannot be negative")
+                seen = f"{what} into {state} is {array[subject]:g} for subject {subject}"
+                raise ValueError(f"{seen}; it cannot be negative")
         start = self._spread(time, "time") + self._spread(lag, "lag")
         given = np.isfinite(amounts) & (amounts != 0)
         at_once = given & (durations == 0)

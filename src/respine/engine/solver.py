@@ -252,6 +252,8 @@ class _Run:
         self.status[~good] = Status.BAD_PARAMETER
         queue = np.flatnonzero(good).astype(np.int64)
         self.status[queue] = Status.OK
+        if not len(queue):
+            return
         if not self.code.states:
             raise ValueError("nothing moves: no output depends on time in this run")
         workers = [threading.Thread(target=self._work, args=(queue,), daemon=True) for _ in range(threads)]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from respine.engine.graph import LEAVES, Graph
+from respine.engine.sums import share_sums
 from respine.model.expression import Expr, evaluate, symbols
 from respine.model.system import System
 
@@ -21,7 +23,8 @@ class Ask:
     """What a run asks of a system: this, with the system's formulas, decides the code.
 
     ``vary``: parameters that differ between subjects; ``changing``: inputs that change in time; ``dosed``: states that
-    receive boluses or are set; ``infused``: states that receive infusions.
+    receive boluses or are set; ``infused``: states that receive infusions; ``sensitivities``: what to differentiate by;
+    ``driven``: (state, name) where the rate of an infusion into the state depends on a name of these.
     """
 
     outputs: tuple[str, ...]
@@ -30,6 +33,8 @@ class Ask:
     dosed: frozenset[str] = frozenset()
     infused: tuple[str, ...] = ()
     keep_all: bool = False
+    sensitivities: tuple[str, ...] = ()
+    driven: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,19 @@ class Equations:
     slow: tuple[str, ...]
     literals: Mapping[str, float]
     constant: Mapping[str, float]
+    sensitivities: tuple[str, ...] = ()
+
+
+def rate_slope(state: str, name: str) -> str:
+    """The slow input that holds d(rate of infusion into a state)/d(name)."""
+    return f"{RATE_PREFIX}{state} by {name}"
 
 
 def specialise(system: System, ask: Ask, values: Mapping[str, float]) -> Equations:
-    """The equations of one run; ``values`` are the parameters' and inputs' numbers. Raises KeyError on unknown names."""
+    """The equations of one run; ``values``: the numbers of parameters and inputs. Raises KeyError on unknown names."""
     numbers = literals(system, ask, values)
     slow = (*ask.vary, *ask.changing, *(RATE_PREFIX + s for s in ask.infused))
+    slow += tuple(rate_slope(*pair) for pair in ask.driven)
     constant = {} if ask.keep_all else _unmoved(system, ask, values, numbers)
     live = [s for s in system.states if s not in constant]
     while True:
@@ -56,7 +68,8 @@ def specialise(system: System, ask: Ask, values: Mapping[str, float]) -> Equatio
         needed = live if ask.keep_all else _reachable(graph, live, rates, outputs)
         if len(needed) == len(live):
             ordered = tuple(rates[s] for s in live)
-            return Equations(graph, tuple(live), ordered, tuple(outputs), slow, numbers, constant)
+            return Equations(graph, tuple(live), ordered, tuple(outputs), slow, numbers, constant,
+                             ask.sensitivities)  # fmt: skip
         live = needed
 
 
@@ -109,6 +122,7 @@ def _graph(
     for name, rule in system.rules.items():
         names[name] = graph.as_number(graph.build(rule, names))
     rates = {s: graph.as_number(graph.build(system.rates[s], names)) for s in live}
+    rates = dict(zip(rates, share_sums(graph, list(rates.values())), strict=True))
     for s in ask.infused:
         if s in rates:
             rates[s] = graph.add(rates[s], graph.slow(RATE_PREFIX + s))
@@ -154,7 +168,7 @@ def _depends(system: System, state: str, names: Collection[str]) -> bool:
 
 def start_values(system: System, values: Mapping[str, object], time: float = 0.0) -> dict[str, float]:
     """Start value of every state for parameters given as numbers or arrays (one entry per subject)."""
-    known = dict(values)
+    known: dict[str, Any] = dict(values)
     pending = dict(system.initial)
     rules = dict(system.rules)
     while pending:

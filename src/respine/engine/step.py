@@ -14,6 +14,7 @@ import numpy as np
 from respine.engine.emit import Emitter
 from respine.engine.functions import spell_out
 from respine.engine.layout import Layout, lay_out
+from respine.engine.loop import Loop
 from respine.engine.program import Program, Programs
 from respine.engine.tableaus import Tableau
 from respine.engine.target import Target
@@ -115,57 +116,6 @@ def _first_step(layout: Layout, n: int) -> Program:
 
 
 # ---- loops over the states ------------------------------------------------------------------------------------------
-class _Loop:
-    """IR of ``name(w)``: code before the loop, then one loop over q = 0 .. n-1."""
-
-    def __init__(self, emitter: Emitter, name: str, n: int) -> None:
-        self.e, self.t, self.n = emitter, emitter.target, n
-        self.lines = [f"define internal void @{name}(ptr %w) noinline nounwind {{", "entry:"]
-        self.count = 0
-        self.inside = False
-
-    def value(self, text: str) -> str:
-        self.count += 1
-        self.lines.append(f"  %x{self.count} = {text}")
-        return f"%x{self.count}"
-
-    def loop(self) -> None:
-        self.inside = True
-        self.lines += ["  br label %loop", "loop:", "  %q = phi i64 [0, %entry], [%next, %loop]"]
-        self.lines.append(f"  %offset = mul nuw nsw i64 %q, {self.t.lanes}")
-
-    def _address(self, area: str, k: int, *, fixed: bool) -> str:
-        t = self.t
-        start = self.value(f"getelementptr {t.scalar}, ptr %w, i64 {self.e.layout.index(area, k) * t.lanes}")
-        return start if fixed else self.value(f"getelementptr {t.scalar}, ptr {start}, i64 %offset")
-
-    def load(self, area: str, k: int = 0, *, fixed: bool = False) -> str:
-        address = self._address(area, k, fixed=fixed or not self.inside)
-        return self.value(f"load {self.t.vector}, ptr {address}, align {self.t.alignment}")
-
-    def store(self, value: str, area: str, k: int = 0, *, fixed: bool = False) -> None:
-        address = self._address(area, k, fixed=fixed)
-        self.lines.append(f"  store {self.t.vector} {value}, ptr {address}, align {self.t.alignment}")
-
-    def const(self, value: float) -> str:
-        return self.e.splat(value)
-
-    def fma(self, a: str, b: str, c: str) -> str:
-        v = self.t.vector
-        return self.value(f"call {v} {self.e.math('fma', 3)}({v} {a}, {v} {b}, {v} {c})")
-
-    def arithmetic(self, op: str, a: str, b: str) -> str:
-        return self.value(f"{op} contract {self.t.vector} {a}, {b}")
-
-    def end(self) -> None:
-        self.inside = False
-        self.lines += ["  %next = add nuw nsw i64 %q, 1", f"  %more = icmp ult i64 %next, {self.n}"]
-        self.lines += ["  br i1 %more, label %loop, label %done, !llvm.loop !0", "done:"]
-
-    def text(self) -> str:
-        return "\n".join([*self.lines, "  ret void", "}"])
-
-
 class _StageLoops:
     def __init__(self, emitter: Emitter, tableau: Tableau, programs: Programs) -> None:
         self.e, self.tableau = emitter, tableau
@@ -195,7 +145,7 @@ class _StageLoops:
         return not self.plain or self._follows(i)
 
     def _argument(self, i: int) -> str:
-        f = _Loop(self.e, f"argument{i}", self.n)
+        f = Loop(self.e, f"argument{i}", self.n)
         f.loop()
         value = f.load("state")
         for j in np.flatnonzero(self.argument[i]):
@@ -206,7 +156,7 @@ class _StageLoops:
 
     def _right_hand_side(self, i: int) -> str:
         """increment_i = rate + (1/h) sum c_ij increment_j + h d_i time_slope, before the solve."""
-        f = _Loop(self.e, f"right{i}", self.n)
+        f = Loop(self.e, f"right{i}", self.n)
         step = f.load("step", fixed=True)
         factor = f.load("inverse_step" if self.plain else "shift", fixed=True)
         f.loop()
@@ -233,7 +183,7 @@ class _StageLoops:
         return f.text()
 
     def _after(self, i: int) -> str:
-        f = _Loop(self.e, f"after{i}", self.n)
+        f = Loop(self.e, f"after{i}", self.n)
         f.loop()
         value = f.load("increment", i * self.n)
         if self._follows(i):
@@ -244,7 +194,7 @@ class _StageLoops:
         return f.text()
 
     def _commit(self) -> str:
-        f = _Loop(self.e, "commit_states", self.n)
+        f = Loop(self.e, "commit_states", self.n)
         v = self.e.target.vector
         mask = f.value(f"fcmp ogt {v} {f.load('accepted', fixed=True)}, {f.const(0.5)}")
         f.loop()
@@ -255,7 +205,7 @@ class _StageLoops:
 
     def _interpolate(self) -> str:
         """rate := dense output at ``fraction`` of the step (rate is free between steps)."""
-        f = _Loop(self.e, "interpolate_states", self.n)
+        f = Loop(self.e, "interpolate_states", self.n)
         theta = f.load("fraction", fixed=True)
         rest = f.arithmetic("fsub", f.const(1.0), theta)
         both = f.arithmetic("fmul", theta, rest)

@@ -16,7 +16,7 @@ _NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "not": "!"}
 
 
 def infix(expr: Expr) -> str:
-    """The formula as text that Antimony reads back to the same formula."""
+    """The formula as text for people; Antimony reads it back, save for a comparison of comparisons."""
     return _text(expr)[0]
 
 

@@ -79,7 +79,7 @@ def _wrap(text: str, width: int) -> list[str]:
     for piece in text.replace(" + ", "\0 + ").replace(" - ", "\0 - ").replace(" * ", "\0 * ").split("\0"):
         if line and len(line) + len(piece) > width - 2:
             lines.append(line)
-            line = "     " + piece
+            line = "     " + piece.lstrip()
         else:
             line += piece
     return [*lines, line]

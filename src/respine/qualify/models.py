@@ -18,7 +18,7 @@ from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings
 
 LIMIT = 1e-4  # of each variable's largest value
 RTOL = 1e-9
-NOTHING = 1e-12  # a variable that stays below this in the reference counts as zero
+AT_ZERO = 1e-6  # a variable that stays at zero in the reference is measured by this share of the model's largest value
 
 
 def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) -> Findings:
@@ -72,7 +72,8 @@ def compare(system: System, variables: list[str], times: np.ndarray, expected: n
         got = trajectories(system.with_rules(rules), outputs, times, RTOL)
     except Unsolved as reason:
         return FAIL, "", str(reason)
-    largest = np.maximum(np.max(np.abs(expected), axis=0), NOTHING / LIMIT)
+    largest = np.max(np.abs(expected), axis=0)
+    largest[largest == 0] = AT_ZERO * (np.max(largest) or 1.0)
     difference = np.abs(got - expected) / largest
     difference[np.isnan(difference)] = np.inf
     row, column = np.unravel_index(int(np.argmax(difference)), difference.shape)

@@ -14,12 +14,14 @@ from respine.report.wording import records, thousands
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from respine.report.folder import Folder
 
 _HOURS = 24.0  # length of the "first hours" column
 _ROW_INCHES = 1.42
 _DOSE_INCHES = 0.12  # a line of dose marks
+_LEGEND_LETTERS = 140  # letters that fit beside each other above the plots
 _MOST_MARKS = 60  # dose marks an arm; denser schedules are thinned to their days
 
 
@@ -40,14 +42,16 @@ def plot_chain(folder: Folder, only: Collection[str] = ()) -> tuple[Figure, pd.D
     table = pd.concat([panel.table() for panel in shown], ignore_index=True)
     windows = _windows(table["time_h"], _first_dose(folder))
     with matplotlib.rc_context(look.RC):
+        handles, columns = _legend(folder, shown)
+        above = 0.34 + 0.18 * -(-len(handles) // columns)
         rug = _DOSE_INCHES * max(1, folder.doses["arm"].nunique())
-        height = _ROW_INCHES * len(shown) + rug + 1.0
+        height = _ROW_INCHES * len(shown) + rug + above + 0.45
         figure = Figure(figsize=(9.6, height))
         grid = figure.subplots(
             len(shown) + 1, len(windows), squeeze=False, sharex="col", width_ratios=[1.0, 1.35][-len(windows) :],
             height_ratios=[rug, *[1.0] * len(shown)],
         )  # fmt: skip
-        top, bottom = 1 - 0.52 / height, 0.45 / height
+        top, bottom = 1 - above / height, 0.45 / height
         figure.subplots_adjust(left=0.085, right=0.985, top=top, bottom=bottom, hspace=0.62, wspace=0.1)
         for row, panel in enumerate(shown):
             for column, window in enumerate(windows):
@@ -65,7 +69,8 @@ def plot_chain(folder: Folder, only: Collection[str] = ()) -> tuple[Figure, pd.D
             if window.hours == 1.0 and window.high - window.low > 6:
                 grid[-1, column].xaxis.set_major_locator(MultipleLocator(_hour_step(window.high - window.low)))
             _dose_marks(grid[0, column], folder, window)
-        _legend(figure, folder, shown)
+        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.07, 1.0), "ncols": columns}
+        figure.legend(handles=handles, fontsize=8.5, handlelength=2.4, **place)
     return figure, table
 
 
@@ -173,7 +178,8 @@ def _dose_marks(axes: Axes, folder: Folder, window: _Window) -> None:
         axes.plot(window(times), [line] * len(times), clip_on=False, **style)
 
 
-def _legend(figure: Figure, folder: Folder, shown: list[Panel]) -> None:
+def _legend(folder: Folder, shown: list[Panel]) -> tuple[list[Line2D], int]:
+    """What the lines and marks mean, and in how many columns the words fit."""
     from matplotlib.lines import Line2D
 
     handles: list[Line2D] = []
@@ -189,8 +195,8 @@ def _legend(figure: Figure, folder: Folder, shown: list[Panel]) -> None:
         marker: dict[str, Any] = {"marker": look.role_marker(role), "markerfacecolor": look.PAPER, "markersize": 5.5}
         words = f"published, {look.ROLE_WORDS.get(role, role)}"
         handles.append(Line2D([], [], linestyle="none", color=look.INK, label=words, **marker))
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.07, 1.0), "ncols": min(len(handles), 6)}
-    figure.legend(handles=handles, fontsize=8.5, handlelength=2.4, **place)
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    return handles, max(1, min(len(handles), _LEGEND_LETTERS // (longest + 7)))
 
 
 def _unit(unit: str) -> str:

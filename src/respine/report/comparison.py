@@ -36,7 +36,9 @@ def words(comparison: pd.DataFrame) -> list[tuple[str, str, str, str, str, str]]
 def labels(comparison: pd.DataFrame) -> list[str]:
     """What each row measures: "MADRS change 24 h" where that says all, else the endpoint's name in the study."""
     rows = records(comparison)
-    plain = [f"{r.of} {r.kind.replace('-', ' ')} {hours(r.time_h)}".strip() if r.kind else "" for r in rows]
+    plain = [
+        f"{r.of.replace('_', ' ')} {r.kind.replace('-', ' ')} {hours(r.time_h)}".strip() if r.kind else "" for r in rows
+    ]
     pairs = list(zip(plain, comparison["arm"], strict=True))
     return [
         label if label and pairs.count((label, row.arm)) == 1 else f"{row.endpoint} {hours(row.time_h)}".strip()
@@ -51,11 +53,13 @@ def _words(row: Any, label: str, digits: int) -> tuple[str, str, str, str, str, 
     predicted = f"{number(row.median)} ({number(row.p05)} … {number(row.p95)})"
     published = number(row.published)
     low, high = row.published_low, row.published_high
-    if not (missing(row.published) or missing(low) or missing(high)):
+    if not (missing(row.published) or missing(low) or missing(high) or low == high):
         below, above = row.published - low, high - row.published
         even = math.isclose(below, above, rel_tol=0.02, abs_tol=1e-9)
         published += f" ± {number(above)}" if even else f" ({number(low)} … {number(high)})"
     inside = "" if missing(row.inside) else "yes" if row.inside else "no"
+    if row.unit and "%" not in row.unit and "point" not in row.unit:  # a scale's points and shares go without saying
+        label = f"{label} [{row.unit}]"
     return (label, str(row.arm), predicted, published, inside, str(row.role or ""))
 
 

@@ -80,8 +80,9 @@ class Folder:
 
     @property
     def not_compared(self) -> pd.DataFrame:
-        """Published rows that could not be matched; ``note`` says why."""
-        return self._rows[self._rows["median"].isna()]
+        """Published rows without a prediction, or whose result is no single number; ``note`` says why."""
+        rows = self._rows
+        return rows[rows["median"].isna() | (rows["published"].isna() & (rows["role"] != ""))]
 
     @cached_property
     def _rows(self) -> pd.DataFrame:

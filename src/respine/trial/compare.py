@@ -51,7 +51,7 @@ def compare(study: Study, results: Results, *, trials: int = TRIALS) -> pd.DataF
     in a row that could not be matched, and ``note`` says why: no row is dropped. Rows of every role are shown, none is
     fitted here.
     """
-    rows = [_line(study, results.panel, match, trials) for match in matches(study)]
+    rows = [line(study, results.panel, match, trials) for match in matches(study)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -168,12 +168,13 @@ def _as_in_study(study: Study, endpoint: Endpoint) -> Endpoint:
     return next((e for e in ep.of_study(study) if meaning(e) == meaning(endpoint)), endpoint)
 
 
-def _line(study: Study, panel: Panel, match: Match, trials: int) -> dict[str, object]:
+def line(study: Study, panel: Panel, match: Match, trials: int = TRIALS) -> dict[str, object]:
+    """One published row beside its prediction: the columns of ``compare`` and the quartiles ``p25`` and ``p75``."""
     row, endpoint = match.row, match.endpoint
     number = pub.published(row)
     text = row.get("endpoint") or row.get("quantity") or ""
     time = pub.number(row.get("time_h") or "")
-    line: dict[str, object] = {
+    told: dict[str, object] = {
         "study": study.name, "arm": match.arm, "endpoint": endpoint.name if endpoint else text,
         "time_h": endpoint.time if endpoint else (np.nan if time is None else time),
         "median": np.nan, "p05": np.nan, "p95": np.nan,
@@ -182,13 +183,13 @@ def _line(study: Study, panel: Panel, match: Match, trials: int) -> dict[str, ob
         "unit": row.get("unit") or "", "n": number.n if number else None, "note": match.reason,
     }  # fmt: skip
     if endpoint is None:
-        return line
+        return told
     reason = ep.why_not(endpoint, panel, match.arm)
     if reason:
-        return line | {"note": reason}
+        return told | {"note": reason}
     factor, unit, problem = _to_unit(endpoint, row.get("unit") or "")
     if problem:
-        return line | {"note": problem}
+        return told | {"note": problem}
     sizes = {name: a.n_published for name, a in study.arms.items() if a.n_published}
     if match.arm not in sizes and number and number.n:
         sizes[match.arm] = number.n
@@ -197,12 +198,13 @@ def _line(study: Study, panel: Panel, match: Match, trials: int) -> dict[str, ob
     )
     median, p05, p95 = (x * factor for x in (found.median, found.p05, found.p95))
     notes = [match.note, f"error bar: {number.how}" if number and number.how else "", found.note]
-    line |= {"median": median, "p05": p05, "p95": p95, "unit": unit, "note": "; ".join(n for n in notes if n)}
+    told |= {"median": median, "p05": p05, "p95": p95, "unit": unit, "note": "; ".join(n for n in notes if n)}
+    told |= {"p25": found.p25 * factor, "p75": found.p75 * factor}
     if number is None:
-        return line | {"note": f'the published result is "{row.get("value")}", not one number; ' + str(line["note"])}
+        return told | {"note": f'the published result is "{row.get("value")}", not one number; ' + str(told["note"])}
     if np.isfinite(median):
-        line["inside"] = bool(p05 <= number.value <= p95)
-    return line
+        told["inside"] = bool(p05 <= number.value <= p95)
+    return told
 
 
 def _to_unit(endpoint: Endpoint, unit: str) -> tuple[float, str, str]:

@@ -20,13 +20,15 @@ CONTAINS = "90 % of simulated trials of the published size: people, rating noise
 
 @dataclass(frozen=True)
 class Interval:
-    """Median, 5th and 95th percentile of an endpoint over ``trials`` simulated trials, and what to know of them."""
+    """Median and percentiles of an endpoint over ``trials`` simulated trials, and what to know of them."""
 
     median: float
     p05: float
     p95: float
     trials: int
     note: str = ""
+    p25: float = float("nan")
+    p75: float = float("nan")
 
 
 def in_trials_of_published_size(
@@ -86,8 +88,8 @@ def in_trials_of_published_size(
         note += f"; {trials - len(known)} trials had nobody to compute it from"
     if endpoint.kind in PERCENT:
         known = np.clip(known, 0.0, 100.0)
-    p05, median, p95 = np.quantile(known, [0.05, 0.5, 0.95])
-    return Interval(float(median), float(p05), float(p95), len(known), note)
+    p05, p25, median, p75, p95 = map(float, np.quantile(known, [0.05, 0.25, 0.5, 0.75, 0.95]))
+    return Interval(median, p05, p95, len(known), note, p25, p75)
 
 
 def _people(

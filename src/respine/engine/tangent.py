@@ -1,0 +1,60 @@
+"""The sensitivity equations of a run as graph nodes: s' = J s + drive for s = d(state)/d(parameter).
+
+Entries of J that stay the same along the trajectory need not be kept: only ``varying`` ones are. A choice (``min``,
+``max``, ``abs``, a piecewise formula) has the derivative of the branch it takes, ``floor`` and ``ceil`` have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from respine.engine.differentiate import Derivatives, Row
+from respine.engine.graph import Graph
+from respine.engine.specialise import Equations, rank, rate_slope
+
+Entries = Mapping[tuple[int, int], int]
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """Nodes by place: ``varying`` (i, j) of J; ``drive`` (i, p) = d(rate i)/d(parameter p); and of the outputs
+    ``by_state`` (o, j), ``directly`` (o, p)."""
+
+    n_parameters: int
+    varying: Entries
+    drive: Entries
+    by_state: Entries
+    directly: Entries
+
+    @property
+    def roots(self) -> list[int]:
+        return [node for part in (self.varying, self.drive, self.by_state, self.directly) for node in part.values()]
+
+
+def tangent_of(equations: Equations, derivatives: Derivatives, rows: Sequence[Row], jacobian: Entries) -> Tangent:
+    """Pick the sensitivity equations out of the derivatives of all rates (``rows``) and outputs."""
+    graph, names = equations.graph, equations.sensitivities
+    changing = rank(graph, list(jacobian.values()))
+    outputs = [derivatives.row(o) for o in equations.outputs]
+    return Tangent(
+        len(names),
+        {place: node for place, node in jacobian.items() if changing[node] == 3},
+        _drive(graph, equations, rows),
+        {(o, j): node for o, row in enumerate(outputs) for j, node in row.items() if isinstance(j, int)},
+        {(o, p): row[name] for o, row in enumerate(outputs) for p, name in enumerate(names) if name in row},
+    )
+
+
+def _drive(graph: Graph, equations: Equations, rows: Sequence[Row]) -> dict[tuple[int, int], int]:
+    slow = frozenset(equations.slow)
+    drive = {}
+    for i, (state, row) in enumerate(zip(equations.states, rows, strict=True)):
+        for p, name in enumerate(equations.sensitivities):
+            node = row.get(name, graph.zero)
+            infusion = rate_slope(state, name)
+            if infusion in slow:
+                node = graph.add(node, graph.slow(infusion))
+            if node != graph.zero:
+                drive[i, p] = node
+    return drive

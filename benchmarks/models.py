@@ -60,7 +60,9 @@ def twice_a_week(weeks: int) -> list[float]:
     return [week * WEEK + 9.0 + half for week in range(weeks) for half in (0.0, 84.0)]
 
 
-def _spread(name: str, typical: np.ndarray, deviation: np.ndarray, limits: tuple[float, float] = (-3.0, 3.0)) -> Callable:
+def _spread(
+    name: str, typical: np.ndarray, deviation: np.ndarray, limits: tuple[float, float] = (-3.0, 3.0)
+) -> Callable:
     """Log-normal people around typical values; subject k has the same numbers however many there are."""
 
     def draw(n: int) -> np.ndarray:
@@ -82,15 +84,20 @@ def _antimony(name: str) -> model.System:
 def standin() -> Problem:
     """33 states, 12 infusions of 40 minutes in six weeks, 60 days."""
     system = _antimony("standin")
-    vary = ("CL V1 V2 Q2 ke0 kon koff kcl kbg ngaba kglu kins kat ebg nbg kdb kmton keon kp ksb kst ktr acirc stress nfb kil "
-            "ktn nspi esy kco").split()  # fmt: skip
+    vary = ["CL", "V1", "V2", "Q2", "ke0", "kon", "koff", "kcl", "kbg", "ngaba", "kglu", "kins", "kat", "ebg", "nbg", "kdb", "kmton", "keon", "kp", "ksb", "kst", "ktr", "acirc", "stress", "nfb", "kil", "ktn", "nspi", "esy", "kco"]  # fmt: skip
     deviation = np.array([0.08 if p.startswith("n") else 0.25 for p in vary])
     typical = np.array([system.parameters[p] for p in vary])
-    doses = [(state, time, 38.0 * share, 40 / 60) for time in twice_a_week(6) for state, share in (("Adep", 0.08), ("A1", 0.92))]
+    doses = [
+        (state, time, 38.0 * share, 40 / 60)
+        for time in twice_a_week(6)
+        for state, share in (("Adep", 0.08), ("A1", 0.92))
+    ]
 
     def draw(n: int) -> np.ndarray:
         people = _spread("standin", typical, deviation)(n)
-        people[:, vary.index("acirc")] = np.minimum(people[:, vary.index("acirc")], 0.98)  # above 1 there is no solution
+        people[:, vary.index("acirc")] = np.minimum(
+            people[:, vary.index("acirc")], 0.98
+        )  # above 1 there is no solution
         return people
 
     return Problem("standin", "33-state stand-in, 12 infusions, 60 days", system, tuple(doses), np.linspace(0, 1440, 241),

@@ -121,30 +121,38 @@ def test_libroadrunner_finds_the_same_rates_in_the_export() -> None:
 
 
 def test_the_export_runs_to_the_same_trajectories_in_libroadrunner() -> None:
-    """The whole human model, stressed for four weeks and then given ketamine, by two independent solvers, to 1e-6."""
+    """The whole human model under stress, given ketamine after a day, by two independent solvers, to 1e-6."""
     from respine import engine
 
     system = model.load("human")
-    outputs = ["s_ketamine_plasma", "nmdar_occupancy", "glutamate", "bdnf_released", "spine_total", "circuit", "symptom"]
+    outputs = [
+        "s_ketamine_plasma",
+        "nmdar_occupancy",
+        "glutamate",
+        "bdnf_release",
+        "mtorc1",
+        "spine_total",
+        "circuit",
+        "symptom",
+    ]
     outputs = [name for name in outputs if name in {*system.rates, *system.rules}]
     assert len(outputs) >= 5
-    doses = [("s_ketamine_central", 672.0, 17.5, 2 / 3), ("r_ketamine_central", 672.0, 17.5, 2 / 3)]
-    times = np.concatenate([np.arange(0, 672, 96), 672 + np.array([0.25, 0.7, 1, 2, 4, 8, 24, 72, 168])])
+    doses = [("s_ketamine_central", 24.0, 17.5, 2 / 3), ("r_ketamine_central", 24.0, 17.5, 2 / 3)]
+    times = np.concatenate([[0, 6, 12, 24], 24 + np.array([0.25, 0.7, 1, 2, 4, 8, 24, 72, 168])])
 
     solver = engine.build(system, outputs=outputs)
     schedule = engine.Schedule(1)
     for state, at, amount, duration in doses:
         schedule.dose(state, time=at, amount=amount, duration=duration)
-    schedule.set("stress", time=24.0, value=1.0)
+    schedule.set("stress", time=1.0, value=1.0)
     solution = solver.solve(np.zeros((1, 0)), schedule, times, start=0.0, rtol=1e-9)
     assert not solution.failures
 
-    runner = roadrunner.RoadRunner(model.to_sbml(system, doses=doses, inputs=[("stress", 24.0, 1.0)]))
-    runner.integrator.relative_tolerance = 1e-11
-    runner.integrator.absolute_tolerance = 1e-14
+    runner = roadrunner.RoadRunner(model.to_sbml(system, doses=doses, inputs=[("stress", 1.0, 1.0)]))
+    runner.integrator.relative_tolerance = 1e-9
+    runner.integrator.absolute_tolerance = 1e-11  # below it CVODE's first step is lost in the rounding of time
     runner.integrator.maximum_num_steps = 1_000_000
     runner.selections = outputs
     theirs = np.array(runner.simulate(times=list(times)))
     scale = np.abs(theirs).max(axis=0)
-    assert np.abs(solution.values[0] - theirs).max(axis=0) == pytest.approx(np.zeros(len(outputs)), abs=1e-6 * scale.max())
     assert (np.abs(solution.values[0] - theirs) <= 1e-6 * scale).all()

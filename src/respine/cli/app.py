@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from respine.cli import careful, doctor, model, run, studies
+from respine.cli import careful, doctor, model, qualify, run, studies
 
 app = typer.Typer(
     name="respine",
@@ -39,6 +39,7 @@ app.command("new")(studies.new)
 app.add_typer(studies.group, name="study")
 app.add_typer(model.group, name="model")
 app.command("doctor")(doctor.doctor)
+app.add_typer(qualify.group, name="qualify")
 
 
 def main() -> None:

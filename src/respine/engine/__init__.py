@@ -5,10 +5,21 @@
 >>> solver.solve(times=[0, 24.0])["circuit"]                               # doctest: +SKIP
 """
 
-from respine.engine.records import Record, Records
 from respine.engine.event_solver import solve_with_events
+from respine.engine.records import Record, Records
 from respine.engine.schedule import Schedule
 from respine.engine.solver import Options, Solution, Solver, build
 from respine.engine.status import Failure, Status
 
-__all__ = ["Failure", "Options", "Record", "Records", "Schedule", "Solution", "Solver", "Status", "build", "solve_with_events"]
+__all__ = [
+    "Failure",
+    "Options",
+    "Record",
+    "Records",
+    "Schedule",
+    "Solution",
+    "Solver",
+    "Status",
+    "build",
+    "solve_with_events",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Clock:
 
     def values(self, time: float, numbers: Mapping[str, float]) -> dict[str, float]:
         """Each condition's value at one time."""
-        known, time = self._known(time, numbers), np.float64(time)
+        known = self._known(time, numbers)
         found = {name: float(evaluate(expr, known, time)) for name, expr in self.conditions.items()}
         return {name: 0.0 if value != value else value for name, value in found.items()}
 
@@ -53,15 +54,15 @@ class Clock:
             if len(times) <= 3 and np.nextafter(low, np.inf) < high:  # a few last bits apart
                 times = np.unique([times[0], low, np.nextafter(low, np.inf), high])
 
-    def _known(self, time: float | np.ndarray, numbers: Mapping[str, float]) -> dict[str, object]:
-        known: dict[str, object] = dict(numbers)
+    def _known(self, time: Any, numbers: Mapping[str, float]) -> dict[str, Any]:
+        known: dict[str, Any] = dict(numbers)
         for name, rule in self.rules.items():
             known[name] = evaluate(rule, known, time)
         return known
 
     def _table(self, times: np.ndarray, numbers: Mapping[str, float]) -> np.ndarray:
         known = self._known(times, numbers)
-        rows = [np.broadcast_to(np.asarray(evaluate(e, known, times), float), times.shape) for e in self.conditions.values()]
+        rows = [_spread(expr, known, times) for expr in self.conditions.values()]
         return np.nan_to_num(np.array(rows), nan=0.0)  # what cannot be said is not true
 
     def _roots(self, start: float, end: float, numbers: Mapping[str, float]) -> np.ndarray:
@@ -69,13 +70,19 @@ class Clock:
         known = self._known(ends, numbers)
         found = []
         for difference in self._differences:
-            low, middle, high = np.broadcast_to(np.asarray(evaluate(difference, known, ends), float), (3,))
+            low, middle, high = _spread(difference, known, ends)
             if high == low or not abs(low + high - 2 * middle) <= 1e-9 * (abs(low) + abs(high)):
                 continue
             root = start - low * (end - start) / (high - low)
             if np.isfinite(root):
                 found.append(root + NEAR * np.spacing(root))
         return np.concatenate(found) if found else np.zeros(0)
+
+
+def _spread(expr: Expr, known: Mapping[str, Any], times: Any) -> np.ndarray:
+    """A value for every time, also where the expression does not depend on it."""
+    value: np.ndarray = np.asarray(evaluate(expr, known, times), dtype=np.float64)
+    return np.broadcast_to(value, times.shape)
 
 
 def _comparisons(expr: Expr) -> list[Expr]:

@@ -76,12 +76,12 @@ class Watch:
         return low + (high - low) * float(usable.min()) if len(usable) else None
 
     def _near_miss(self, grid: np.ndarray, table: np.ndarray, before: np.ndarray) -> tuple[float, float] | None:
-        """An interval in which a condition flips between samples that do not show it: its margin all but touches zero."""
+        """An interval in which a condition flips unseen between two samples: its margin all but touches zero."""
         if len(grid) < 3 or not len(self.margins):
             return None
         rows, columns = np.nonzero(self._dips(table, before))
         for row, column in zip(rows, columns, strict=True):
-            found = self._zoom(grid[row], grid[row + 2], column, before)
+            found = self._zoom(float(grid[row]), float(grid[row + 2]), int(column), before)
             if found is not None:
                 return found
         return None

@@ -26,6 +26,7 @@ from respine.engine.events_table import (
     STEADY_BEGIN,
     STEADY_END,
 )
+from respine.engine.sensitivity_driver import jump, moves, shift
 from respine.engine.status import Status
 
 NOT_FINITE, STEP_FLOOR, STEP_BUDGET = int(Status.NOT_FINITE), int(Status.STEP_FLOOR), int(Status.STEP_BUDGET)
@@ -81,11 +82,12 @@ def drive(
     at: np.ndarray,  # (len(AREAS),) offsets, in numbers
     lanes: int,
     n: int,  # states
+    n_sensitivities: int,  # parameters whose sensitivities follow the states, and the outputs
     n_vary: int,
     n_slow: int,
-    n_outputs: int,
+    n_outputs: int,  # with their sensitivities
     parameters: np.ndarray,  # (n_subjects, n_vary)
-    start_states: np.ndarray,  # (n_subjects or 1, n)
+    start_states: np.ndarray,  # (n_subjects or 1, n_all), n_all = n * (1 + n_sensitivities)
     start_slow: np.ndarray,  # (n_slow - n_vary,)
     rates_from: int,  # slow number of the first infusion rate
     first: np.ndarray,
@@ -93,12 +95,16 @@ def drive(
     event_kind: np.ndarray,
     event_target: np.ndarray,
     event_value: np.ndarray,
+    event_slopes: np.ndarray,  # per event, with sensitivities: row of the next two, -1 if nothing depends on parameters
+    value_slopes: np.ndarray,  # (n, n_sensitivities) of an event's value
+    time_slopes: np.ndarray,  # ... and of its time
+    slope_slots: np.ndarray,  # (n_slow, n_sensitivities) slow number that holds the slope of an infusion rate, or -1
     times: np.ndarray,  # output times; subject s reads from time_first[s] on, count[s] of them
     time_first: np.ndarray,
     count: np.ndarray,
     row_first: np.ndarray,  # first row of `values` of each subject
     need: np.ndarray,  # per row: how many of the subject's events happen before it is read
-    tolerance: np.ndarray,  # (1 + n,) relative, then absolute per state
+    tolerance: np.ndarray,  # (1 + n_all,) relative, then absolute
     queue: np.ndarray,  # subjects to solve
     start: float,
     largest_step: float,
@@ -118,6 +124,7 @@ def drive(
     for s in queue:
         horizon = max(horizon, abs(times[time_first[s] + count[s] - 1] - start))
     n_queue = queue.shape[0]
+    n_all = n * (1 + n_sensitivities)
     subject = np.full(lanes, -1, np.int64)
     event = np.zeros(lanes, np.int64)
     last_event = np.zeros(lanes, np.int64)
@@ -130,8 +137,8 @@ def drive(
     cycle = np.zeros(lanes, np.int64)  # event at which the dosing interval starts
     cycles = np.zeros(lanes, np.int64)
     last_change = np.zeros(lanes)
-    marked = np.zeros((lanes, n))  # state at the start of the interval
-    kept = np.zeros((lanes, n))  # state before the steady-state dose
+    marked = np.zeros((lanes, n_all))  # state at the start of the interval
+    kept = np.zeros((lanes, n_all))  # state before the steady-state dose
     kept_slow = np.zeros((lanes, n_slow))
     t = np.full(lanes, start)
     h = np.full(lanes, horizon)
@@ -175,7 +182,7 @@ def drive(
                 h[lane] = 0.0
                 rejected[lane] = 1
                 s0 = s if start_states.shape[0] > 1 else 0
-                for q in range(n):
+                for q in range(n_all):
                     w[o_state + q * lanes + lane] = start_states[s0, q]
                 for q in range(n_vary):
                     w[o_slow + q * lanes + lane] = parameters[s, q]
@@ -203,6 +210,7 @@ def drive(
                 if not at_event[lane]:
                     continue
                 s = subject[lane]
+                first_event = event[lane]
                 while event[lane] < last_event[lane] and event_time[event[lane]] <= t[lane]:
                     e = event[lane]
                     if _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
@@ -213,6 +221,12 @@ def drive(
                     value = event_value[e]
                     kind = event_kind[e]
                     s0 = s if start_states.shape[0] > 1 else 0
+                    slope = event_slopes[e] if n_sensitivities > 0 else -1
+                    moved = slope >= 0 and moves(time_slopes[slope])
+                    if moved:
+                        w[o_time + lane] = t[lane]
+                        _call(kernels[0], base)
+                        shift(w, o_state, o_rate, lanes, lane, n, time_slopes[slope], 1.0)
                     if kind == ADD_STATE:
                         w[o_state + target * lanes + lane] += value
                     elif kind == SET_SLOW:
@@ -223,7 +237,7 @@ def drive(
                     elif kind == SET_STATE:
                         w[o_state + target * lanes + lane] = value
                     elif kind == RESET or kind == STEADY_BEGIN:
-                        for q in range(n):
+                        for q in range(n_all):
                             kept[lane, q] = w[o_state + q * lanes + lane] - start_states[s0, q]
                             w[o_state + q * lanes + lane] = start_states[s0, q]
                         for q in range(rates_from, n_slow):
@@ -235,11 +249,11 @@ def drive(
                     elif kind == CYCLE_START:
                         cycle[lane] = event[lane]
                         cycles[lane] = 0
-                        for q in range(n):
+                        for q in range(n_all):
                             marked[lane, q] = w[o_state + q * lanes + lane]
                     elif kind == CYCLE_END:
                         change = 0.0
-                        for q in range(n):
+                        for q in range(n_all):
                             y = np.float64(w[o_state + q * lanes + lane])
                             scale = tolerance[1 + q] + tolerance[0] * abs(y)
                             change = max(change, abs(y - marked[lane, q]) / scale)
@@ -251,19 +265,24 @@ def drive(
                             lost[lane] = True
                         else:
                             last_change[lane] = change
-                            for q in range(n):
+                            for q in range(n_all):
                                 marked[lane, q] = w[o_state + q * lanes + lane]
                             t[lane] -= value
                             event[lane] = cycle[lane]
                     elif kind == STEADY_END:
                         quiet[lane] = False
                         if value == 2.0:  # on top of what was there
-                            for q in range(n):
+                            for q in range(n_all):
                                 w[o_state + q * lanes + lane] += kept[lane, q]
                             for q in range(rates_from, n_slow):
                                 w[o_slow + q * lanes + lane] += kept_slow[lane, q]
                     if lost[lane]:
                         break
+                    if slope >= 0:
+                        jump(w, o_state, o_slow, lanes, lane, n, kind, target, value_slopes[slope], slope_slots)
+                    if moved:
+                        _call(kernels[0], base)
+                        shift(w, o_state, o_rate, lanes, lane, n, time_slopes[slope], -1.0)
                 if lost[lane]:
                     status[s] = NO_STEADY_STATE
                     end_time[s] = t[lane]
@@ -278,8 +297,9 @@ def drive(
                     alive -= 1
                     _fetch_add(counters_address + 8 * DONE, 1)
                     continue
-                changed[lane] = True
-                any_changed = True
+                # a stop only to read the sensitivities does not make the step start afresh
+                changed[lane] |= n_sensitivities == 0 or event[lane] > first_event or h[lane] == 0.0
+                any_changed |= changed[lane]
                 if _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
                            event[lane] - first[s], t[lane]):  # fmt: skip
                     due[lane] = True
@@ -288,13 +308,17 @@ def drive(
                     at_event[lane] = False
                     t_break[lane] = event_time[event[lane]] if event[lane] < last_event[lane] else np.inf
                     if not quiet[lane]:
-                        t_break[lane] = min(t_break[lane], end[lane])
+                        stop = end[lane]
+                        if n_sensitivities > 0 and times[moment[lane] + output[lane]] > t[lane]:
+                            stop = times[moment[lane] + output[lane]]  # they have no dense output
+                        t_break[lane] = min(t_break[lane], stop)
             pending = any_due
             if any_due:
                 _call(kernels[0], base)
                 for lane in range(lanes):
                     w[o_fraction + lane] = 0.0
                     if due[lane]:
+                        w[o_time + lane] = t[lane]
                         for q in range(n):
                             w[o_rate + q * lanes + lane] = w[o_state + q * lanes + lane]
                 _call(kernels[4], base)
@@ -372,8 +396,9 @@ def drive(
                 w[o_last_log + lane] = max(BEST_LOG_ERROR, np.float64(w[o_log + lane]))
                 w[o_accepted + lane] = 1.0
                 rejected[lane] = 0
-                due[lane] = _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
-                                    event[lane] - first[s], t_new[lane])  # fmt: skip
+                due[lane] = n_sensitivities == 0 and _is_due(
+                    times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
+                    event[lane] - first[s], t_new[lane])  # fmt: skip
                 any_due |= due[lane]
                 at_event[lane] = t_new[lane] >= t_break[lane]
             else:

@@ -184,7 +184,9 @@ class _Subject:
 
     def _starts(self) -> dict[str, float]:
         job = self.job
-        known = start_values(job.system, {k: v for k, v in self.numbers.items() if k not in job.system.states}, job.start)
+        known = start_values(
+            job.system, {k: v for k, v in self.numbers.items() if k not in job.system.states}, job.start
+        )
         known |= {s: np.broadcast_to(v, len(job.parameters))[self.number] for s, v in job.initial.items()}
         return {s: float(v) for s, v in known.items()}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numba import njit
@@ -24,13 +24,20 @@ from numba import njit
 
 @dataclass(frozen=True)
 class EventTable:
-    """Subject s owns rows ``first[s]:first[s + 1]``, in the order in which they happen."""
+    """Subject s owns rows ``first[s]:first[s + 1]``, in the order in which they happen.
+
+    For sensitivities: event e has the slopes ``value_slopes[slopes[e]]`` and ``time_slopes[slopes[e]]``, (n_parameters,)
+    each, or none where ``slopes[e]`` is -1. ``slopes`` is empty without.
+    """
 
     first: np.ndarray
     time: np.ndarray
     kind: np.ndarray
     target: np.ndarray
     value: np.ndarray
+    slopes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    value_slopes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    time_slopes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,17 @@ class Watched:
 
 @dataclass(frozen=True)
 class EventOutputs:
-    """Where an event's formulas stand among the outputs; ``trigger`` is -1 where it depends on time alone."""
+    """Where an event's formulas stand among the outputs; ``trigger`` is -1 where it depends on time alone.
+
+    ``volumes``: states whose assigned value is multiplied by an output (a volume) as it is after the assignments.
+    """
 
     event: Event
     trigger: int
     delay: int
     priority: int
     assignments: tuple[tuple[str, int], ...]
+    volumes: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Hybrid:
 
 
 def hybrid(system: System, outputs: Iterable[str], infused: Iterable[str] = (), *, clock: bool = False) -> Hybrid:
-    """Split a system for the event solver. ``clock`` adds a state that counts time, for systems without a live state."""
+    """Split a system for the event solver. ``clock`` adds a state that counts time, where no other state lives."""
     return _Split(system, tuple(outputs), frozenset(infused), clock).result()
 
 
@@ -165,7 +169,8 @@ class _Split:
                         clocked[f"part {k} {j}"] = part
             assignments = tuple((name, record(f"#value {k} {name}", expr)) for name, expr in event.assignments)
             delay, priority = record(f"#delay {k}", event.delay), record(f"#priority {k}", event.priority)
-            events.append(EventOutputs(event, trigger, delay, priority, assignments))
+            volumes = tuple((name, record(f"#volume {k} {name}", sym(volume))) for name, volume in event.by_volume)
+            events.append(EventOutputs(event, trigger, delay, priority, assignments, volumes))
         initial = {s: self.system.initial[s] for s in self.rates if s != "#clock"}
         if self.clock:
             initial["#clock"] = num(0)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from respine.engine.dose_slopes import NONE, DoseSlopes, EventSlopes, weigh
 from respine.engine.events_table import (
     ADD_SLOW,
     ADD_STATE,
@@ -28,6 +29,8 @@ from respine.engine.events_table import (
     flatten,
 )
 
+Slopes = tuple[tuple[str, float], ...]
+
 CLOSE = 1e-9  # times nearer than this share of an interval are one time
 LONG = 1e7  # time units after which a constant infusion counts as settled, if nothing changes any more
 
@@ -37,7 +40,8 @@ class Record:
     """One line of a data set.
 
     ``compartment`` is a state's name; ``rate`` -1 and -2 take ``modelled`` as the rate or the duration.
-    ``covariates``: inputs that take a new value here (carried forward until the next record that names them).
+    ``covariates``: inputs that take a new value here (carried forward until the next record that names them). For
+    sensitivities ``lag_sensitivity=(("alag", 1.0),)`` says that d(lag)/d(alag) is 1; likewise the others.
     """
 
     time: float
@@ -52,11 +56,16 @@ class Record:
     fraction: float = 1.0
     modelled: float = math.nan
     covariates: tuple[tuple[str, float], ...] = ()
+    amount_sensitivity: Slopes = ()
+    lag_sensitivity: Slopes = ()
+    fraction_sensitivity: Slopes = ()
+    modelled_sensitivity: Slopes = ()
 
     def problem(self) -> str | None:
         """Why this record cannot be meant, None if it can."""
         numbers = (self.time, self.amount, self.rate, self.interval, self.lag, self.fraction)
-        if not all(map(math.isfinite, numbers)):
+        slopes = [s for part in self._slopes for _, s in part]
+        if not all(map(math.isfinite, (*numbers, *slopes))):
             return "a number is missing or infinite; write 0 where nothing is meant"
         if self.evid not in (0, 1, 2, 3, 4):
             return f"EVID {self.evid} is unknown; write 0 to 4"
@@ -95,6 +104,25 @@ class Record:
         rate = self.modelled if self.rate == -1 else self.rate
         return self.given / rate if rate > 0 else 0.0
 
+    @property
+    def _slopes(self) -> tuple[Slopes, ...]:
+        return self.amount_sensitivity, self.lag_sensitivity, self.fraction_sensitivity, self.modelled_sensitivity
+
+    @property
+    def slopes(self) -> DoseSlopes:
+        """How what is given, its lag and its duration depend on parameters."""
+        if not any(self._slopes):
+            return DoseSlopes()
+        amount, lag, fraction, modelled = map(dict, self._slopes)
+        given = weigh((self.fraction, amount), (self.amount, fraction))
+        if self.rate == -2:
+            return DoseSlopes(given, lag, modelled)
+        rate = self.modelled if self.rate == -1 else self.rate
+        if not rate > 0:
+            return DoseSlopes(given, lag)
+        changes = modelled if self.rate == -1 else {}
+        return DoseSlopes(given, lag, weigh((1 / rate, given), (-self.duration / rate, changes)))
+
 
 @dataclass(frozen=True)
 class _Happening:
@@ -105,6 +133,7 @@ class _Happening:
     kind: int
     target: str
     value: float
+    slopes: EventSlopes = NONE
 
 
 @dataclass
@@ -160,15 +189,37 @@ class Records:
     def finite(self) -> np.ndarray:
         return np.ones(self.n_subjects, bool)
 
-    def table(self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int]) -> EventTable:
-        """Flatten for the driver; targets the run does not need are left out."""
+    @property
+    def dependent(self) -> tuple[str, ...]:
+        """Names a dose depends on, with slopes."""
+        return tuple(dict.fromkeys(name for one in self._happenings for h in one for name in sorted(h.slopes.names)))
+
+    @property
+    def driven(self) -> tuple[tuple[str, str], ...]:
+        """(state, name) where the rate of an infusion into the state depends on the name."""
+        every = (h for one in self._happenings for h in one if h.kind == ADD_SLOW)
+        return tuple(dict.fromkeys((h.target, name) for h in every for name in h.slopes.value))
+
+    def table(
+        self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int], names: Sequence[str] = ()
+    ) -> EventTable:
+        """Flatten for the driver; targets the run does not need are left out; slopes by ``names`` are kept."""
         index = {ADD_STATE: states, SET_SLOW: slow, ADD_SLOW: rates}
         nothing = {"": 0}
-        return flatten([
-            [(h.time, h.kind, index.get(h.kind, nothing)[h.target], h.value) for h in one
-             if h.target in index.get(h.kind, nothing)]
-            for one in self._happenings
+        kept = [[h for h in one if h.target in index.get(h.kind, nothing)] for one in self._happenings]
+        table = flatten([
+            [(h.time, h.kind, index.get(h.kind, nothing)[h.target], h.value) for h in one] for one in kept
         ])  # fmt: skip
+        if not names:
+            return table
+        sloped = [h.slopes if not h.slopes.names.isdisjoint(names) else None for one in kept for h in one]
+        rows = np.cumsum([s is not None for s in sloped], dtype=np.int64) - 1
+        values, times = (
+            np.array([[float(part.get(name, 0.0)) for name in names] for part in parts]).reshape(-1, len(names))
+            for parts in ([s.value for s in sloped if s], [s.time for s in sloped if s])
+        )
+        slopes = np.where([s is not None for s in sloped], rows, -1)
+        return replace(table, slopes=slopes, value_slopes=values, time_slopes=times)
 
     def readings(self, times: np.ndarray, events: EventTable, *, after: bool) -> Readings:
         """One reading per record, in record order."""
@@ -211,19 +262,26 @@ def _doses(record: Record, here: tuple[float, int, int]) -> list[_Happening]:
 
 def _one_dose(record: Record, time: float, order: tuple[float, int, int]) -> list[_Happening]:
     if record.duration == 0:
-        return [_Happening(order, time, ADD_STATE, record.compartment, record.given)]
+        return [_Happening(order, time, ADD_STATE, record.compartment, record.given, record.slopes.of_bolus())]
     rate, end = record.given / record.duration, time + record.duration
+    first, last = _infusion_slopes(record)
     return [
-        _Happening(order, time, ADD_SLOW, record.compartment, rate),
-        _Happening((end, 0, order[2]), end, ADD_SLOW, record.compartment, -rate),
+        _Happening(order, time, ADD_SLOW, record.compartment, rate, first),
+        _Happening((end, 0, order[2]), end, ADD_SLOW, record.compartment, -rate, last),
     ]
+
+
+def _infusion_slopes(record: Record) -> tuple[EventSlopes, EventSlopes]:
+    """Of the start and the end of a record's infusion."""
+    slopes, facts = record.slopes, (record.given, record.duration)
+    return slopes.of_start(*facts), slopes.of_end(*facts)
 
 
 def _steady_state(record: Record, here: tuple[float, int, int]) -> list[_Happening]:
     """Events that bring the system to steady state at the record's time; the clock runs apart meanwhile."""
 
-    def at(time: float, kind: int, value: float = 0.0, target: str = "") -> _Happening:
-        return _Happening(here, time, kind, target, value)
+    def at(time: float, kind: int, value: float = 0.0, target: str = "", slopes: EventSlopes = NONE) -> _Happening:
+        return _Happening(here, time, kind, target, value, slopes)
 
     now, kind = record.time, float(record.steady)
     begin = at(now, STEADY_BEGIN, kind)
@@ -242,28 +300,33 @@ def _steady_state(record: Record, here: tuple[float, int, int]) -> list[_Happeni
     behind = (ii - math.fmod(record.lag, ii)) % ii or ii if record.lag else ii  # since the last arrival
     arrival = now - behind
     interval, running = _interval(record)
-    doses = [at(arrival + dt, what, value, record.compartment) for dt, what, value in interval]
-    made = [begin, *(at(now, ADD_SLOW, rate, record.compartment) for rate in running)]
+    doses = [at(arrival + dt, what, value, record.compartment, slopes) for dt, what, value, slopes in interval]
+    made = [begin, *(at(now, ADD_SLOW, rate, record.compartment, slopes) for rate, slopes in running)]
     made += [at(now, JUMP, arrival), at(arrival, CYCLE_START), *doses, at(arrival + ii, CYCLE_END, ii)]
     if record.lag:  # go on from the last arrival to the time of the record
         made += [at(now, JUMP, arrival), *(d for d in doses if d.time <= now + CLOSE * ii)]
     else:
         made.append(at(now, JUMP, now))
         if running and len(interval) == 2 and interval[1][0] == 0:  # one ends as the record's own dose starts
-            made.append(at(now, *interval[1][1:], record.compartment))
+            _, kind_of_end, value, slopes = interval[1]
+            made.append(at(now, kind_of_end, value, record.compartment, slopes))
     made.append(at(now, STEADY_END, kind))
     return made + _ends_of_running_infusions(record, arrival)
 
 
-def _interval(record: Record) -> tuple[list[tuple[float, int, float]], list[float]]:
+def _interval(
+    record: Record,
+) -> tuple[list[tuple[float, int, float, EventSlopes]], list[tuple[float, EventSlopes]]]:
     """What happens within one interval from an arrival on, and the rates that run at its very start."""
     if record.duration == 0:
-        return [(0.0, ADD_STATE, record.given)], []
+        return [(0.0, ADD_STATE, record.given, record.slopes.of_bolus())], []
     rate, ii = record.given / record.duration, record.interval
     whole = math.floor(record.duration / ii + CLOSE)
     rest = record.duration - whole * ii
     rest = rest if rest > CLOSE * ii else 0.0  # 0: one infusion ends exactly as the next starts
-    return [(0.0, ADD_SLOW, rate), (rest, ADD_SLOW, -rate)], [rate] * whole
+    first, last = _infusion_slopes(record)
+    running = rate, EventSlopes(first.value)  # long since started
+    return [(0.0, ADD_SLOW, rate, first), (rest, ADD_SLOW, -rate, last)], [running] * whole
 
 
 def _ends_of_running_infusions(record: Record, arrival: float) -> list[_Happening]:
@@ -272,6 +335,6 @@ def _ends_of_running_infusions(record: Record, arrival: float) -> list[_Happenin
     end = arrival + record.duration
     while record.duration and end > record.time + CLOSE * record.interval:
         rate = record.given / record.duration
-        found.append(_Happening((end, 0, 0), end, ADD_SLOW, record.compartment, -rate))
+        found.append(_Happening((end, 0, 0), end, ADD_SLOW, record.compartment, -rate, _infusion_slopes(record)[1]))
         end -= record.interval
     return found

@@ -6,10 +6,12 @@ for after.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from respine.engine.dose_slopes import NONE, DoseSlopes, EventSlopes, Number, Slope, weigh
 from respine.engine.events_table import (
     ADD_SLOW,
     ADD_STATE,
@@ -21,8 +23,6 @@ from respine.engine.events_table import (
     shared_readings,
 )
 
-Number = float | np.ndarray
-
 
 @dataclass
 class _Entry:
@@ -30,6 +30,7 @@ class _Entry:
     target: str
     time: np.ndarray
     value: np.ndarray
+    slopes: EventSlopes = NONE
 
 
 @dataclass
@@ -48,8 +49,16 @@ class Schedule:
             raise ValueError(f"{what} has shape {array.shape}; write one number or {self.n_subjects} (one a subject)")
         return np.broadcast_to(array, (self.n_subjects,))
 
-    def _add(self, kind: int, target: str, time: np.ndarray, value: np.ndarray) -> None:
-        self._entries.append(_Entry(kind, target, time, value))
+    def _spread_slope(self, slope: Slope | None, what: str) -> dict[str, np.ndarray]:
+        spread = {name: self._spread(value, f"{what} by {name}") for name, value in (slope or {}).items()}
+        for name, array in spread.items():
+            if not np.isfinite(array).all():
+                subject = int(np.flatnonzero(~np.isfinite(array))[0])
+                raise ValueError(f"{what} by {name} is {array[subject]:g} for subject {subject}; write a finite number")
+        return spread
+
+    def _add(self, kind: int, target: str, time: np.ndarray, value: np.ndarray, slopes: EventSlopes = NONE) -> None:
+        self._entries.append(_Entry(kind, target, time, value, slopes))
 
     def dose(
         self,
@@ -60,13 +69,19 @@ class Schedule:
         duration: Number = 0.0,
         lag: Number = 0.0,
         fraction: Number = 1.0,
+        amount_sensitivity: Slope | None = None,
+        fraction_sensitivity: Slope | None = None,
+        lag_sensitivity: Slope | None = None,
+        duration_sensitivity: Slope | None = None,
     ) -> None:
         """Put ``amount * fraction`` into a state at ``time + lag``: at once, or evenly over ``duration``.
 
-        An amount of NaN or 0 is no dose (subjects of one schedule may be dosed differently). Raises ValueError for a
-        negative amount, duration, or fraction.
+        An amount of NaN or 0 is no dose (subjects of one schedule may be dosed differently). For sensitivities the last
+        four say how the dose depends on parameters: ``lag_sensitivity={"alag": 1.0}`` means d(lag)/d(alag) = 1 (one
+        number or one a subject). Raises ValueError for a negative amount, duration, or fraction.
         """
-        amounts = self._spread(amount, "amount") * self._spread(fraction, "fraction")
+        whole, share = self._spread(amount, "amount"), self._spread(fraction, "fraction")
+        amounts = whole * share
         durations = self._spread(duration, "duration")
         for array, what in ((amounts, "amount"), (durations, "duration")):
             if np.any(array < 0):
@@ -74,15 +89,24 @@ class Schedule:
                 seen = f"{what} into {state} is {array[subject]:g} for subject {subject}"
                 raise ValueError(f"{seen}; it cannot be negative")
         start = self._spread(time, "time") + self._spread(lag, "lag")
-        given = np.isfinite(amounts) & (amounts != 0)
+        slopes = DoseSlopes(
+            weigh((share, self._spread_slope(amount_sensitivity, "amount_sensitivity")),
+                  (np.where(np.isfinite(whole), whole, 0.0),
+                   self._spread_slope(fraction_sensitivity, "fraction_sensitivity"))),
+            self._spread_slope(lag_sensitivity, "lag_sensitivity"),
+            self._spread_slope(duration_sensitivity, "duration_sensitivity"),
+        )  # fmt: skip
+        given = np.isfinite(amounts) & ((amounts != 0) | any(np.any(slope != 0) for slope in slopes.given.values()))
         at_once = given & (durations == 0)
         if at_once.any():
-            self._add(ADD_STATE, state, np.where(at_once, start, np.nan), amounts)
+            self._add(ADD_STATE, state, np.where(at_once, start, np.nan), amounts, slopes.of_bolus())
         infused = given & (durations > 0)
         if infused.any():
-            rates = np.divide(amounts, durations, out=np.zeros_like(amounts), where=infused)
-            self._add(ADD_SLOW, state, np.where(infused, start, np.nan), rates)
-            self._add(ADD_SLOW, state, np.where(infused, start + durations, np.nan), -rates)
+            over = np.where(infused, durations, 1.0)
+            rates = np.where(infused, amounts / over, 0.0)
+            first, last = slopes.of_start(amounts, over), slopes.of_end(amounts, over)
+            self._add(ADD_SLOW, state, np.where(infused, start, np.nan), rates, first)
+            self._add(ADD_SLOW, state, np.where(infused, start + durations, np.nan), -rates, last)
 
     def set(self, name: str, *, time: Number, value: Number) -> None:
         """Give an input a new value from ``time`` on (NaN: leave it as it is for that subject)."""
@@ -120,10 +144,22 @@ class Schedule:
             good &= np.isnan(e.time) | (np.isfinite(e.value) & np.isfinite(e.time))
         return good
 
-    def table(self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int]) -> EventTable:
+    @property
+    def dependent(self) -> tuple[str, ...]:
+        """Names a dose depends on, with slopes."""
+        return tuple(dict.fromkeys(name for e in self._entries for name in sorted(e.slopes.names)))
+
+    @property
+    def driven(self) -> tuple[tuple[str, str], ...]:
+        """(state, name) where the rate of an infusion into the state depends on the name."""
+        return tuple(dict.fromkeys((e.target, name) for e in self._entries if e.kind == ADD_SLOW for name in e.slopes.value))
+
+    def table(
+        self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int], names: Sequence[str] = ()
+    ) -> EventTable:
         """Flatten for the driver; the mappings give the number of each state, input and infusion rate.
 
-        Events on states or inputs that the run does not need (absent from the mappings) are left out.
+        ``names``: parameters by which the slopes of doses are kept. Events on states or inputs that the run does not need (absent from the mappings) are left out.
         """
         index = {ADD_STATE: states, SET_STATE: states, SET_SLOW: slow, ADD_SLOW: rates}
         kept = [e for e in self._entries if e.kind == RESET or e.target in index[e.kind]]
@@ -139,7 +175,24 @@ class Schedule:
         kind = np.array([e.kind for e in kept], np.int8)[order]
         target = np.array([0 if e.kind == RESET else index[e.kind][e.target] for e in kept], np.int32)[order]
         first = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int64)
-        return EventTable(first, time[present], kind[present], target[present], value[present])
+        table = EventTable(first, time[present], kind[present], target[present], value[present])
+        return self._with_slopes(table, kept, order, present, names) if names else table
+
+    def _with_slopes(
+        self, table: EventTable, kept: list[_Entry], order: np.ndarray, present: np.ndarray, names: Sequence[str]
+    ) -> EventTable:
+        """A row of slopes for every subject of each entry that has some, or that overwrites a state."""
+        sloped = [e for e in kept if e.kind == SET_STATE or not e.slopes.names.isdisjoint(names)]
+        shape = (len(sloped), self.n_subjects, len(names))
+        values, times = np.zeros(shape), np.zeros(shape)
+        rows = np.full((len(kept), self.n_subjects), -1, np.int64)
+        for k, e in enumerate(sloped):
+            rows[next(i for i, x in enumerate(kept) if x is e)] = k * self.n_subjects + np.arange(self.n_subjects)
+            for p, name in enumerate(names):
+                values[k, :, p], times[k, :, p] = e.slopes.value.get(name, 0.0), e.slopes.time.get(name, 0.0)
+        slopes = np.take_along_axis(rows.T, order, axis=1)[present]
+        return replace(table, slopes=slopes, value_slopes=values.reshape(-1, len(names)),
+                       time_slopes=times.reshape(-1, len(names)))  # fmt: skip
 
     def readings(self, times: np.ndarray, events: EventTable, *, after: bool) -> Readings:
         """Every subject is read at the same times."""

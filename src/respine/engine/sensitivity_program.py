@@ -129,9 +129,14 @@ def finish(programs: Programs, layout: Layout, members: int, stages: int) -> Pro
             absolute = p.do("mul", scale, p.do("broadcast", layout.absolute_tolerance(q)))
             z = p.do("mul", error, p.do("rough", p.do("fma", relative, size, absolute)))
             total = p.do("fma", z, z, total)
-        worst = p.do("max", worst, p.do("mul", total, p.const(1.0 / n)))  # the second if that is not a number
+        worst = larger(p, worst, p.do("mul", total, p.const(1.0 / n)))
     p.store("sensitivity_error", 0, worst)
     return p
+
+
+def larger(p: Program, a: int, b: int) -> int:
+    """The larger of two error norms; no number if one of them is none."""
+    return p.do("add", p.do("max", a, b), p.do("mul", p.const(0.0), p.do("add", a, b)))
 
 
 def output_slopes(programs: Programs) -> Program:

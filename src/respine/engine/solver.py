@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,8 @@ from respine.engine.code import Code, code_for
 from respine.engine.events_table import EventTable
 from respine.engine.records import Records
 from respine.engine.schedule import Schedule
-from respine.engine.specialise import RATE_PREFIX, Ask, start_values
+from respine.engine.sensitivity_starts import scales, start_slopes
+from respine.engine.specialise import RATE_PREFIX, Ask, rate_slope, start_values
 from respine.engine.status import Failure, Status
 from respine.engine.target import host_target
 from respine.model.system import System
@@ -45,6 +46,7 @@ class Solution:
 
     ``values`` (n_subjects, n_times, n_outputs), NaN from a failure on; ``status`` (n_subjects,) codes of `Status`;
     For `Records`, ``values`` is (n_records, n_outputs). ``steps`` (n_subjects, 2) accepted and rejected; ``times`` (n_times,).
+    ``gradients``: d(output)/d(parameter), the shape of ``values`` and one more axis (n_sensitivities,), None if not asked.
     """
 
     values: np.ndarray
@@ -55,6 +57,14 @@ class Solution:
     failures: list[Failure]
     seconds: float
     settings: Mapping[str, object] = field(default_factory=dict)
+    gradients: np.ndarray | None = None
+    sensitivities: tuple[str, ...] = ()
+
+    def gradient(self, output: str, by: str) -> np.ndarray:
+        """(n_subjects, n_times) d(output)/d(by); (n_records,) for records. Raises ValueError for what was not asked."""
+        if self.gradients is None:
+            raise ValueError("no sensitivities were asked for; write engine.build(..., sensitivities=[...])")
+        return self.gradients[..., self.outputs.index(output), self.sensitivities.index(by)]
 
     def __getitem__(self, output: str) -> np.ndarray:
         """(n_subjects, n_times) of one output; (n_records,) for records."""
@@ -68,20 +78,29 @@ def build(
     vary: Sequence[str] = (),
     fixed: Mapping[str, float] | None = None,
     options: Options | None = None,
+    sensitivities: Sequence[str] = (),
 ) -> Solver:
     """A solver of ``system`` that records ``outputs`` (states, rules, inputs or parameters).
 
-    ``vary`` names the parameters that differ between subjects, ``fixed`` gives others a new value for all. Raises
-    ValueError for a name the system does not have.
+    ``vary`` names the parameters that differ between subjects, ``fixed`` gives others a new value for all.
+    ``sensitivities`` names what to differentiate the outputs by (`Solution.gradients`): parameters of the system, varying
+    or not, and names that only doses depend on (see `Schedule.dose`). A piecewise formula has the derivative of the piece
+    in use. float64 only. Raises ValueError for a name the system does not have.
     """
-    return Solver(system, tuple(outputs), tuple(vary), dict(fixed or {}), options or Options())
+    return Solver(system, tuple(outputs), tuple(vary), dict(fixed or {}), options or Options(), tuple(sensitivities))
 
 
 class Solver:
     """Solves one system for any number of subjects; machine code is made when a schedule first asks for it."""
 
     def __init__(
-        self, system: System, outputs: tuple[str, ...], vary: tuple[str, ...], fixed: dict[str, float], options: Options
+        self,
+        system: System,
+        outputs: tuple[str, ...],
+        vary: tuple[str, ...],
+        fixed: dict[str, float],
+        options: Options,
+        sensitivities: tuple[str, ...] = (),
     ) -> None:
         if not outputs:
             raise ValueError("no outputs asked for; name at least one state or rule")
@@ -90,8 +109,15 @@ class Solver:
         _known(fixed, (*system.parameters, *system.inputs), "fixed parameter", system)
         _once(vary, "varying parameter")
         _once(outputs, "output")
+        _once(sensitivities, "sensitivity")
+        if sensitivities and options.precision != "float64":
+            raise ValueError(f'sensitivities need precision="float64", not "{options.precision}": their error would be '
+                             "as large as what they are used for")  # fmt: skip
         self.system, self.outputs, self.vary, self.options = system, outputs, vary, options
+        self.sensitivities = sensitivities
         self.values = {**system.parameters, **system.inputs, **fixed}
+        own = tuple(name for name in sensitivities if name in system.parameters and name not in vary)
+        self.free = (*vary, *own)  # parameters that are no literals in the code
         self.target = host_target(options.precision, options.lanes)
         self._code: dict[Ask, Code] = {}
 
@@ -99,13 +125,20 @@ class Solver:
         """What this schedule needs of the system. Raises ValueError for an unknown dose target or input."""
         _known((*schedule.dosed, *schedule.infused), self.system.states, "dosed state", self.system)
         _known(schedule.changing, self.system.inputs, "input", self.system)
+        if self.sensitivities:
+            known = (*self.system.parameters, *schedule.dependent)
+            _known(self.sensitivities, known, "parameter (or name a dose depends on)", self.system)
+            known = (*self.system.parameters, *self.sensitivities)
+            _known(schedule.dependent, known, "parameter or sensitivity, but a dose depends on it; such a name", self.system)
         return Ask(
             self.outputs,
-            self.vary,
+            self.free,
             tuple(sorted(schedule.changing)),
             schedule.dosed,
             tuple(sorted(schedule.infused)),
             self.options.keep_all,
+            self.sensitivities,
+            tuple((state, name) for state, name in sorted(schedule.driven) if name in self.sensitivities),
         )
 
     def code(self, ask: Ask) -> Code:
@@ -149,7 +182,11 @@ class Solver:
         moments = schedule.times(start) if isinstance(schedule, Records) else _moments(times, start)
         tolerances = _tolerances(self.system, rtol, atol)
         if self.system.events or locate_jumps:
+            if self.sensitivities:
+                raise ValueError(f"sensitivities stop at triggered events, and {self.system.name} has some or jumps are "
+                                 "to be located; build without sensitivities")  # fmt: skip
             return self._with_events(p, schedule, moments, start, rtol, tolerances, initial or {}, after, progress)
+        p = self._extended(p)
         code = self.code(self.ask(schedule))
         starts, good = self._starts(code, p, initial or {}, start)
         run = _Run(self, code, p, schedule, moments, start, rtol, tolerances, starts, after)
@@ -165,8 +202,16 @@ class Solver:
         }
         seconds = clock.perf_counter() - begun
         failures = run.failures()
-        values = run.rows if own_times else run.rows.reshape(len(p), len(moments), len(self.outputs))
-        return Solution(values, moments, self.outputs, run.status, run.steps, failures, seconds, settings)
+        shape = (-1,) if own_times else (len(p), len(moments))
+        count, names = len(self.outputs), self.sensitivities
+        values = run.rows[:, :count].reshape(*shape, count)
+        gradients = run.rows[:, count:].reshape(*shape, count, len(names)) if names else None
+        return Solution(values, moments, self.outputs, run.status, run.steps, failures, seconds, settings, gradients, names)
+
+    def _extended(self, p: np.ndarray) -> np.ndarray:
+        """Parameters (n_subjects, len(free)): those that vary, then those to differentiate by that do not."""
+        own = [self.values[name] for name in self.free[len(self.vary) :]]
+        return np.hstack([p, np.broadcast_to(own, (len(p), len(own)))]) if own else p
 
     def _with_events(
         self,
@@ -194,18 +239,22 @@ class Solver:
     def _starts(
         self, code: Code, p: np.ndarray, initial: Mapping[str, float | np.ndarray], start: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Start states (n_subjects or 1, n_live) and which subjects have finite parameters and starts."""
+        """Start states (n_subjects or 1, n_live), followed by their sensitivities, and which subjects have finite parameters and starts."""
         _known(initial, self.system.states, "start state", self.system)
         frozen = [s for s in initial if s in code.constant]
         if frozen:
             raise ValueError(f"{', '.join(frozen)} rests at its start here; build with Options(keep_all=True)")
-        values = {**self.values, **{name: p[:, k] for k, name in enumerate(self.vary)}}
+        values = {**self.values, **{name: p[:, k] for k, name in enumerate(self.free)}}
         known = {**start_values(self.system, values, start), **initial}
         columns = [np.asarray(known[s], float) for s in code.states]
         if all(c.ndim == 0 for c in columns):
             states = np.array([[float(c) for c in columns]])
         else:
             states = np.stack([np.broadcast_to(c, (len(p),)) for c in columns], axis=1)
+        if self.sensitivities:
+            slopes = start_slopes(self.system, code.states, self.sensitivities, values, start, initial)
+            count = max(len(states), len(slopes))
+            states = np.hstack([np.broadcast_to(part, (count, part.shape[1])) for part in (states, slopes)])
         good = np.isfinite(p).all(axis=1) & np.isfinite(states).all(axis=1)
         return np.ascontiguousarray(states), good
 
@@ -228,6 +277,7 @@ class _Run:
     ) -> None:
         self.solver, self.code, self.parameters, self.times, self.start = solver, code, parameters, times, start
         self.starts = starts
+        self.columns = 1 + len(solver.sensitivities)  # of states and outputs: themselves, then their sensitivities
         n = len(parameters)
         self.status = np.full(n, Status.STOPPED, np.int8)
         self.end_time = np.full(n, start)
@@ -238,15 +288,20 @@ class _Run:
         self.rates_from = len(code.slow) - sum(name.startswith(RATE_PREFIX) for name in code.slow)
         rates = {name.removeprefix(RATE_PREFIX): k for name, k in slow.items() if name.startswith(RATE_PREFIX)}
         states = {name: k for k, name in enumerate(code.states)}
-        self.events: EventTable = schedule.table(states, slow, rates)
+        self.events: EventTable = schedule.table(states, slow, rates, solver.sensitivities)
+        self.slope_slots = np.full((len(slow), len(solver.sensitivities)), -1, np.int64)
+        for state, k in rates.items():
+            for number, name in enumerate(solver.sensitivities):
+                self.slope_slots[k, number] = slow.get(rate_slope(state, name), -1)
         self.readings = schedule.readings(times, self.events, after=after)
-        self.rows = np.full((int(self.readings.count.sum()), len(solver.outputs)), np.nan)
-        self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.vary) :]], float)
+        self.rows = np.full((int(self.readings.count.sum()), len(solver.outputs) * self.columns), np.nan)
+        self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.free) :]], float)
         values = {**solver.values, "#zero": min(max(float(np.max(tolerances)), 1e-14), 1e-4)}
         index = {s: k for k, s in enumerate(solver.system.states)}
         live = [tolerances[index[s]] for s in code.states]
-        self.tolerance = np.array([rtol, *live])
-        self.shared = np.concatenate([code.uniform(values), self.tolerance])
+        self.shared = np.concatenate([code.uniform(values), [rtol, *live]])
+        self.scales = scales(solver.sensitivities, solver.values)
+        self.tolerance = np.concatenate([[rtol, *live], np.outer(self.scales, live).ravel()])
 
     def go(self, good: np.ndarray, threads: int, progress: Progress | None) -> None:
         self.status[~good] = Status.BAD_PARAMETER
@@ -256,20 +311,18 @@ class _Run:
             return
         if not self.code.states:
             raise ValueError("nothing moves: no output depends on time in this run")
-        workers = [threading.Thread(target=self._work, args=(queue,), daemon=True) for _ in range(threads)]
-        for worker in workers:
-            worker.start()
-        try:
-            while any(w.is_alive() for w in workers):
-                for w in workers:
-                    w.join(0.05)
-                if progress:
-                    progress(int(self.counters[driver.DONE]), len(queue))
-        except BaseException:
-            self.counters[driver.STOP] = 1  # the lanes stop at their next step
-            for w in workers:
-                w.join()
-            raise
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                running = {pool.submit(self._work, queue) for _ in range(threads)}
+                while running:
+                    done, running = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
+                    for worker in done:
+                        worker.result()  # a worker's own error must not pass for a result
+                    if progress:
+                        progress(int(self.counters[driver.DONE]), len(queue))
+            except BaseException:
+                self.counters[driver.STOP] = 1  # the lanes stop at their next step
+                raise
 
     def _work(self, queue: np.ndarray) -> None:
         code, solver, options = self.code, self.solver, self.solver.options
@@ -279,12 +332,15 @@ class _Run:
         shift = (-raw.ctypes.data % 64) // raw.itemsize
         w = raw[shift : shift + size]
         w[layout.vectors * lanes :] = self.shared
+        for k, scale in enumerate(self.scales):
+            w[layout.index("scale", k) * lanes : layout.index("scale", k + 1) * lanes] = scale
         driver.drive(
             np.array([code.address[k] for k in driver.KERNELS], np.int64), w, w.ctypes.data,
             np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64), lanes, len(code.states),
-            len(solver.vary), len(code.slow), len(solver.outputs), self.parameters, self.starts, self.start_slow,
+            len(solver.sensitivities), len(solver.free), len(code.slow), len(solver.outputs) * self.columns, self.parameters, self.starts, self.start_slow,
             self.rates_from, self.events.first, self.events.time, self.events.kind, self.events.target,
-            self.events.value, self.readings.times, self.readings.first, self.readings.count, self.readings.row,
+            self.events.value, self.events.slopes, self.events.value_slopes, self.events.time_slopes, self.slope_slots,
+            self.readings.times, self.readings.first, self.readings.count, self.readings.row,
             self.readings.need, self.tolerance, queue, self.start, float(options.largest_step),
             options.max_steps, self.rows, self.status, self.end_time, self.steps, self.failed, self.counters,
             self.counters.ctypes.data,
@@ -303,7 +359,7 @@ class _Run:
 
     def _values_of(self, subject: int) -> dict[str, float]:
         values = dict(self.solver.values)
-        values.update(zip(self.solver.vary, self.parameters[subject], strict=True))
+        values.update(zip(self.solver.free, self.parameters[subject], strict=True))
         return values
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from respine.engine.loop import Loop
 from respine.engine.program import Program, Programs
 from respine.engine.tableaus import Tableau
 from respine.engine.target import Target
+
+if TYPE_CHECKING:
+    from respine.engine.sensitivity_step import SensitivityKernels
 
 SAFETY = 0.9
 SMALLEST_ERROR = 1e-20  # squared norm; below it the step grows by the limit anyway
@@ -35,7 +39,9 @@ class Module:
 
 def step_module(programs: Programs, tableau: Tableau, target: Target) -> Module:
     """All kernels: ``begin step commit interpolate observe``, each ``void (ptr workspace)``."""
-    equations = programs.equations
+    from respine.engine.sensitivity_step import SensitivityKernels, areas
+
+    equations, tangent = programs.equations, programs.tangent
     n = len(equations.states)
     layout = lay_out(
         n,
@@ -46,8 +52,11 @@ def step_module(programs: Programs, tableau: Tableau, target: Target) -> Module:
         len(equations.slow),
         len(equations.outputs),
         len(programs.hoisted.uniform),
+        tangent.n_parameters if tangent else 0,
+        areas(programs, tableau) if tangent else (),
     )
     emitter = Emitter(target, layout)
+    sensitivities = SensitivityKernels(emitter, tableau, programs) if tangent else None
     straight = {
         "prepare": (programs.prepare, ()),
         "rates": (programs.rates, ("state", "time")),
@@ -59,7 +68,8 @@ def step_module(programs: Programs, tableau: Tableau, target: Target) -> Module:
     }
     functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
     functions += _StageLoops(emitter, tableau, programs).functions()
-    functions.append(_top_level(emitter, programs, tableau))
+    functions += sensitivities.functions() if sensitivities else []
+    functions.append(_top_level(emitter, programs, tableau, sensitivities))
     head = [f'target triple = "{target.triple}"', emitter.declarations(), _FLUSH]
     tail = ['!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}']
     return Module("\n\n".join([*head, *functions, *tail]) + "\n", layout)
@@ -85,7 +95,12 @@ def _finish(layout: Layout, tableau: Tableau, n: int, target: Target) -> Program
     total = parts[0]
     for part in parts[1:]:
         total = p.do("add", total, part)
-    error = p.do("mul", total, p.const(scale_k**2 / n))
+    control_step(p, p.do("mul", total, p.const(scale_k**2 / n)), tableau)
+    return p
+
+
+def control_step(p: Program, error: int, tableau: Tableau) -> None:
+    """Store a squared error norm and the step-size factors that follow from it."""
     p.store("error", 0, error)
     power = 1.0 / tableau.order
     log_error = p.do("mul", p.const(0.5), p.do("log2", p.do("max", p.const(SMALLEST_ERROR), error)))
@@ -96,7 +111,6 @@ def _finish(layout: Layout, tableau: Tableau, n: int, target: Target) -> Program
     predicted = p.do("mul", p.const(SAFETY), p.do("exp2", p.do("mul", p.const(power), trend)))
     ratio = p.do("mul", p.load("step"), p.do("reciprocal", p.load("last_step")))
     p.store("predicted_growth", 0, p.do("mul", predicted, ratio))
-    return p
 
 
 def _first_step(layout: Layout, n: int) -> Program:
@@ -231,7 +245,10 @@ declare void @llvm.x86.sse.ldmxcsr(ptr)
 declare void @llvm.x86.sse.stmxcsr(ptr)"""
 
 
-def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau) -> str:
+def _top_level(
+    emitter: Emitter, programs: Programs, tableau: Tableau, sensitivities: SensitivityKernels | None
+) -> str:
+    """The exported kernels; those of the sensitivities go on where the plain ones end."""
     t = emitter.target
     x86 = "x86_64" in t.triple
     here = emitter.layout.index
@@ -256,10 +273,14 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau) -> str:
         f"  store {v} %now, ptr %stage_time, align {align}",
         "  call void @outputs(ptr %w, ptr %rate, ptr %stage_time)",
     ]
+    step, commit = _step_body(emitter, programs, tableau), ["  call void @commit_states(ptr %w)"]
+    if sensitivities:
+        step, commit = step + sensitivities.step(), commit + sensitivities.commit()
+        observe += sensitivities.observe()
     return "\n\n".join([
         wrap("begin", begin),
-        wrap("step", _step_body(emitter, programs, tableau)),
-        wrap("commit", ["  call void @commit_states(ptr %w)"]),
+        wrap("step", step),
+        wrap("commit", commit),
         wrap("interpolate", ["  call void @interpolate_states(ptr %w)"]),
         wrap("observe", observe),
     ])  # fmt: skip

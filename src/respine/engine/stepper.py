@@ -17,8 +17,8 @@ from respine.engine.status import Status
 from respine.engine.target import Target
 
 _KERNEL = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
-_CONTROL = ("time", "step", "error", "log_error", "last_log_error", "last_step", "growth", "predicted_growth", "fraction",
-            "begin_step")  # fmt: skip
+_CONTROL = ("time", "step", "error", "log_error", "last_log_error", "last_step", "growth", "predicted_growth",
+            "fraction", "begin_step")  # fmt: skip
 
 
 class Stepper:
@@ -57,7 +57,10 @@ class Stepper:
 
         self._control = {name: rows[layout.index(name)] for name in _CONTROL}
         self._state, self._rate, self._stage = area("state", n), area("rate", n), area("stage", n)
-        self._slow, self._output = area("slow", len(code.slow)), area("output", len(code.text.programs.equations.outputs))
+        self._slow, self._output = (
+            area("slow", len(code.slow)),
+            area("output", len(code.text.programs.equations.outputs)),
+        )
         self.time = 0.0
         self.next_step = 0.0
         self.end_time = 0.0  # where the step just made ends

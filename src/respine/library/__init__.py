@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -15,12 +18,32 @@ ROOT = Path(__file__).parent
 KINDS = {
     "models": ".yaml", "modules": ".ant", "variables": ".csv", "parameters": ".csv", "drugs": ".yaml",
     "exposures": ".yaml", "scales": ".yaml", "populations": ".yaml", "studies": ".yaml", "evidence": ".csv",
+    "recipes": ".yaml",
 }  # fmt: skip
+
+Rows = Sequence[dict[str, str]]
+_BESIDE: ContextVar[Mapping[str, Rows] | None] = ContextVar("evidence rows of a user", default=None)
+
+
+@contextmanager
+def beside(tables: Mapping[str, Rows]) -> Iterator[None]:
+    """Inside the block a user's evidence rows stand at the end of the library's tables, or as tables of their own."""
+    token = _BESIDE.set(tables)
+    try:
+        yield
+    finally:
+        _BESIDE.reset(token)
+
+
+def added(name: str) -> list[dict[str, str]]:
+    """Rows that ``beside`` adds to an evidence table at the moment."""
+    return list((_BESIDE.get() or {}).get(name, ()))
 
 
 def names(kind: str) -> list[str]:
     """Names of all library files of a kind (``models``, ``drugs`` ...), sorted. Raises KeyError for no such kind."""
-    return sorted(file.stem for file in (ROOT / kind).glob(f"*{KINDS[kind]}") if not file.name.startswith((".", "_")))
+    found = {file.stem for file in (ROOT / kind).glob(f"*{KINDS[kind]}") if not file.name.startswith((".", "_"))}
+    return sorted(found | set(_BESIDE.get() or ()) if kind == "evidence" else found)
 
 
 def path(kind: str, name: str) -> Path:
@@ -49,8 +72,15 @@ def rows(kind: str, name: str) -> list[dict[str, str]]:
 
     Raises InputError with every row that has more or fewer cells than the header.
     """
-    where = label(kind, name)
-    reader = csv.reader(io.StringIO(text(kind, name)))
+    more = added(name) if kind == "evidence" else []
+    if more and not (ROOT / kind / f"{name}{KINDS[kind]}").is_file():
+        return more
+    return [*parse(text(kind, name), label(kind, name)), *more]
+
+
+def parse(text: str, where: str) -> list[dict[str, str]]:
+    """The rows of a CSV text, as ``rows`` gives them; ``where`` is what errors call the file."""
+    reader = csv.reader(io.StringIO(text))
     header = [cell.strip() for cell in next(reader, [])]
     found: list[dict[str, str]] = []
     problems = []

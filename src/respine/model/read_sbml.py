@@ -105,12 +105,17 @@ class _Builder:
         if v.id in self.rules:
             return
         rate = self.content.rates.get(v.id)
-        if rate is not None or as_amount or v.compartment not in self.moving:
+        jumps = v.compartment in self.changed  # a jump of the volume keeps amounts, so it dilutes concentrations
+        if as_amount or v.compartment not in self.moving or (rate is not None and not jumps):
             if rate is None and flow is not None:
                 rate = flow if as_amount else ("div", flow, volume)
             self._hold(v.id, self._start(v, as_amount), rate)
             return
-        # the volume moves and nothing sets the concentration: the amount is what is kept
+        if rate is not None:  # a rule for the concentration, in a volume that also moves by events
+            grown = self.content.rates.get(v.compartment)
+            flow = ("mul", rate, volume)
+            flow = flow if grown is None else ("add", flow, ("mul", sym(v.id), grown))
+        # the volume moves: the amount is what is kept
         own = self.content.unique(f"{v.id}_amount")
         self.amount_of[v.id] = own
         if v.id in self.changed:
@@ -186,20 +191,10 @@ class _Builder:
 
     def _event(self, event: Event) -> Event:
         """The event with assignments to the symbols the engine holds."""
-        given = dict(event.assignments)
-        out: dict[str, Expr] = {}
-        for name, expr in event.assignments:
-            if name in self.amount_of:  # the concentration is set, in the volume as it will be
-                volume = self.content.variables[name].compartment
-                out[self.amount_of[name]] = ("mul", expr, given.get(volume, sym(volume)))
-            else:
-                out[name] = expr
-        for s in (
-            self.species.values()
-        ):  # a jump of the volume keeps amounts, so it dilutes concentrations under a rate rule
-            if s.compartment in given and s.means == "concentration" and s.id in self.rates and s.id not in given:
-                out[s.id] = ("div", ("mul", sym(s.id), sym(s.compartment)), given[s.compartment])
-        return Event(**{**event.__dict__, "assignments": tuple(out.items())})
+        assignments = tuple((self.amount_of.get(name, name), expr) for name, expr in event.assignments)
+        kept = [name for name, _ in event.assignments if name in self.amount_of]
+        volumes = tuple((self.amount_of[name], self.content.variables[name].compartment) for name in kept)
+        return Event(**{**event.__dict__, "assignments": assignments, "by_volume": volumes})
 
     # -- rateOf --------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,11 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Event:
-    """An SBML event: when ``trigger`` turns true, ``assignments`` happen (after ``delay``)."""
+    """An SBML event: when ``trigger`` turns true, ``assignments`` happen (after ``delay``).
+
+    ``by_volume`` pairs an assigned state with a compartment: the assigned concentration becomes the state's amount
+    in the size the compartment has once all else is assigned.
+    """
 
     id: str
     trigger: Expr
@@ -46,6 +50,7 @@ class Event:
     persistent: bool = True
     initial_value: bool = True
     values_from_trigger_time: bool = True
+    by_volume: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

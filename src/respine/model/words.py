@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from respine.errors import InputError, Problem
-from respine.model.expression import Expr, symbols
+from respine.model.expression import Expr, sym, symbols
 from respine.model.infix import infix
 from respine.model.system import Quantity, System
 
@@ -138,6 +138,8 @@ def _events(system: System) -> list[str]:
     lines = []
     for event in system.events:
         after = f" after {infix(event.delay)}" if event.delay is not None else ""
-        changes = ", ".join(f"{name} = {infix(expr)}" for name, expr in event.assignments)
+        sizes = {name: sym(volume) for name, volume in event.by_volume}
+        changed = [(name, ("mul", expr, sizes[name]) if name in sizes else expr) for name, expr in event.assignments]
+        changes = ", ".join(f"{name} = {infix(expr)}" for name, expr in changed)
         lines.append(f"  {event.id}: when {infix(event.trigger)}{after}: {changes}")
     return ["\n".join(["events", *lines])] if lines else []

@@ -6,12 +6,13 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import libsbml
 
 from respine.errors import InputError, Problem
-from respine.model.expression import Expr, num, sym
+from respine.model.expression import Expr, num, substitute, sym, symbols
 from respine.model.system import Event, Quantity, System
 from respine.model.units import UnknownUnit, parts
 
@@ -113,7 +114,7 @@ def _given(
         Event(f"given_{k}", ("ge", ("time",), num(at)), tuple(changes[at].items()), initial_value=False)
         for k, at in enumerate(sorted(changes), start=1)
     ]
-    return rates, [*system.events, *given], infusions
+    return rates, [*(_in_full(system, event) for event in system.events), *given], infusions
 
 
 def _refuse(system: System, doses: list[Bolus], inputs: list[InputChange]) -> None:
@@ -202,6 +203,26 @@ def _provenance(q: Quantity) -> str:
     text = "; ".join(f"{key}: {value}" for key, value in known.items() if value)
     known_of_it = q.status or q.source or q.note
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") if known_of_it else ""
+
+
+def _in_full(system: System, event: Event) -> Event:
+    """The event with assigned amounts as formulas: concentration times the volume as the event leaves it."""
+    given = dict(event.assignments)
+    for name, volume in event.by_volume:
+        late = event.delay is not None and event.values_from_trigger_time
+        if late and volume not in given and volume not in system.parameters:
+            why = f"the event sets a concentration after a delay, in a volume ({volume}) that moves meanwhile."
+            raise InputError(Problem(system.name, event.id, name, why, "Let the event use values from its execution."))
+        given[name] = ("mul", given[name], _afterwards(system, volume, dict(event.assignments)))
+    return replace(event, assignments=tuple(given.items()), by_volume=())
+
+
+def _afterwards(system: System, name: str, given: Mapping[str, Expr]) -> Expr:
+    """A symbol's value once some others have been assigned."""
+    if name in given or name not in system.rules:
+        return given.get(name, sym(name))
+    rule = system.rules[name]
+    return substitute(rule, {s: _afterwards(system, s, given) for s in dict.fromkeys(symbols(rule))})
 
 
 def _event(model: Any, units: _Units, event: Event, about: Mapping[str, Quantity], time_unit: str) -> None:

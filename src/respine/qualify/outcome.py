@@ -56,6 +56,6 @@ def by_tag(cases: Sequence[Case]) -> list[tuple[str, int, int, int]]:
     rows = []
     for tag in sorted({tag for c in cases for tag in c.tags}):
         mine = [c for c in cases if tag in c.tags]
-        passed = sum(c.outcome == PASS for c in mine)
-        rows.append((tag, passed, sum(c.outcome in (PASS, FAIL) for c in mine), sum(c.outcome == REFUSED for c in mine)))
+        count = {outcome: sum(c.outcome == outcome for c in mine) for outcome in (PASS, FAIL, REFUSED)}
+        rows.append((tag, count[PASS], count[PASS] + count[FAIL], count[REFUSED]))
     return rows

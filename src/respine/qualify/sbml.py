@@ -89,7 +89,9 @@ def run(sample: Sample) -> Case:
     except InputError as refusal:
         first = refusal.problems[0]
         note = f"{first.field} {first.seen}: {first.why} ({first.where.rsplit(':', 1)[-1]})".replace("  ", " ")
-        return Case(sample.name, REFUSED if by_design(sample) else FAIL, (*cells, ""), " ".join(note.split()), sample.tags)
+        return Case(
+            sample.name, REFUSED if by_design(sample) else FAIL, (*cells, ""), " ".join(note.split()), sample.tags
+        )
     times, expected = read_results(sample.results, settings)
     outcome, worst, note = compare(system, settings, times, expected)
     return Case(sample.name, outcome, (*cells, worst), note, sample.tags)
@@ -115,7 +117,9 @@ def compare(system: System, settings: Settings, times: np.ndarray, expected: np.
     ratio = np.where(same, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
     row, column = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     worst = float(ratio[row, column])
-    where = f"{settings.variables[column]} at {times[row]:g}: {got[row, column]:.8g}, expected {expected[row, column]:.8g}"
+    where = (
+        f"{settings.variables[column]} at {times[row]:g}: {got[row, column]:.8g}, expected {expected[row, column]:.8g}"
+    )
     return (PASS, f"{worst:.2g}", "") if worst <= 1 else (FAIL, f"{worst:.2g}", where)
 
 
@@ -127,7 +131,13 @@ def with_outputs(system: System, settings: Settings) -> tuple[System, list[str]]
         species = system.species.get(v)
         expr = None
         if species is not None:
-            expr = species.amount if v in settings.amount else species.concentration if v in settings.concentration else None
+            expr = (
+                species.amount
+                if v in settings.amount
+                else species.concentration
+                if v in settings.concentration
+                else None
+            )
         if expr is not None and expr != ("sym", v):
             rules[f"{v} asked"] = expr
             outputs.append(f"{v} asked")
@@ -156,7 +166,9 @@ def find(folder: Path) -> list[Sample]:
         model = next((p for lv in FORMATS if (p := home / f"{name}-sbml-l{lv[0]}v{lv[1]}.xml").is_file()), None)
         results = home / f"{name}-results.csv"
         if model is not None and results.is_file():
-            samples.append(Sample(name, model, settings, results, _tags(home / f"{name}-model.m") or index.get(name, ())))
+            samples.append(
+                Sample(name, model, settings, results, _tags(home / f"{name}-model.m") or index.get(name, ()))
+            )
     if not samples:
         cure = "Name a folder with case folders NNNNN, each with NNNNN-settings.txt, NNNNN-results.csv and a model."
         raise InputError(Problem(str(folder), "folder", "", "it holds no case of the SBML test suite.", cure))
@@ -177,7 +189,11 @@ def _index(folder: Path) -> dict[str, tuple[str, ...]]:
         return {}
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return {row["case"]: _split(f"{row.get('componentTags') or ''},{row.get('testTags') or ''}") for row in rows if row.get("case")}
+    return {
+        row["case"]: _split(f"{row.get('componentTags') or ''},{row.get('testTags') or ''}")
+        for row in rows
+        if row.get("case")
+    }
 
 
 def _tags(path: Path) -> tuple[str, ...]:
@@ -190,7 +206,8 @@ def _tags(path: Path) -> tuple[str, ...]:
 
 
 def _split(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    parts = (part.strip() for part in text.split(","))
+    return tuple(dict.fromkeys(part for part in parts if part and not re.search(r":\s", part)))  # "comp:X" is a tag
 
 
 def read_settings(path: Path) -> Settings:
@@ -211,7 +228,8 @@ def read_settings(path: Path) -> Settings:
     variables = _split(found.get("variables", ""))
     return Settings(
         number("start", 0.0), number("duration", 0.0), int(number("steps", 0.0)), variables, number("absolute"),
-        number("relative"), frozenset(_split(found.get("amount", ""))), frozenset(_split(found.get("concentration", ""))),
+        number("relative"), frozenset(_split(found.get("amount", ""))),
+        frozenset(_split(found.get("concentration", ""))),
     )  # fmt: skip
 
 

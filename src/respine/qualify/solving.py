@@ -23,9 +23,9 @@ class Unsolved(Exception):
 def trajectories(system: System, outputs: Sequence[str], times: np.ndarray, rtol: float) -> np.ndarray:
     """Values of ``outputs`` at ``times``, (n_times, n_outputs). Raises Unsolved.
 
-    Foreign models count in anything from 1e-20 mol to 1e9 cells, so that no fixed absolute tolerance serves. A rough run
-    finds the largest value of every state; the close run has an absolute tolerance of 1e-3 * rtol * that value. The rough
-    run itself starts from each state's start value, and where that is zero from the smallest start value there is.
+    Foreign models count in anything from 1e-20 mol to 1e9 cells, so that no fixed absolute tolerance serves. A rough
+    run finds the largest value of every state; the close run has an absolute tolerance of 1e-3 * rtol * that value. The
+    rough run goes by each state's start value, and where that is zero by the smallest start value there is.
     """
     states = [s for s in system.states if s not in outputs]
     recorded = (*outputs, *states)

@@ -1,8 +1,8 @@
 """Stiff test problems against reference end values, over a sweep of tolerances: does the error control hold?
 
-A folder holds one JSON file: per problem ``t0``, ``t_end``, ``y0``, ``params``, ``rhs`` (formulas of ``y1``, ``y2``, ...,
-the parameters, ``t`` and, where there are ``rates``, of ``r1``, ``r2``, ...) and ``reference``. Problems: Test Set for
-IVP Solvers, archimede.uniba.it/~testset.
+A folder holds one JSON file: per problem ``t0``, ``t_end``, ``y0``, ``params``, ``rhs`` (formulas of ``y1``, ``y2``,
+..., the parameters, ``t`` and, where there are ``rates``, of ``r1``, ``r2``, ...) and ``reference``. Problems: Test Set
+for IVP Solvers, archimede.uniba.it/~testset.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
             progress(k + 1, len(problems))
     columns = ("states", *(f"{rtol:.0e}" for rtol in TOLERANCES))
     rule = f"largest relative error of a state at the end <= {ALLOWED:g} * rtol, at every rtol (shown: error / rtol)"
-    remark = f"absolute tolerance of a state: {BELOW_REFERENCE:g} * rtol * its size (start or end, the smaller that is not 0)"
+    size = "its size (start or end, the smaller that is not 0)"
+    remark = f"absolute tolerance of a state: {BELOW_REFERENCE:g} * rtol * {size}"
     return Findings("stiff test problems", rule, columns, cases, (remark,))
 
 
@@ -108,7 +109,9 @@ def read(folder: Path) -> tuple[Path, dict[str, dict[str, Any]]]:
     except ValueError as fault:
         raise InputError(Problem(str(path), "file", "", f"this is not JSON: {fault}.", "Restore the file.")) from None
     if not isinstance(problems, dict) or not problems:
-        raise InputError(Problem(str(path), "file", "", "an object with one entry a problem is expected.", "Restore the file."))
+        raise InputError(
+            Problem(str(path), "file", "", "an object with one entry a problem is expected.", "Restore the file.")
+        )
     faults = [fault for name, problem in problems.items() for fault in _faults(str(path), name, problem)]
     if faults:
         raise InputError(*faults)

@@ -71,7 +71,7 @@ class TypicalStudy:
         self._columns = tuple(columns)
         self._solver = engine.build(self.system, outputs=self.outputs, vary=self._columns)
         self._whole: engine.Solver | None = None
-        self._fixed_doses = {arm: not set(_dose_symbols(self.study, arm)) & set(self.vary) for arm in self.arms}
+        self._fixed_doses = {arm: not set(dose_symbols(self.study, arm)) & set(self.vary) for arm in self.arms}
         self._schedules: dict[tuple[str, int], engine.Schedule] = {}
 
     failures: list[str]
@@ -179,7 +179,7 @@ def _commonest(one: Any) -> str:
     return str(words[counts.argmax()])
 
 
-def _dose_symbols(study: Study, arm: str) -> set[str]:
+def dose_symbols(study: Study, arm: str) -> set[str]:
     """Parameters that the arm's doses are computed from (absorbed fraction, lag, length, level)."""
     one = study.arms[arm]
     found: set[str] = set()

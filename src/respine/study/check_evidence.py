@@ -15,8 +15,12 @@ Row = dict[str, str]
 
 
 @lru_cache(maxsize=8)
-def _table(name: str) -> tuple[Row, ...]:
+def _library_table(name: str) -> tuple[Row, ...]:
     return tuple(library.rows("evidence", name))
+
+
+def _table(name: str) -> tuple[Row, ...]:
+    return tuple(library.rows("evidence", name)) if library.added(name) else _library_table(name)
 
 
 def check(context: Context) -> None:

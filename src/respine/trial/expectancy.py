@@ -43,13 +43,17 @@ def load() -> Expectancy:
     return Expectancy(numbers, beliefs, *(frozenset(doc.data[name]) for name in lists))
 
 
-def strength(study: Study, arm: str, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None) -> np.ndarray:
+def strength(
+    study: Study, arm: str, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None, *,
+    model: Expectancy | None = None,
+) -> np.ndarray:  # fmt: skip
     """Strength of expectancy, ``(n_subjects, n_times)``, dimensionless, 0 before the first visit.
 
     ``times`` are hours; ``felt``, ``(n_subjects, n_times)``, is the strongest drug effect a person has felt so far, in
-    CADSS points, or None where the study does not compute it. The person's trait is the same in every arm.
+    CADSS points, or None where the study does not compute it. The person's trait is the same in every arm. ``model``
+    stands in for the library's numbers.
     """
-    model = load()
+    model = model or load()
     number = model.numbers
     belief = _belief(study, study.arms[arm], model, felt)
     if not np.any(belief):

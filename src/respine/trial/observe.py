@@ -180,9 +180,13 @@ def _felt(
     scale = scales.load(FELT)
     if scale.output not in names:
         return None
-    level = np.nan_to_num(solution.values[:, :, names.index(scale.output)])
-    points = scale.number("gain") * sensitivity(study, scale, subjects)[:, None] * level
-    return np.asarray(np.maximum.accumulate(points, axis=1)[:, at])
+    return strongest_felt(study, scale, subjects, solution.values[:, :, names.index(scale.output)])[:, at]
+
+
+def strongest_felt(study: Study, scale: Scale, subjects: np.ndarray, output: np.ndarray) -> np.ndarray:
+    """Strongest drug effect felt up to each time of a fine grid, in points of ``scale``, ``(n_subjects, n_times)``."""
+    points = scale.number("gain") * sensitivity(study, scale, subjects)[:, None] * np.nan_to_num(output)
+    return np.asarray(np.maximum.accumulate(points, axis=1))
 
 
 def _output_times(study: Study, name: str, grid: np.ndarray, at: np.ndarray) -> np.ndarray:

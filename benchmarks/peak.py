@@ -1,0 +1,90 @@
+"""The measured peak of fused multiply-adds, and how many operations a step of a model takes."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import time
+
+import numpy as np
+
+from respine.engine.target import host_target
+
+CHAINS = 24  # independent accumulators: enough to hide the latency, few enough to stay in registers
+
+
+def measured_peak(precision: str, seconds: float = 0.3) -> float:
+    """GFLOP/s of one core in a fully unrolled loop of multiply-adds, made by llvmlite like the kernels."""
+    import llvmlite.binding as llvm
+
+    target = host_target(precision)
+    v = target.vector
+    suffix = f"v{target.lanes}f{target.bits}"
+    one = "<" + ", ".join([f"{target.scalar} 1.0"] * target.lanes) + ">"
+    tiny = "<" + ", ".join([f"{target.scalar} 0x3810000000000000"] * target.lanes) + ">"
+    repeats = 8
+    lines = [f"declare {v} @llvm.fma.{suffix}({v}, {v}, {v})", "define void @peak(i64 %n, ptr %out) {", "entry:",
+             "  br label %loop", "loop:", "  %i = phi i64 [0, %entry], [%next, %loop]"]  # fmt: skip
+    lines += [f"  %a{c} = phi {v} [{one}, %entry], [%b{c}_{repeats - 1}, %loop]" for c in range(CHAINS)]
+    for r in range(repeats):
+        for c in range(CHAINS):
+            before = f"%a{c}" if r == 0 else f"%b{c}_{r - 1}"
+            lines.append(f"  %b{c}_{r} = call {v} @llvm.fma.{suffix}({v} {before}, {v} {one}, {v} {tiny})")
+    lines += [
+        "  %next = add i64 %i, 1",
+        "  %more = icmp ult i64 %next, %n",
+        "  br i1 %more, label %loop, label %done",
+        "done:",
+    ]
+    total = f"%b0_{repeats - 1}"
+    for c in range(1, CHAINS):
+        lines.append(f"  %s{c} = fadd {v} {total}, %b{c}_{repeats - 1}")
+        total = f"%s{c}"
+    lines += [f"  store {v} {total}, ptr %out, align {target.alignment}", "  ret void", "}"]
+    machine = llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu, features=target.features, opt=2
+    )
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly("\n".join(lines)), machine)
+    engine.finalize_object()
+    function = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)(engine.get_function_address("peak"))
+    raw = np.zeros(32, np.float64)
+    out = raw.ctypes.data + (-raw.ctypes.data % 64)
+    rounds, best = 100_000, 0.0
+    stop = time.perf_counter() + seconds
+    while time.perf_counter() < stop:
+        begun = time.perf_counter()
+        function(rounds, out)
+        best = max(best, rounds * repeats * CHAINS * 2 * target.lanes / (time.perf_counter() - begun))
+    return best / 1e9
+
+
+_ONE = re.compile(r"= (fadd|fsub|fmul|fdiv) |@llvm\.(sqrt|floor|ceil)\.|rcp14|getexp|getmant|scalef")
+
+
+def operations_of_a_step(ir: str) -> int:
+    """Floating-point operations of one lane in ``step``, counted in the IR: elementary functions by what they are
+    spelled out to, a multiply-add as two, a division, root or exponent operation as one; comparisons and moves as none.
+    """
+    bodies = dict(re.findall(r"^define [^@]*@(\w+)\([^\n]*\n(.*?)^\}", ir, re.M | re.S))
+    counted: dict[str, int] = {}
+
+    def count(name: str) -> int:
+        if name not in counted:
+            counted[name] = _operations(bodies[name]) + sum(count(k) for k in re.findall(r"call void @(\w+)\(", bodies[name]) if k in bodies)  # fmt: skip
+        return counted[name]
+
+    return count("step")
+
+
+def _operations(body: str) -> int:
+    before, _, rest = body.partition("\nloop:")
+    inside, _, after = rest.partition("\ndone:")
+    trips = re.search(r"icmp ult i64 %next, (\d+)", inside)
+    outside = _in_lines(before) + _in_lines(after)
+    return outside + _in_lines(inside) * (int(trips.group(1)) if trips else 1)
+
+
+def _in_lines(text: str) -> int:
+    return sum(
+        2 if "@llvm.fma." in line else 1 for line in text.splitlines() if "@llvm.fma." in line or _ONE.search(line)
+    )

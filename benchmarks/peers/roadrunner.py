@@ -1,0 +1,36 @@
+"""libRoadRunner: SBML compiled by LLVM, CVODE, SBML events."""
+
+from __future__ import annotations
+
+import numpy as np
+from models import Problem
+
+from peers import ABSOLUTE, MOST_STEPS, Solve
+
+TITLE = "libRoadRunner (CVODE)"
+SUBJECTS = 8
+
+
+def prepare(problem: Problem, people: np.ndarray) -> Solve:
+    """Subjects one after the other in one RoadRunner object, as its documentation shows for scans."""
+    import roadrunner
+
+    roadrunner.Logger.setLevel(roadrunner.Logger.LOG_CRITICAL)
+    runner = roadrunner.RoadRunner(problem.sbml)
+    runner.timeCourseSelections = ["time", *problem.states]
+    runner.integrator.maximum_num_steps = MOST_STEPS
+    ids = list(runner.model.getGlobalParameterIds())
+    columns = [ids.index(name) for name in (*problem.vary, *problem.states)]
+    values = np.hstack([people, problem.starts(people)])
+    last, n = float(problem.times[-1]), len(problem.times)
+
+    def solve(rtol: float) -> np.ndarray:
+        runner.integrator.relative_tolerance, runner.integrator.absolute_tolerance = rtol, rtol * ABSOLUTE
+        found = []
+        for row in values:
+            runner.resetToOrigin()
+            runner.model.setGlobalParameterValues(columns, row)
+            found.append(np.array(runner.simulate(0, last, n))[:, 1:])
+        return np.array(found)
+
+    return solve

@@ -1,0 +1,129 @@
+"""Each solver in a process of its own: so that one's memory, threads and crashes are not another's."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One call of ``solve``: wall seconds and, if asked for, the trajectories (subjects, times, states)."""
+
+    seconds: float
+    trajectories: np.ndarray | None
+
+
+class PeerFailed(Exception):
+    """A peer could not be prepared, ran out of its time or raised; the text is the reason printed in the table."""
+
+
+class Worker:
+    """A peer in its own process, kept on one core; ``prepared`` is what its first subject cost from nothing."""
+
+    def __init__(self, peer: str, problem: str, subjects: int, *, cores: list[int], arguments: dict[str, Any],
+                 environment: dict[str, str] | None = None, limit: float = 600.0) -> None:  # fmt: skip
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=_serve, args=(theirs, peer, problem, subjects, cores, arguments, environment or {}), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        try:
+            self.prepared = self._answer(limit)
+        except PeerFailed:
+            self.close()
+            raise
+
+    def start(self, rtol: float, *, keep: bool) -> None:
+        self.connection.send((rtol, keep))
+
+    def wait(self, limit: float = 600.0) -> Timed:
+        return Timed(*self._answer(limit))
+
+    def solve(self, rtol: float, *, keep: bool = False, limit: float = 600.0) -> Timed:
+        self.start(rtol, keep=keep)
+        return self.wait(limit)
+
+    def ask(self, question: str) -> Any:
+        """``memory`` in MB at its highest beyond the loaded problem, or ``account`` of respine's last run."""
+        self.connection.send(question)
+        return self._answer(60.0)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+    def _answer(self, limit: float) -> Any:
+        try:
+            if not self.connection.poll(limit):
+                self.close()
+                raise PeerFailed(f"not done after {limit:.0f} s")
+            good, answer = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            raise PeerFailed("its process ended") from None
+        if not good:
+            raise PeerFailed(answer)
+        return answer
+
+
+def _serve(connection: Connection, peer: str, problem: str, subjects: int, cores: list[int], arguments: dict[str, Any],
+           environment: dict[str, str]) -> None:  # fmt: skip
+    os.environ.update(environment)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # peers print warnings at every event
+        os.dup2(quiet, stream)
+    try:
+        import models
+        import peers
+
+        given = models.PROBLEMS[problem]()
+        people = given.draw(subjects)
+        given.sbml  # noqa: B018 - writing it is no peer's work
+        before = _memory()
+        begun = time.perf_counter()
+        module = peers.peer(peer)
+        account = None
+        if hasattr(module, "build"):
+            first = module.build(given, people[:1], **arguments)[0]
+        else:
+            first = module.prepare(given, people[:1])
+        first(1e-4)
+        cold = time.perf_counter() - begun
+        if hasattr(module, "build"):
+            solve, account = module.build(given, people, **arguments)
+        else:
+            solve = first if subjects == 1 else module.prepare(given, people)
+        connection.send((True, cold))
+        while True:
+            asked = connection.recv()
+            if asked == "memory":
+                connection.send((True, _memory() - before))
+            elif asked == "account":
+                connection.send((True, account() if account else {}))
+            else:
+                rtol, keep = asked
+                begun = time.perf_counter()
+                found = solve(rtol)
+                seconds = time.perf_counter() - begun
+                connection.send((True, (seconds, found[:64] if keep else None)))
+    except EOFError:
+        return
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        connection.send((False, reason if str(error) else traceback.format_exc().splitlines()[-1]))
+
+
+def _memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,164 @@
+"""`respine evidence`, `respine assertions`, `respine claims`: the model beside what was published."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from respine.cli.careful import guarded
+
+if TYPE_CHECKING:
+    from respine.cli.screen import Screen
+    from respine.evidence import Line
+
+_ROLE = typer.Option(None, "--role", help="fit, validate or context: rows of this role alone (may be repeated).")
+_SYSTEM = typer.Option("", "--system", help="Rows of one system alone, for example ECT.")
+_JSON = typer.Option(False, "--json", help="Print the rows as JSON on stdout, everything else on stderr.")
+_ALL = typer.Option(False, "--all", help="List also the rows that cannot be predicted, with the reason of each.")
+_SUBJECTS = typer.Option(None, min=20, max=1_000_000, help="Virtual people per arm; 400 when left out.")
+_THREADS = typer.Option(None, metavar="K", help="Threads; all cores when left out. The result does not depend on it.")
+_ROWS = typer.Option(None, "--rows", metavar="FILE.csv", help="Your own published results, in the schema of the library.")
+_STUDIES = typer.Option(None, "--studies", metavar="DIR", help="The study files (.yaml) that simulate these results.")
+
+
+@guarded
+def evidence(
+    role: list[str] = _ROLE,
+    system: str = _SYSTEM,
+    json: bool = _JSON,
+    everything: bool = _ALL,
+    subjects: int | None = _SUBJECTS,
+    threads: int | None = _THREADS,
+    rows: Path | None = _ROWS,
+    studies: Path | None = _STUDIES,
+) -> None:
+    """Show every published row beside its prediction, and how often the prediction holds."""
+    from respine import evidence as room
+    from respine.cli.screen import Screen, print_json
+
+    screen = Screen(as_json=json)
+    _both(rows, studies)
+    count = room.SUBJECTS if subjects is None else subjects
+    with _progress(screen) as progress:
+        if rows is not None and studies is not None:
+            found = room.predict_own(rows, studies, count, threads=threads, progress=progress)
+            found = [one for one in found if (not role or one.role in role) and (not system or one.system == system)]
+        else:
+            found = room.predict(count, roles=role or (), system=system, threads=threads, progress=progress)
+    if json:
+        print_json([one.to_dict() for one in found])
+    else:
+        _table(found, everything or rows is not None)
+    _words(screen, found, everything or rows is not None)
+
+
+def _both(rows: Path | None, studies: Path | None) -> None:
+    from respine.errors import InputError, Problem
+
+    if (rows is None) != (studies is None):
+        given, lacking = ("--rows", "--studies") if studies is None else ("--studies", "--rows")
+        why = "Results and the studies that simulate them are needed together."
+        cure = f"Add {lacking} {'DIR' if lacking == '--studies' else 'FILE.csv'}."
+        raise InputError(Problem("command line", given, str(rows or studies), why, cure))
+
+
+class _progress:
+    """A progress line that names what is being run; silent off a terminal."""
+
+    def __init__(self, screen: Screen) -> None:
+        import sys
+
+        self.on = not screen.quiet and sys.stderr.isatty()
+
+    def __enter__(self) -> object:
+        if not self.on:
+            return None
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        look = (BarColumn(24), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn(), TextColumn("{task.description}"))
+        self.bar = Progress(*look, console=Console(stderr=True), transient=True)
+        self.bar.start()
+        task = self.bar.add_task("", total=1)
+        return lambda what, done, total: self.bar.update(task, description=what, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        if self.on:
+            self.bar.stop()
+
+
+def _table(found: Sequence[Line], everything: bool) -> None:
+    from respine.cli.screen import columns
+
+    shown = [one for one in found if not one.reason]
+    header = ("id", "system", "what", "predicted (90 %)", "published", "inside", "z", "role")
+    cells = [
+        [one.id, one.system, _cut(one.what), _interval(one.predicted, one.low, one.high), _published(one),
+         {True: "yes", False: "NO", None: "-"}[one.inside], _number(one.z, 1), one.role]
+        for one in shown
+    ]  # fmt: skip
+    if cells:
+        typer.echo(columns(cells, header, right=(3, 4, 6)))
+    left = [one for one in found if one.reason]
+    if left and everything:
+        typer.echo("\nnot predicted:")
+        typer.echo(columns([[one.id, one.role, _cut(one.what), one.reason] for one in left], ("id", "role", "what", "why")))
+
+
+def _words(screen: Screen, found: Sequence[Line], everything: bool) -> None:
+    from respine import evidence as room
+    from respine.cli.screen import columns
+
+    counts = room.summary(found)
+    if counts:
+        header = ("system", "role", "rows", "predicted", "judged", "inside", "share")
+        cells = [
+            [row["system"], row["role"], *(str(row[name]) for name in header[2:6]),
+             "-" if row["share"] is None else f"{100 * row['share']:.0f} %"]
+            for row in counts
+        ]  # fmt: skip
+        screen.say("\n" + columns(cells, header, right=(2, 3, 4, 5, 6)))
+    honest = room.calibration(found)
+    if honest["rows"]:
+        screen.say(
+            f"\nIntervals on {honest['rows']} validate rows with a number: {100 * honest['inside_50']:.0f} % of published "
+            f"values lie inside the 50 % interval, {100 * honest['inside_90']:.0f} % inside the 90 % interval "
+            f"(root mean square of z: {_number(honest['root_mean_square_z'] or math.nan, 2)})."
+        )
+    left = room.reasons(found)
+    if left:
+        screen.say(f"\n{sum(left.values())} rows could not be predicted:")
+        screen.say(columns([[str(n), reason] for reason, n in left.items()], right=(0,)))
+        if not everything:
+            screen.say("`--all` lists them one by one.")
+    screen.say(f"\n{screen.DISCLAIMER}")
+
+
+def _cut(text: str, most: int = 64) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _number(value: float, digits: int | None = None) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.{digits}f}" if digits is not None else f"{value:.3g}"
+
+
+def _interval(middle: float, low: float, high: float) -> str:
+    return f"{_number(middle)} ({_number(low)} ... {_number(high)})"
+
+
+def _published(one: Line) -> str:
+    if not math.isfinite(one.published):
+        return _cut(one.published_text, 30)
+    if not math.isfinite(one.published_low):
+        return _number(one.published)
+    return f"{_number(one.published)} ({_number(one.published_low)} ... {_number(one.published_high)})"
+
+
+def _lines(parts: Iterable[str]) -> str:
+    return "\n".join(parts)

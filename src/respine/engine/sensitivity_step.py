@@ -1,0 +1,230 @@
+"""The sensitivities' share of a step as LLVM IR: the same method with the same factors, for s' = A(t) s + b(t).
+
+The equations of s are linear, so that a step of the states known in full leaves little to do. A and b are evaluated on
+the dense output at the stage times (the nodes), once for all parameters; their slopes in time come from those values, so
+no second derivative is needed. With W = U + S (S the argument, U the increment of a stage) the product of J and S leaves
+the right-hand side,
+
+    (1/(h gamma) - J) W_i = (S_i/gamma + sum_j c_ij U_j)/h + (A(t_i) - J) S_i + b(t_i) + h d_i (A' s + b'),
+
+and W is the next argument where one stage follows another, the new s after the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from respine.engine import sensitivity_program as straight
+from respine.engine.emit import Emitter
+from respine.engine.functions import spell_out
+from respine.engine.loop import Loop
+from respine.engine.program import Program, Programs
+from respine.engine.sensitivity_program import BLOCK
+from respine.engine.step import control_step
+from respine.engine.tableaus import Tableau
+
+
+def nodes_of(tableau: Tableau) -> tuple[float, ...]:
+    """Stage times as shares of the step, each once, the start first."""
+    return tuple(sorted(set(map(float, tableau.alpha))))
+
+
+def areas(programs: Programs, tableau: Tableau) -> Sequence[tuple[str, int]]:
+    return straight.extra_areas(programs, tableau.stages, len(nodes_of(tableau)))
+
+
+def slope_weights(nodes: Sequence[float], order: int) -> np.ndarray:
+    """Weights of values at the nodes that give the slope at 0, exact for polynomials of degree below ``order``."""
+    powers = np.vander(np.array(nodes), order, increasing=True).T
+    slope = np.zeros(order)
+    slope[1] = 1.0
+    return np.linalg.lstsq(powers, slope, rcond=None)[0]
+
+
+class SensitivityKernels:
+    def __init__(self, emitter: Emitter, tableau: Tableau, programs: Programs) -> None:
+        assert programs.tangent is not None
+        self.e, self.tableau, self.programs, self.tangent = emitter, tableau, programs, programs.tangent
+        self.n, self.count = len(programs.equations.states), programs.tangent.n_parameters
+        self.nodes = nodes_of(tableau)
+        self.blocks = [(p, min(BLOCK, self.count - p)) for p in range(0, self.count, BLOCK)]
+
+    # ---- the functions --------------------------------------------------------------------------------------------------
+    def functions(self) -> list[str]:
+        programs, stages = self.programs, self.tableau.stages
+        made = [
+            self._straight("tangent", straight.at_node(programs), "state", "time", "node_matrix", "node_drive"),
+            self._straight("output_slopes", straight.output_slopes(programs), "state", "time", "sensitivity"),
+            self._straight("control_sensitivities", self._control()),
+            *(self._interpolate(k) for k in range(1, len(self.nodes)) if self.nodes[k] < 1),
+            *(self._slopes(area, size) for area, size in self._tables() if size),
+            *(self._straight(f"drive{p}", straight.drive(programs, p), "node_drive", "vector") for p in range(self.count)),
+            self._commit(),
+        ]
+        for m in sorted({members for _, members in self.blocks}):
+            solve = straight.couple_and_solve(programs, m, stages)
+            made += [
+                self._straight(f"couple_and_solve{m}", solve, "vector", "node_matrix"),
+                self._straight(f"slope_in_time{m}", straight.slope_in_time(programs, m), "old", "node_matrix"),
+                self._straight(f"finish{m}", straight.finish(programs, self.e.layout, m, stages), "old", "new", "scale"),
+                *(self._right_hand_side(i, m) for i in range(stages)),
+            ]
+        return made
+
+    def _straight(self, name: str, program: Program, *pointers: str) -> str:
+        return self.e.function(name, spell_out(program, self.e.target), pointers)
+
+    def _tables(self) -> tuple[tuple[str, int], ...]:
+        return ("matrix", len(self.tangent.varying)), ("drive", len(self.tangent.drive))
+
+    def _control(self) -> Program:
+        p = Program()
+        control_step(p, p.load("error"), self.tableau)
+        return p
+
+    def _interpolate(self, node: int) -> str:
+        """node_state := dense output at a node."""
+        theta, dense = self.nodes[node], self.tableau.dense
+        f = Loop(self.e, f"interpolate_node{node}", self.n)
+        f.loop()
+        rest = f.arithmetic("fmul", f.const(1 - theta), f.load("state"))
+        value = f.fma(f.const(theta), f.load("stage"), rest)
+        for j in range(self.tableau.stages):
+            weight = theta * (1 - theta) * sum(row[j] * theta**k for k, row in enumerate(dense))
+            if weight:
+                value = f.fma(f.const(weight), f.load("increment", j * self.n), value)
+        f.store(value, "node_state")
+        f.end()
+        return f.text()
+
+    def _slopes(self, area: str, size: int) -> str:
+        """The slope in time (times h) at the start of the step, from the values at the nodes."""
+        weights = slope_weights(self.nodes, self.tableau.order)
+        f = Loop(self.e, f"{area}_slopes", size)
+        f.loop()
+        value = f.const(0.0)
+        for node, weight in enumerate(weights):
+            if node or area == "drive":  # the matrix is kept as its change since the start
+                value = f.fma(f.const(weight), f.load(area, node * size), value)
+        f.store(value, area, len(self.nodes) * size)
+        f.end()
+        return f.text()
+
+    def _right_hand_side(self, i: int, members: int) -> str:
+        """The increment and argument of a stage before its drive, coupling and solve."""
+        t, n, stages = self.tableau, self.n, self.tableau.stages
+        f = Loop(self.e, f"sensitivity_right{i}_{members}", n, ("old",))
+        inverse = f.load("inverse_step", fixed=True)
+        f.loop()
+        for b in range(members):
+            increments = [f.load("sensitivity_increment", (b * stages + j) * n) for j in range(i)]
+            if i:  # the last solve gave U + S
+                argument = increments[-1]
+                increments[-1] = f.arithmetic("fsub", argument, f.load("sensitivity_stage", b * n))
+                f.store(increments[-1], "sensitivity_increment", (b * stages + i - 1) * n)
+            if not (i and t.follows[i]):
+                argument = f.load("old", b * n)
+                for j in np.flatnonzero(t.a[i]):
+                    argument = f.fma(f.const(t.a[i, j]), increments[j], argument)
+            f.store(argument, "sensitivity_stage", b * n)
+            value = f.arithmetic("fmul", f.const(1 / t.gamma), argument)
+            for j in np.flatnonzero(t.c[i]):
+                value = f.fma(f.const(t.c[i, j]), increments[j], value)
+            value = f.arithmetic("fmul", inverse, value)
+            if t.d[i]:
+                value = f.fma(f.const(t.d[i]), f.load("sensitivity_slope", b * n), value)
+            f.store(value, "sensitivity_increment", (b * stages + i) * n)
+        f.end()
+        return f.text()
+
+    def _commit(self) -> str:
+        f = Loop(self.e, "commit_sensitivities", self.n * self.count)
+        v = self.e.target.vector
+        mask = f.value(f"fcmp ogt {v} {f.load('accepted', fixed=True)}, {f.const(0.5)}")
+        f.loop()
+        chosen = f"select {self.e.target.mask} {mask}, {v} {f.load('sensitivity_new')}, {v} {f.load('state', self.n)}"
+        f.store(f.value(chosen), "state", self.n)
+        f.end()
+        return f.text()
+
+    # ---- what the exported kernels add --------------------------------------------------------------------------------
+    def commit(self) -> list[str]:
+        return ["  call void @commit_sensitivities(ptr %w)"]
+
+    def observe(self) -> list[str]:
+        here = self.e.address("%sensitivity", self.e.layout.index("state", self.n))
+        return [here, "  call void @output_slopes(ptr %w, ptr %rate, ptr %stage_time, ptr %sensitivity)"]
+
+    def step(self) -> list[str]:
+        """After a step of the states: the sensitivities, if the step was good in any lane."""
+        t, index = self.e.target, self.e.layout.index
+        v, bits = t.vector, f"v{t.lanes}i1"
+        any_good = self.e.intrinsic(f"llvm.vector.reduce.or.{bits}", "i1", t.mask)
+        head = [
+            self.e.address("%p_error", index("error")),
+            f"  %error = load {v}, ptr %p_error, align {t.alignment}",
+            f"  %good = fcmp ole {v} %error, {self.e.splat(1.0)}",
+            f"  %any_good = call i1 {any_good}({t.mask} %good)",
+            "  br i1 %any_good, label %sensitivities, label %all_done",
+            "sensitivities:",
+            self.e.address("%p_worst", index("sensitivity_error")),
+            f"  store {v} {self.e.splat(0.0)}, ptr %p_worst, align {t.alignment}",
+        ]
+        body = [line for p, members in self.blocks for line in self._block(p, members)]
+        tail = ["  call void @control_sensitivities(ptr %w)", "  br label %all_done", "all_done:"]
+        return [*head, *self._at_nodes(), *body, *tail]
+
+    def _at_nodes(self) -> list[str]:
+        t, index = self.e.target, self.e.layout.index
+        v, lines = t.vector, [self.e.address("%node_state", index("node_state"))]
+        for k, theta in enumerate(self.nodes):
+            for area, size in self._tables():
+                lines.append(self.e.address(f"%{area}{k}", index(area, k * size)))
+            if k:
+                lines += [f"  call void @interpolate_node{k}(ptr %w)"] if theta < 1 else []
+                state = "%node_state" if theta < 1 else "%p_stage"
+                lines += [
+                    f"  %ahead{k} = fmul {v} %h, {self.e.splat(theta)}",
+                    f"  %moment{k} = fadd {v} %t, %ahead{k}",
+                    f"  store {v} %moment{k}, ptr %p_stage_time, align {t.alignment}",
+                    f"  call void @tangent(ptr %w, ptr {state}, ptr %p_stage_time, ptr %matrix{k}, ptr %drive{k})",
+                ]
+        for area, size in self._tables():
+            lines.append(self.e.address(f"%{area}_slope", index(area, len(self.nodes) * size)))
+            lines += [f"  call void @{area}_slopes(ptr %w)"] if size else []
+        return lines
+
+    def _block(self, first: int, members: int) -> list[str]:
+        """All stages of a few parameters."""
+        index, n, stages = self.e.layout.index, self.n, self.tableau.stages
+        old, new, scale = f"%old{first}", f"%new{first}", f"%scale{first}"
+        lines = [
+            self.e.address(old, index("state", n * (1 + first))),
+            self.e.address(new, index("sensitivity_new", n * first)),
+            self.e.address(scale, index("scale", first)),
+            f"  call void @slope_in_time{members}(ptr %w, ptr {old}, ptr %matrix_slope)",
+        ]
+        for b in range(members):
+            lines += self._drive(first + b, f"%slope{first + b}", index("sensitivity_slope", b * n), "%drive_slope")
+        for i in range(stages):
+            lines.append(f"  call void @sensitivity_right{i}_{members}(ptr %w, ptr {old})")
+            vectors = [f"%vector{first + b}_{i}" for b in range(members)]
+            node = self.nodes.index(float(self.tableau.alpha[i]))
+            for b, vector in enumerate(vectors):
+                at = index("sensitivity_increment", (b * stages + i) * n)
+                lines += self._drive(first + b, vector, at, f"%drive{node}")
+            if node:
+                lines.append(f"  call void @couple_and_solve{members}(ptr %w, ptr {vectors[0]}, ptr %matrix{node})")
+            else:  # J itself: nothing to couple
+                lines += [f"  call void @solve(ptr %w, ptr {vector})" for vector in vectors]
+        lines.append(f"  call void @finish{members}(ptr %w, ptr {old}, ptr {new}, ptr {scale})")
+        return lines
+
+    def _drive(self, parameter: int, name: str, at: int, table: str) -> list[str]:
+        """Address a vector, and add the drive of its parameter if there is any."""
+        lines = [self.e.address(name, at)]
+        if any(p == parameter for _, p in self.tangent.drive):
+            lines.append(f"  call void @drive{parameter}(ptr %w, ptr {table}, ptr {name})")
+        return lines

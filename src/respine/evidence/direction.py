@@ -1,0 +1,46 @@
+"""Published directions ("up", "block"): what would have to be seen for the model to agree."""
+
+from __future__ import annotations
+
+import math
+
+from respine.trial.endpoints import Endpoint
+
+CLEAR = 0.02  # of the reference: less than this is no change in either direction
+SAME = 0.05  # of the reference: within this counts as unchanged even where the interval is narrower
+WORDS = ("up", "down", "unchanged")
+
+
+def reference_of(endpoint: Endpoint) -> float | None:
+    """The value of an endpoint that means "no change", or None where the kind has none."""
+    if endpoint.kind == "percent-of-control":
+        return 100.0
+    if endpoint.kind in (
+        "change", "percent-change", "difference", "difference-in-change", "percent-restored", "effect-size"
+    ):  # fmt: skip
+        return 0.0
+    return None
+
+
+def holds(direction: str, predicted: float, low: float, high: float, reference: float) -> bool | None:
+    """Whether a predicted median with its 90 % interval agrees with a published direction; None for no such word."""
+    if not math.isfinite(predicted):
+        return None
+    scale = abs(reference) or 100.0
+    if direction == "up":
+        return predicted > reference + CLEAR * scale
+    if direction == "down":
+        return predicted < reference - CLEAR * scale
+    if direction == "unchanged":
+        return abs(predicted - reference) <= SAME * scale or bool(low <= reference <= high)
+    return None
+
+
+def rule(direction: str, reference: float) -> str:
+    """The rule in words."""
+    words = {
+        "up": f"direction: median more than {100 * CLEAR:g} % above {reference:g}",
+        "down": f"direction: median more than {100 * CLEAR:g} % below {reference:g}",
+        "unchanged": f"direction: median within {100 * SAME:g} % of {reference:g}, or 90 % of experiments of that size include it",
+    }
+    return words[direction]

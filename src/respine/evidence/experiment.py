@@ -1,0 +1,40 @@
+"""Small studies defined inside a data file rather than in a file of their own: one arm, one drug, the typical subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from respine import library, population
+from respine.population import yaml_file
+from respine.population.distributions import Constant
+from respine.study.schema import Study
+
+
+def read(name: str, schema: str) -> dict[str, Any]:
+    """A data file of the library as plain values. Raises ValueError where it is of another schema."""
+    data = yaml_file.read(Path(library.ROOT) / f"{name}.yaml", name).data
+    if data.get("schema") != schema:
+        raise ValueError(f"library/{name}.yaml has the schema {data.get('schema')!r}; {schema!r} is wanted")
+    return dict(data)
+
+
+def study_of(
+    name: str, people: str, arms: Mapping[str, Any], until: str, covariates: Mapping[str, float] | None = None
+) -> Study:
+    """A study of the people of a population file with these arms (as a study file writes them), seen at its ends.
+
+    ``covariates`` are the same for everybody. Raises pydantic's ValidationError for arms a study file could not have.
+    """
+    study = Study.model_validate({
+        "schema": "respine/study/1", "name": name, "title": name, "population": people, "subjects": 1, "seed": 1,
+        "arms": dict(arms), "visits": ["0 h", until],
+    })  # fmt: skip
+    who = population.load(people)
+    fixed = {
+        id: Constant(distribution="constant", value=float(value), status="assumed", note="of the experiment")
+        for id, value in (covariates or {}).items()
+    }
+    study._people = who.model_copy(update={"covariates": {**who.covariates, **fixed}})
+    return study

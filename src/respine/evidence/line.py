@@ -1,0 +1,138 @@
+"""One published row beside what the model says: the shape of everything ``respine evidence`` gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from respine import library
+from respine.population import yaml_file
+
+Row = Mapping[str, str]
+ROLES = ("fit", "validate", "context")
+Z90 = 1.6448536269514722
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of an evidence table with its prediction, or with the reason why there is none.
+
+    ``kind``: ``trial`` (a result of a simulated study), ``direction`` (a published direction), ``exposure`` (a
+    pharmacokinetic experiment), ``parameter`` (the model's own number beside a published one), ``people`` (virtual people
+    beside an input); empty without prediction. ``predicted`` is the median, ``low`` ... ``high`` hold 90 %, ``q25`` ...
+    ``q75`` 50 %; ``published_low`` ... ``published_high`` the published 95 % bar. ``rule`` says in words what makes
+    ``inside`` true. ``z`` = (published - predicted) / SD of the prediction, with the published SE added where the
+    prediction does not hold sampling itself. ``reason`` is empty in a row that was predicted.
+    """
+
+    id: str
+    table: str
+    system: str
+    what: str
+    role: str
+    kind: str = ""
+    study: str = ""
+    arm: str = ""
+    time_h: float = NAN
+    unit: str = ""
+    predicted: float = NAN
+    low: float = NAN
+    high: float = NAN
+    q25: float = NAN
+    q75: float = NAN
+    published: float = NAN
+    published_low: float = NAN
+    published_high: float = NAN
+    published_text: str = ""
+    n: int | None = None
+    inside: bool | None = None
+    inside_50: bool | None = None
+    z: float = NAN
+    rule: str = ""
+    note: str = ""
+    reason: str = ""
+    where: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values by name; numbers that are not there become None."""
+        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Line:
+        """The line of ``to_dict``."""
+        numbers = {f.name for f in dataclasses.fields(cls) if f.type == "float"}
+        return cls(**{name: NAN if value is None and name in numbers else value for name, value in values.items()})
+
+
+def about(row: Row, table: str) -> dict[str, Any]:
+    """What every line says of its row, whether it can be predicted or not."""
+    what = row.get("endpoint") or row.get("quantity") or row.get("measure") or ""
+    arm = row.get("arm") or ""
+    if table == "clinical" and arm:
+        what = f"{what}, {arm}"
+    study = f"{row.get('study', '')} {row.get('year', '')}".strip()
+    return {
+        "id": row.get("id") or f"{row['_file']}:{row['_line']}", "table": table, "system": system_of(row, table),
+        "what": what, "role": row.get("role") or "", "study": study, "arm": arm, "unit": row.get("unit") or "",
+        "published_text": row.get("value") or "", "where": f"{row['_file']}:{row['_line']}",
+    }  # fmt: skip
+
+
+def unpredicted(row: Row, table: str, reason: str) -> Line:
+    """The line of a row without prediction."""
+    return Line(**about(row, table), reason=reason)
+
+
+@lru_cache(maxsize=1)
+def _rules() -> tuple[str, list[dict[str, str]]]:
+    data = yaml_file.read(Path(library.ROOT) / "systems.yaml", "systems").data
+    return str(data["otherwise"]), [{k: str(v) for k, v in rule.items()} for rule in data["rules"]]
+
+
+def systems() -> list[str]:
+    """Names of all systems, in the order of ``library/systems.yaml``."""
+    otherwise, rules = _rules()
+    return list(dict.fromkeys([*(rule["system"] for rule in rules), otherwise]))
+
+
+def system_of(row: Row, table: str) -> str:
+    """The system of the field a row speaks of."""
+    otherwise, rules = _rules()
+    for rule in rules:
+        if all(
+            value == table if key == "table" else re.search(value, row.get(key) or "", re.IGNORECASE)
+            for key, value in rule.items()
+            if key != "system"
+        ):
+            return rule["system"]
+    return otherwise
+
+
+def score(published: float, predicted: float, low: float, high: float, se: float = 0.0) -> float:
+    """z: distance of the published value from the predicted median, in SDs of a 90 % interval and of an error ``se``."""
+    sd = math.hypot((high - low) / (2 * Z90), se if math.isfinite(se) else 0.0)
+    return (published - predicted) / sd if sd > 0 and math.isfinite(sd) else NAN
+
+
+def within(value: float, low: float, high: float) -> bool | None:
+    """Whether a value lies in an interval; None where one of the three is missing."""
+    return bool(low <= value <= high) if all(map(math.isfinite, (value, low, high))) else None
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def counted(lines: Sequence[Line]) -> tuple[int, int]:
+    """How many lines were judged, and how many of them hold."""
+    judged = [line for line in lines if line.inside is not None]
+    return len(judged), sum(bool(line.inside) for line in judged)

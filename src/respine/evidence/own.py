@@ -1,0 +1,267 @@
+"""A user's published results and studies: checked, every mistake of all their files at once, then predicted like ours."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from respine import library
+from respine import study as studies
+from respine.errors import InputError, Problem
+from respine.evidence import studies as predictions
+from respine.evidence.line import ROLES, Line, unpredicted
+from respine.evidence.studies import SUBJECTS, Progress
+from respine.population import units
+from respine.population.read import nearest
+from respine.study.schema import Compare, Study
+from respine.trial.published import number, published
+
+TABLES = ("clinical", "preclinical")  # whose rows are results of studies
+NEEDED = {"clinical": ("study", "arm", "endpoint", "time_h", "value", "unit"),
+          "preclinical": ("study", "arm", "output", "measure", "time_h", "value", "unit")}  # fmt: skip
+DIRECTIONS = ("", "up", "down", "unchanged")
+MOST_BYTES = 20_000_000
+Row = dict[str, str]
+Note = Callable[[str, str, str], None]
+
+
+def predict(
+    file: str | Path, folder: str | Path, subjects: int = SUBJECTS, *, threads: int | None = None,
+    progress: Progress | None = None,
+) -> list[Line]:  # fmt: skip
+    """Lines for the rows of a CSV file in the schema of the library's tables, from the study files of a folder.
+
+    A study file names its rows with ``compare``; one without takes the rows whose study (and year) has its name.
+    Every row of the file comes back, with its prediction or the reason why there is none. Raises InputError with all
+    problems of the CSV file and of every study file together.
+    """
+    file, folder = Path(file), Path(folder)
+    problems: list[Problem] = []
+    table, rows = "clinical", []
+    try:
+        table, rows = read(file)
+    except InputError as error:
+        problems += error.problems
+    with library.beside({table: rows}):
+        found, more = _studies(folder)
+        problems += more
+        problems += _rows_meet_studies(rows, found, table) if not problems else []
+        if problems:
+            raise InputError(*problems)
+        chosen = [_with_rows(study, rows, table) for study in found]
+        lines = predictions.predict(
+            [study for study in chosen if study.compare], subjects, threads=threads, progress=progress
+        )
+    mine = {_place(row) for row in rows}
+    lines = predictions.without_duplicates(one for one in lines if one.where in mine)
+    reached = {one.where for one in lines}
+    names = ", ".join(study.name for study in found)
+    for row in rows:
+        if _place(row) not in reached:
+            named = f"{row.get('study', '')} {row.get('year', '')}".strip()
+            lines.append(unpredicted(row, table, f'no study simulates it: "{named}" is none of {names}'))
+    order = {_place(row): k for k, row in enumerate(rows)}
+    return sorted(lines, key=lambda one: order[one.where])
+
+
+def _place(row: Row) -> str:
+    return f"{row['_file']}:{row['_line']}"
+
+
+def read(file: Path) -> tuple[str, list[Row]]:
+    """The table a file is shaped like (``clinical`` or ``preclinical``) and its checked rows, times in hours.
+
+    Columns of the library's table may be left out except study, arm, endpoint (or output and measure), time_h, value
+    and unit. Rows without ``role`` are ``validate``, rows without ``id`` are named by their line. Raises InputError.
+    """
+    text = _text(file)
+    header = [cell.strip() for cell in next(csv.reader(io.StringIO(text)), [])]
+    table = _table_of(header)
+    problems = _header(file, header, table)
+    if problems:
+        raise InputError(*problems)
+    rows: list[Row] = []
+    try:
+        rows = library.parse(text, str(file))
+    except InputError as error:
+        problems += error.problems
+    seen: dict[str, str] = {row["id"]: "the library's table" for row in library.rows("evidence", table)}
+    for row in rows:
+        row["_table"] = table
+        problems += _row(row, table, seen)
+    if not rows and not problems:
+        problems.append(Problem(f"{file}:1", "(the file)", "", "The file has a header and no rows.",
+                                "Write one line per published result."))  # fmt: skip
+    if problems:
+        raise InputError(*problems)
+    return table, rows
+
+
+def _text(file: Path) -> str:
+    why = ""
+    if not file.exists():
+        why = "There is no such file."
+    elif file.is_dir():
+        why = "This is a folder, not a CSV file."
+    elif file.stat().st_size > MOST_BYTES:
+        why = f"The file has {file.stat().st_size / 1e6:.0f} MB; published results are tables of a few pages."
+    if not why:
+        try:
+            return file.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            why = f"The file is not UTF-8 text (byte {error.start})."
+    raise InputError(Problem(str(file), "--rows", "", why, "Give a CSV file in UTF-8, one published result a line."))
+
+
+def _table_of(header: Sequence[str]) -> str:
+    return "preclinical" if "output" in header and "endpoint" not in header else "clinical"
+
+
+def _header(file: Path, header: list[str], table: str) -> list[Problem]:
+    known = [name for name in library.rows("evidence", table)[0] if not name.startswith("_")]
+    known += [name for name in ("output", "direction", "low", "high") if name not in known]
+    where, problems = f"{file}:1", []
+    if ";" in "".join(header) and len(header) == 1:
+        return [Problem(where, "(header)", header[0][:60], "The cells are parted by semicolons.",
+                        "Save the file with commas between the cells.")]  # fmt: skip
+    for name in header:
+        if name not in known:
+            why = "This is no column of the table of published results."
+            problems.append(Problem(where, name or "(empty)", name, why, nearest(name, known)))
+        elif header.count(name) > 1 and not any(p.field == name for p in problems):
+            problems.append(Problem(where, name, name, "Two columns have this name.", "Keep one of them."))
+    for name in NEEDED[table]:
+        if name not in header:
+            problems.append(Problem(where, name, "", "The column is missing.", f'Add "{name}" to the first line.'))
+    return problems
+
+
+def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
+    """Problems of one row; times with a unit become hours, blanks that have a default are filled."""
+    where, found = _place(row), []
+
+    def note(field: str, why: str, cure: str) -> None:
+        found.append(Problem(where, field, row.get(field, ""), why, cure))
+
+    for name in ("study", "arm", *(("endpoint",) if table == "clinical" else ("output", "measure"))):
+        if not row.get(name):
+            note(name, "Every row needs it.", f"Write the {name}.")
+    row.setdefault("role", "")
+    if not row["role"]:
+        row["role"] = "validate"
+    elif row["role"] not in ROLES:
+        note("role", "A row is fitted, kept for validation, or context.", nearest(row["role"], ROLES))
+    if not row.get("id"):
+        row["id"] = where
+    elif row["id"] in seen:
+        note("id", f"This id is taken already by {seen[row['id']]}.", "Give every row its own id.")
+    seen.setdefault(row["id"], where)
+    if row.get("year") and not re.fullmatch(r"(19|20)\d\d", row["year"]):
+        note("year", "This is no year.", 'Write it like "2025", or leave it blank.')
+    if row.get("n") and ((n := number(row["n"])) is None or n < 1 or n != int(n)):
+        note("n", "The number of people is a whole number from 1.", 'Write it like "47", or leave it blank.')
+    _time(row, note)
+    _value(row, note)
+    return found
+
+
+def _time(row: Row, note: Note) -> None:
+    text = row.get("time_h", "")
+    if not text:
+        return
+    hours = number(text) if re.fullmatch(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", text) else None
+    if hours is None:
+        try:
+            hours = units.hours(text)
+        except units.UnitError as error:
+            note("time_h", f"This is no time. {error.why}", 'Write hours ("24"), or a number with its unit ("7 d").')
+            return
+    row["time_h"] = repr(float(hours))
+
+
+def _value(row: Row, note: Note) -> None:
+    word = row.get("direction", "")
+    if word not in DIRECTIONS:
+        note("direction", "A direction is up, down or unchanged.", nearest(word, DIRECTIONS[1:]))
+    ends = [row.get(name, "") for name in ("low", "high")]
+    for name, text in zip(("low", "high"), ends, strict=True):
+        if text and number(text) is None:
+            note(name, "This is no number.", "Write a number, or leave it blank.")
+    if bool(ends[0]) != bool(ends[1]):
+        note("low", "A range needs both ends.", "Give low and high, or neither.")
+    if not row.get("value") and not (all(ends) or word):
+        note("value", "The row has no result.", "Write the published number.")
+    elif row.get("value") and number(row["value"]) is None and not (all(ends) or word):
+        note(
+            "value", "This is not one number.",
+            'Write one number ("-16.5"); put what else was printed into dispersion or note.',
+        )  # fmt: skip
+    if row.get("dispersion") and not row.get("dispersion_type"):
+        note("dispersion_type", "A dispersion needs its kind.", 'Write "SD", "SE", "95% CI", "count" or "range".')
+    result = published(row)
+    if result is not None and row.get("unit", "").strip() == "%" and row.get("measure") in ("response", "remission"):
+        if not 0 <= result.value <= 100:
+            note("value", "A share lies between 0 and 100 %.", "Write the percentage.")
+
+
+def _studies(folder: Path) -> tuple[list[Study], list[Problem]]:
+    """The studies of a folder, and the problems of all of its files."""
+    if not folder.is_dir():
+        why = "There is no such folder." if not folder.exists() else "This is a file, not a folder."
+        return [], [Problem(str(folder), "--studies", "", why, "Name the folder that holds the study files (.yaml).")]
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    if not files:
+        why = "The folder holds no study file (.yaml)."
+        return [], [Problem(str(folder), "--studies", "", why, "Write one with: respine new STUDY.yaml")]
+    found, problems = [], []
+    for file in files:
+        try:
+            one = studies.load(file)
+        except InputError as error:
+            if not _is_population(file):
+                problems += error.problems
+            continue
+        if any(one.name == other.name for other in found):
+            problems.append(Problem(f"{file}:1", "name", one.name, "Two studies of the folder have this name.",
+                                    "Give each its own name."))  # fmt: skip
+        found.append(one)
+    return found, problems
+
+
+def _is_population(file: Path) -> bool:
+    """Study files may stand beside population files of their own."""
+    return bool(re.search(r"^schema:\s*respine/population/", file.read_text(encoding="utf-8", errors="replace"), re.M))
+
+
+def _rows_meet_studies(rows: Iterable[Row], found: Sequence[Study], table: str) -> list[Problem]:
+    """A study file without ``compare`` that no row names is a slip of a name: it would be left out silently."""
+    problems = []
+    named = {(_slug(row.get("study", "")), _slug(f"{row.get('study', '')} {row.get('year', '')}")) for row in rows}
+    known = sorted({name for pair in named for name in pair if name})
+    for study in found:
+        if not study.compare and _slug(study.name) not in known:
+            why = "No row of the file has this study, and the study names no rows under compare."
+            cure = f"Call the study like its rows ({', '.join(known[:6])}), or add compare: {{study: ..., year: ...}}."
+            problems.append(Problem(f"{study.file}:1", "name", study.name, why, cure))
+    return problems
+
+
+def _with_rows(study: Study, rows: Sequence[Row], table: str) -> Study:
+    """The study with a ``compare`` block for the rows that have its name, if it has none of its own."""
+    if study.compare:
+        return study
+    mine = [row for row in rows if _slug(study.name) in
+            (_slug(row.get("study", "")), _slug(f"{row.get('study', '')} {row.get('year', '')}"))]  # fmt: skip
+    blocks = {(row["study"], row.get("year") or None) for row in mine}
+    made = tuple(
+        Compare.model_validate({"table": table, "study": name} | ({"year": int(year)} if year else {}))
+        for name, year in sorted(blocks, key=str)
+    )
+    return study.model_copy(update={"compare": made})
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

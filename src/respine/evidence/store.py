@@ -1,0 +1,82 @@
+"""Results kept in the user's cache folder, so that each study is simulated once for the same study, science and code."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from respine.model import cache
+from respine.run import Results, execute, files, manifest, plan
+from respine.study.schema import Study
+
+KEEP = 4  # results of one study with different science, code or numbers of people
+Progress = Callable[[int, int], None]
+
+
+def folder() -> Path:
+    """Where kept results and unfinished runs lie."""
+    return cache.folder() / "evidence"
+
+
+def key(*parts: str) -> str:
+    """A digest of the science, the code and everything named in ``parts``."""
+    digest = hashlib.sha256("\0".join((manifest.library_hash(), manifest.code_hash(), own_code(), *parts)).encode())
+    return digest.hexdigest()[:20]
+
+
+@lru_cache(maxsize=1)
+def own_code() -> str:
+    """SHA-256 over the code of this room."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def study_text(study: Study) -> str:
+    """A study with its people as one text: what decides its results."""
+    return study.model_dump_json(by_alias=True) + study.people.model_dump_json(by_alias=True)
+
+
+def read(name: str, digest: str) -> Any:
+    """What was kept under a name and digest, or None."""
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads((folder() / f"{name}.{digest}.json").read_text(encoding="utf-8"))
+    return None
+
+
+def write(name: str, digest: str, value: Any) -> None:
+    """Keep a value; without a writable folder nothing is kept. Older results of the same name go."""
+    with contextlib.suppress(OSError):
+        folder().mkdir(parents=True, exist_ok=True)
+        files.write_json(folder() / f"{name}.{digest}.json", value)
+        old = sorted(folder().glob(f"{name}.????????????????????.json"), key=lambda file: file.stat().st_mtime)
+        for file in old[:-KEEP]:
+            file.unlink(missing_ok=True)
+
+
+def simulate(study: Study, subjects: int, threads: int | None = None, progress: Progress | None = None) -> Results:
+    """Run a study into the cache folder; a run that was stopped goes on where it was. Raises InputError.
+
+    The caller takes what it needs and calls ``forget``: trajectories are too large to keep.
+    """
+    made = plan(study, subjects=subjects, threads=threads)
+    place = work_folder(made.study)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return execute(made, place, resume=(place / manifest.NAME).exists(), threads=threads, progress=progress)
+
+
+def work_folder(study: Study) -> Path:
+    """Where a study is being run."""
+    return folder() / "runs" / f"{study.name}-{key(study_text(study), str(study.subjects))}"
+
+
+def forget(results: Results) -> None:
+    """Remove a run from the cache folder once everything was taken from it."""
+    shutil.rmtree(results.folder, ignore_errors=True)

@@ -1,0 +1,188 @@
+"""Targets read over virtual people: shares of responders, mean changes and their spread, with fixed random numbers.
+
+Every parameter vector meets the same people, the same days and the same raters, so that a difference between vectors is
+due to the parameters alone and the objective is smooth enough to go downhill on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from respine import engine, model, trial
+from respine import study as studies
+from respine.fit.recipe import Free, Settings, Target, experiment
+from respine.fit.values import Place
+from respine.model.system import Quantity
+from respine.population import People
+from respine.run.grid import output_times
+from respine.trial import expectancy, scales
+from respine.trial import observe as seen
+from respine.trial.endpoints import PERCENT, Endpoint, arms_needed, estimate, of_study, person_values, sample_of
+
+RTOL = 1e-4  # rating noise is a thousand times larger
+
+
+class CrowdTargets:
+    """All targets of one study that are read from its endpoints."""
+
+    def __init__(
+        self, study: str, targets: Sequence[Target], free: Sequence[Free], settings: Settings, threads: int | None = None
+    ) -> None:
+        self.targets, self.free, self.threads = list(targets), list(free), threads
+        self.people, self.replicates = settings.people, settings.replicates
+        self.study = studies.load(experiment(study))
+        self.system = model.load(self.study.model)
+        known = {*self.system.states, *self.system.rules, *self.system.parameters, *self.system.inputs}
+        self.endpoints = {e.name: e for e in of_study(self.study)}
+        wanted = [self.endpoints[t.endpoint] for t in targets]
+        everyone = list(self.study.arms)
+        self.arms = list(dict.fromkeys(a for t, e in zip(targets, wanted, strict=True) for a in arms_needed(e, t.arm, everyone)))
+        self.scales = list(dict.fromkeys(e.of for e in wanted))
+        needed = outputs_of(self.scales, known)
+        self.moving = [f for f in free if f.place.file.startswith("parameters/")]
+        self.rating = seen.rating_times(self.study)
+        self.times = _coarse(output_times(self.study), self.rating, [t for a in self.study.arms.values() for d in a.doses for t in d.at])
+        self.begin = min(studies.begins(self.study), float(self.times[0]))
+        self.crowd = {arm: studies.people(self.study, arm, self.system, range(self.people), draw_parameters=False) for arm in self.arms}
+        columns = dict.fromkeys([*(str(c) for p in self.crowd.values() for c in p.parameters), *(f.place.id for f in self.moving)])
+        self.columns = [c for c in columns if c in self.system.parameters]
+        self.solver = engine.build(self.system, outputs=needed, vary=self.columns)
+        self.outputs = needed
+
+    def predict(self, vectors: Mapping[str, np.ndarray], n: int) -> list[np.ndarray]:
+        """For each target ``(n,)``."""
+        paths = self._paths(vectors, n)
+        found = np.full((len(self.targets), n), np.nan)
+        for k in range(n):
+            values = {name: float(column[k]) for name, column in vectors.items()}
+            panel = self._panel({arm: paths[arm][k] for arm in self.arms}, values)
+            if panel is not None:
+                found[:, k] = [self._number(t, panel) for t in self.targets]
+        return list(found)
+
+    def _paths(self, vectors: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
+        """Trajectories ``(n, n_people, n_times, n_outputs)`` per arm; equal biology is solved once."""
+        table = np.column_stack([vectors[f.name] for f in self.moving]) if self.moving else np.zeros((n, 0))
+        unique, back = np.unique(table, axis=0, return_inverse=True)
+        back = np.asarray(back).reshape(-1)
+        result = {}
+        for arm in self.arms:
+            people = self._tiled(arm, unique)
+            schedule = studies.schedule(self.study, arm, people, self.system)
+            columns = [people.parameters[c].to_numpy(float) for c in self.columns]
+            solved = self.solver.solve(np.column_stack(columns), schedule, self.times, start=self.begin, rtol=RTOL, threads=self.threads)
+            values = solved.values
+            values[np.asarray(solved.status) != 0] = np.nan
+            result[arm] = values.reshape(len(unique), self.people, len(self.times), len(self.outputs))[back]
+        return result
+
+    def _tiled(self, arm: str, table: np.ndarray) -> People:
+        """The people of an arm once for every row of ``table``, their parameters moved as the row says."""
+        base, k = self.crowd[arm], len(table)
+        covariates = pd.concat([base.covariates] * k, ignore_index=True)
+        fixed = self.study.arms[arm].parameters
+        numbers: dict[str, np.ndarray] = {}
+        for id in self.columns:
+            column = base.parameters[id].to_numpy(float) if id in base.parameters else np.full(self.people, float(fixed.get(id, self.system.parameters[id])))
+            own = [(f.place, table[:, j]) for j, f in enumerate(self.moving) if f.place.id == id]
+            numbers[id] = np.tile(column, k) if not own or id in fixed else moved(self.system.quantities[id], column, own, k)
+        return People(covariates, pd.DataFrame(numbers), np.zeros(len(covariates), np.int64))
+
+    def _panel(self, paths: Mapping[str, np.ndarray], values: Mapping[str, float]) -> trial.Panel | None:
+        """What raters would have written, ``replicates`` times for everybody."""
+        if not all(np.isfinite(p).all() for p in paths.values()):
+            return None
+        held = {name: with_numbers(scales.load(name), values) for name in (*self.scales, seen.FELT)}
+        belief = expectancy_with(values)
+        index = np.searchsorted(self.times, self.rating - 1e-9)
+        subjects = np.arange(self.people)
+        cells: dict[tuple[str, str], np.ndarray] = {}
+        for arm in self.arms:
+            path, people = paths[arm], self.crowd[arm]
+            gain = None
+            for name in self.scales:
+                scale = held[name]
+                output = path[:, :, self.outputs.index(scale.output)][:, index]
+                if scale.rule == "severity" and gain is None:
+                    felt = self._felt(path, held[seen.FELT], subjects, index)
+                    gain = expectancy.strength(self.study, arm, subjects, self.rating, felt, model=belief)
+                true = seen.true_scores(self.study, scale, people, subjects, output, gain if scale.rule == "severity" else None)
+                many = np.arange(self.people * self.replicates)
+                noise = seen.residual(self.study, scale, arm, many, self.rating)
+                cells[arm, name] = scale.printed(np.tile(true, (self.replicates, 1)) + noise)
+        count = self.people * self.replicates
+        return trial.Panel(np.arange(count), np.zeros(count, np.int64), dict.fromkeys(self.scales, self.rating), cells)
+
+    def _felt(self, path: np.ndarray, scale: scales.Scale, subjects: np.ndarray, index: np.ndarray) -> np.ndarray | None:
+        if scale.output not in self.outputs:
+            return None
+        return seen.strongest_felt(self.study, scale, subjects, path[:, :, self.outputs.index(scale.output)])[:, index]
+
+    def _number(self, target: Target, panel: trial.Panel) -> float:
+        endpoint: Endpoint = self.endpoints[target.endpoint]
+        if target.statistic == "sd":
+            spread = float(np.nanstd(person_values(endpoint, panel, target.arm)))
+            return 100 * spread if endpoint.kind in PERCENT else spread
+        needed = [a for a in arms_needed(endpoint, target.arm, self.arms) if (a, endpoint.of) in panel.values]
+        value = float(estimate(endpoint, target.arm, sample_of(endpoint, panel, needed)))
+        return value / 24 if endpoint.kind == "time-to-relapse" and target.row.get("unit") == "days" else value
+
+
+def outputs_of(names: Sequence[str], known: set[str]) -> list[str]:
+    """Model outputs that these scales read, and what people feel."""
+    chosen = [scales.load(name) for name in names]
+    outputs = [s.output for s in chosen]
+    felt = scales.load(seen.FELT).output
+    if any(s.rule == "severity" for s in chosen) and felt in known:
+        outputs.append(felt)
+    return list(dict.fromkeys(outputs))
+
+
+def _coarse(grid: np.ndarray, rating: np.ndarray, doses: Sequence[float]) -> np.ndarray:
+    """Ratings, and the hours after each dose in which something is felt: the rest of the grid is for plots."""
+    near = [t for t in grid if any(d < t <= d + 2.0 for d in doses)]
+    return np.unique([*rating, *near])
+
+
+def moved(quantity: Quantity, column: np.ndarray, changes: Sequence[tuple[Place, np.ndarray]], k: int) -> np.ndarray:
+    """Values of people when the typical value or the spread between them becomes another, ``(k * n_people,)``.
+
+    Everybody keeps the distance from the typical person that the random numbers gave, in units of the spread.
+    """
+    value, spread = float(quantity.value or 0.0), quantity.variability
+    new = {place.field: numbers for place, numbers in changes}
+    centre = new.get("value", np.full(k, value))[:, None]
+    width = new.get("variability", np.full(k, spread))[:, None]
+    kind = quantity.distribution
+    if kind == "lognormal":
+        eta = np.log(column / value) / np.sqrt(np.log1p(spread**2)) if spread else np.zeros_like(column)
+        return np.asarray(centre * np.exp(np.sqrt(np.log1p(width**2)) * eta)).ravel()
+    if kind == "logitnormal":
+        logit = np.log(column / (1 - column)) - np.log(value / (1 - value))
+        eta = logit / spread if spread else np.zeros_like(column)
+        return np.asarray(1 / (1 + np.exp(-(np.log(centre / (1 - centre)) + width * eta)))).ravel()
+    eta = (column - value) / spread if spread else np.zeros_like(column)
+    return np.asarray(centre + width * eta).ravel()
+
+
+def with_numbers(scale: scales.Scale, values: Mapping[str, float]) -> scales.Scale:
+    """A scale with numbers replaced that a vector names ``SCALE.number``."""
+    own = {name.partition(".")[2]: v for name, v in values.items() if name.partition(".")[0] == scale.name}
+    return dataclasses.replace(scale, numbers={**scale.numbers, **own}) if own else scale
+
+
+def expectancy_with(values: Mapping[str, float]) -> expectancy.Expectancy:
+    """The library's expectancy with the numbers replaced that a vector names ``expectancy.number``."""
+    base = expectancy.load()
+    numbers, belief = dict(base.numbers), {kind: dict(block) for kind, block in base.belief.items()}
+    for name, value in values.items():
+        parts = name.split(".")
+        if parts[0] == "expectancy" and parts[1] == "belief":
+            belief[parts[2]][parts[3]] = value
+        elif parts[0] == "expectancy":
+            numbers[parts[1]] = value
+    return dataclasses.replace(base, numbers=numbers, belief=belief)

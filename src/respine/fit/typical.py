@@ -1,0 +1,82 @@
+"""Targets read from the typical subject of a study: levels, ratios, areas and whole published curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from respine import study as studies
+from respine.fit import curves
+from respine.fit.recipe import Target, experiment
+from respine.run.grid import output_times
+from respine.run.typical import TypicalStudy
+
+
+WINDOWED = ("mean", "peak", "area", "time-of-peak")
+
+
+class TypicalTargets:
+    """All targets of one study that are read from its typical subjects."""
+
+    def __init__(self, study: str, targets: Sequence[Target], names: Sequence[str], threads: int | None = None) -> None:
+        self.targets, self.names = list(targets), list(names)
+        self.held = dict(targets[0].held)  # the same for all targets of a group
+        loaded = studies.load(experiment(study))
+        wanted = [t for one in targets for t in (one.at, one.begin, one.until, one.of, *one.times) if np.isfinite(t)]
+        windows = any(one.how in WINDOWED or not (np.isfinite(one.at) or one.times) for one in targets)
+        open_end = any(not np.isfinite(one.until) for one in targets if not (np.isfinite(one.at) or one.times))
+        grid = np.unique([loaded.start, *(output_times(loaded) if windows else []), *wanted])
+        grid = grid if open_end else grid[grid <= max(wanted) + 1e-9]  # later than asked for costs time and nothing else
+        arms = dict.fromkeys(a for one in targets for a in (one.arm, one.against, one.healthy) if a)
+        outputs = dict.fromkeys(one.output for one in targets)
+        self.solved = TypicalStudy(loaded, list(outputs), grid, vary=[*(n for n in names if n not in self.held), *self.held], arms=list(arms), threads=threads)
+
+    def predict(self, vectors: Mapping[str, np.ndarray], n: int) -> list[np.ndarray]:
+        """For each target ``(n,)``, or ``(n, n_points)`` for a curve (the logarithm of model over reference)."""
+        columns = [np.full(n, self.held[id]) if id in self.held else vectors[id] for id in self.solved.vary]
+        table = np.column_stack(columns) if columns else np.zeros((n, 0))
+        values = self.solved.predict(table)
+        return [self._read(target, values) for target in self.targets]
+
+    def _read(self, target: Target, values: np.ndarray) -> np.ndarray:
+        course = self._course(values, target.arm, target.output)
+        if target.how == "curve":
+            reference = curves.reference(target.curve, np.asarray(target.times))
+            return np.log(np.maximum(self._at(course, target.times), 1e-12) / reference)
+        mine = self._one(target, course)
+        if target.how == "share":  # of the same subject at another time
+            return mine / self._at(course, [target.of])[:, 0]
+        if target.how not in ("ratio", "percent", "change", "restored"):
+            return mine
+        other = self._one(target, self._course(values, target.against, target.output)) if target.against else np.ones(1)
+        if target.how == "change":
+            return mine - other
+        if target.how == "restored":
+            healthy = self._one(target, self._course(values, target.healthy, target.output)) if target.healthy else 1.0
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.asarray((mine - other) / (healthy - other))
+        return mine / other * (100.0 if target.how == "percent" else 1.0)
+
+    def _course(self, values: np.ndarray, arm: str, output: str) -> np.ndarray:
+        return values[:, self.solved.arms.index(arm), :, self.solved.outputs.index(output)]
+
+    def _at(self, course: np.ndarray, times: Sequence[float]) -> np.ndarray:
+        index = np.searchsorted(self.solved.times, np.asarray(times) - 1e-9)
+        return course[:, index]
+
+    def _one(self, target: Target, course: np.ndarray) -> np.ndarray:
+        """One number a vector from a course ``(n, n_times)``: at a time, or of a window."""
+        grid = self.solved.times
+        if target.how in WINDOWED or not np.isfinite(target.at):
+            first = target.begin if np.isfinite(target.begin) else 0.0
+            last = target.until if np.isfinite(target.until) else grid[-1]
+            inside = (grid >= first - 1e-9) & (grid <= last + 1e-9)
+            window, moments = course[:, inside], grid[inside]
+            if target.how == "peak":
+                return np.asarray(window.max(axis=1))
+            if target.how == "time-of-peak":
+                return moments[np.argmax(window, axis=1)]
+            area = np.trapezoid(window, moments, axis=1)
+            return np.asarray(area if target.how == "area" else area / (moments[-1] - moments[0]))
+        return np.asarray(self._at(course, [target.at])[:, 0])

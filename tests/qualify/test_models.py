@@ -1,0 +1,66 @@
+"""Published models against stored trajectories: the pass rule and refusals on small cases; the real set too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from respine.errors import InputError
+from respine.qualify import models
+from tests.qualify.test_sbml import ALGEBRAIC, MODEL, TIMES
+
+
+def folder(tmp_path, scale: float = 1.0, rules: str = "", size: float = 1.0):
+    """One model whose species' concentration is exp(-t/2)."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "reference").mkdir()
+    text = MODEL.format(rules=rules, fast="").replace('initialConcentration="1"', f'initialConcentration="{size!r}"')
+    (tmp_path / "models" / "A1.xml").write_text(text, encoding="utf-8")
+    rows = [f"{t:g},{size * scale * np.exp(-0.5 * t):.12g}" for t in TIMES]
+    (tmp_path / "reference" / "A1.csv").write_text("\n".join(["time,S", *rows]), encoding="utf-8")
+    (tmp_path / "index.csv").write_text("id,name\nA1,a small model\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-20, 1e9])
+def test_within_the_limit(tmp_path, size):
+    findings = models.qualify(folder(tmp_path, 1 + 0.8e-4, size=size))
+    assert findings.ok and findings.cases[0].cells[0] == "a small model"
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-20])
+def test_beyond_the_limit(tmp_path, size):
+    (found,) = models.qualify(folder(tmp_path, 1 + 1.5e-4, size=size)).cases
+    assert found.outcome == "FAIL" and found.note.startswith("S at 0")
+
+
+def test_refusal_names_its_reason(tmp_path):
+    findings = models.qualify(folder(tmp_path, rules=ALGEBRAIC))
+    assert findings.cases[0].outcome == "refused" and "algebraic" in findings.cases[0].note
+    assert findings.bound == 0 and not findings.ok
+
+
+def test_unknown_variable_fails(tmp_path):
+    path = folder(tmp_path) / "reference" / "A1.csv"
+    path.write_text(path.read_text().replace("time,S", "time,Z"), encoding="utf-8")
+    (found,) = models.qualify(tmp_path).cases
+    assert found.outcome == "FAIL" and "no Z" in found.note
+
+
+def test_damaged_reference_is_named(tmp_path):
+    path = folder(tmp_path) / "reference" / "A1.csv"
+    path.write_text("time,S\n0,1\n1,x\n", encoding="utf-8")
+    with pytest.raises(InputError, match="2 numbers"):
+        models.qualify(tmp_path)
+    path.write_text("S\n1\n", encoding="utf-8")
+    with pytest.raises(InputError, match="column time"):
+        models.qualify(tmp_path)
+    with pytest.raises(InputError, match="no reference"):
+        models.qualify(tmp_path / "absent")
+
+
+@pytest.mark.slow
+def test_the_public_models(reference):
+    findings = models.qualify(reference / "biomodels-neuro")
+    assert not [(c.name, c.note) for c in findings.cases if c.outcome == "FAIL"]
+    assert findings.ok

@@ -37,7 +37,8 @@ def independent(problem: Problem, people: np.ndarray, method: str) -> np.ndarray
         def segment(k: int, part: segments.Segment, state: np.ndarray) -> np.ndarray:
             done = solve_ivp(
                 lambda t, y: rhs(t, y, row, part.infusion, np.empty(n)), (part.grid[0], part.grid[-1]), state,
-                             method=method, rtol=TIGHT, atol=TIGHT * 1e-3, t_eval=part.grid[1:])  # fmt: skip
+                method=method, rtol=TIGHT, atol=TIGHT * 1e-3, t_eval=part.grid[1:],
+            )  # fmt: skip
             return done.y.T
 
         return segments.walk(problem, parts, start, segment)
@@ -59,7 +60,7 @@ def errors(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def tolerance_for(target: float, ladder: Mapping[float, float]) -> float:
-    """Where a ladder of tolerance -> median error crosses ``target``, by log-log interpolation; its best rung if never."""
+    """Where a ladder of tolerance -> median error crosses ``target``, by log-log interpolation, else its best."""
     rungs = sorted((math.log(r), math.log(max(e, 1e-300))) for r, e in ladder.items() if math.isfinite(e) and e > 0)
     goal = math.log(target)
     for (r1, e1), (r2, e2) in pairwise(rungs):

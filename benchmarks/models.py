@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from respine import engine, model, population
-from respine.engine.specialise import start_values
+from respine import model, population
 from respine.model.expression import num
+
+if TYPE_CHECKING:
+    from respine import engine
 
 HERE = Path(__file__).parent
 WEEK = 168.0
@@ -36,6 +39,8 @@ class Problem:
 
     def starts(self, parameters: np.ndarray) -> np.ndarray:
         """Start states (subjects, states), which may depend on the parameters."""
+        from respine.engine.specialise import start_values
+
         values = {**self.system.parameters, **self.system.inputs, **dict(zip(self.vary, parameters.T, strict=True))}
         known = start_values(self.system, values)
         return np.stack([np.broadcast_to(known[s], (len(parameters),)) for s in self.states], axis=1).astype(float)
@@ -49,6 +54,8 @@ class Problem:
 
     def schedule(self, n: int) -> engine.Schedule:
         """The doses for respine."""
+        from respine import engine
+
         schedule = engine.Schedule(n)
         for state, time, amount, duration in self.doses:
             schedule.dose(state, time=time, amount=amount, duration=duration)
@@ -84,7 +91,10 @@ def _antimony(name: str) -> model.System:
 def standin() -> Problem:
     """33 states, 12 infusions of 40 minutes in six weeks, 60 days."""
     system = _antimony("standin")
-    vary = ["CL", "V1", "V2", "Q2", "ke0", "kon", "koff", "kcl", "kbg", "ngaba", "kglu", "kins", "kat", "ebg", "nbg", "kdb", "kmton", "keon", "kp", "ksb", "kst", "ktr", "acirc", "stress", "nfb", "kil", "ktn", "nspi", "esy", "kco"]  # fmt: skip
+    vary = [
+        "CL", "V1", "V2", "Q2", "ke0", "kon", "koff", "kcl", "kbg", "ngaba", "kglu", "kins", "kat", "ebg", "nbg", "kdb",
+        "kmton", "keon", "kp", "ksb", "kst", "ktr", "acirc", "stress", "nfb", "kil", "ktn", "nspi", "esy", "kco",
+    ]  # fmt: skip
     deviation = np.array([0.08 if p.startswith("n") else 0.25 for p in vary])
     typical = np.array([system.parameters[p] for p in vary])
     doses = [
@@ -95,9 +105,8 @@ def standin() -> Problem:
 
     def draw(n: int) -> np.ndarray:
         people = _spread("standin", typical, deviation)(n)
-        people[:, vary.index("acirc")] = np.minimum(
-            people[:, vary.index("acirc")], 0.98
-        )  # above 1 there is no solution
+        rhythm = vary.index("acirc")
+        people[:, rhythm] = np.minimum(people[:, rhythm], 0.98)  # above 1 a production turns negative
         return people
 
     return Problem("standin", "33-state stand-in, 12 infusions, 60 days", system, tuple(doses), np.linspace(0, 1440, 241),

@@ -22,7 +22,7 @@ SUBJECTS, LIMIT, RTOL, ROUNDS = 1000, 5.0, 1e-5, 3
 def main() -> int:
     problem = models.human()
     people, schedule = problem.draw(SUBJECTS), problem.schedule(SUBJECTS)
-    weekly = np.linspace(0, problem.times[-1], 43)
+    daily = np.linspace(0, problem.times[-1], 43)
     print(f"{machine()}\n{problem.title}, {SUBJECTS} people, rtol {RTOL:g}, daily outputs, 2 threads")
     slow = False
     for precision in ("float64", "float32"):
@@ -30,15 +30,17 @@ def main() -> int:
             outputs = problem.states if keep_all else ("circuit", "symptom")
             options = engine.Options(precision=precision, keep_all=keep_all)
             solver = engine.build(problem.system, outputs=outputs, vary=problem.vary, options=options)
-            solver.solve(people[:16], problem.schedule(16), weekly, rtol=RTOL)  # machine code
-            runs = [solver.solve(people, schedule, weekly, rtol=RTOL, threads=2) for _ in range(ROUNDS)]
+            solver.solve(people[:16], problem.schedule(16), daily, rtol=RTOL)  # machine code
+            runs = [solver.solve(people, schedule, daily, rtol=RTOL, threads=2) for _ in range(ROUNDS)]
             seconds = sorted(run.seconds for run in runs)[ROUNDS // 2]
             bad = len(runs[0].failures)
             good = seconds < LIMIT and not bad
             slow |= keep_all and not good
             steps = runs[0].steps.sum(axis=1).mean()
-            print(f"{precision}, {words} ({runs[0].settings['equations']} equations): {seconds:.2f} s, "
-                  f"{SUBJECTS / seconds:.0f} people/s, {steps:.0f} steps each, {bad} failed - {'ok' if good else 'TOO SLOW'}")  # fmt: skip
+            print(
+                f"{precision}, {words} ({runs[0].settings['equations']} equations): {seconds:.2f} s, "
+                f"{SUBJECTS / seconds:.0f} people/s, {steps:.0f} steps each, {bad} failed - {'ok' if good else 'TOO SLOW'}"
+            )
     return int(slow)
 
 

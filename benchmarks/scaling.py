@@ -18,6 +18,22 @@ import numpy as np
 VISITS = 8  # after the start, one a week
 
 
+_COMPILE = """
+import os, sys, time
+os.environ["RESPINE_CACHE"] = sys.argv[2]
+sys.path.insert(0, sys.argv[3])
+import models
+from respine import engine
+problem = models.PROBLEMS[sys.argv[1]]()
+schedule = problem.schedule(1)
+begun = time.perf_counter()
+options = engine.Options(keep_all=True)
+solver = engine.build(problem.system, outputs=problem.states, vary=problem.vary, options=options)
+solver.code(solver.ask(schedule))
+print(time.perf_counter() - begun)
+"""
+
+
 def against_population(problem: str, sizes: list[int]) -> list[dict[str, float]]:
     """Milliseconds a subject on two threads and peak memory, per precision and size; visit outputs only."""
     found = []
@@ -28,23 +44,15 @@ def against_population(problem: str, sizes: list[int]) -> list[dict[str, float]]
             if done.returncode:
                 raise RuntimeError(done.stderr[-2000:])
             found.append(json.loads(done.stdout.splitlines()[-1]))
-            print(
-                f"  {problem} {precision} {size} subjects: {found[-1]['ms']:.3f} ms each, {found[-1]['memory']:.0f} MB",
-                flush=True,
-            )
+            told = f"{found[-1]['ms']:.3f} ms each, {found[-1]['memory']:.0f} MB"
+            print(f"  {problem} {precision} {size} subjects: {told}", flush=True)
     return found
 
 
 def compile_times(problem: str) -> tuple[float, float]:
-    """Seconds to machine code for the whole model in float64: from nothing, and from the cache, in fresh processes."""
+    """Seconds to the float64 machine code of the whole model, in fresh processes: from nothing, and from the cache."""
     with tempfile.TemporaryDirectory() as folder:
-        script = (
-            "import os,sys,time; os.environ['RESPINE_CACHE']=sys.argv[2]; sys.path.insert(0,sys.argv[3]); import models;"
-            "from respine import engine; from respine.engine import driver; p=models.PROBLEMS[sys.argv[1]](); s=p.schedule(1);"
-            "t=time.perf_counter(); v=engine.build(p.system,outputs=p.states,vary=p.vary,options=engine.Options(keep_all=True));"
-            "v.code(v.ask(s)); print(time.perf_counter()-t)"
-        )
-        call = [sys.executable, "-c", script, problem, folder, str(Path(__file__).parent)]
+        call = [sys.executable, "-c", _COMPILE, problem, folder, str(Path(__file__).parent)]
         cold, cached = (
             float(subprocess.run(call, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
             for _ in range(2)

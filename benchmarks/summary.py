@@ -8,8 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("respine", "numpy", "llvmlite", "numba", "scipy", "libroadrunner", "amici", "copasi-basico", "casadi", "numbalsoda",
-            "diffrax", "jax")  # fmt: skip
+PACKAGES = (
+    "respine", "numpy", "llvmlite", "numba", "scipy", "libroadrunner", "amici", "copasi-basico", "casadi", "numbalsoda",
+    "diffrax", "jax",
+)  # fmt: skip
 
 
 def machine() -> str:
@@ -44,8 +46,8 @@ def rows(
     found = []
     for model, entries in results.items():
         best = {c: max((e.per_second(c) for e in entries if not e.ours), default=float("nan")) for c in (1, 2)}
-        for e in entries:
-            found.append({
+        found += [
+            {
                 "model": model, "solver": e.title, "rtol": f"{e.rtol:.3g}", "error_median": f"{e.error:.3g}",
                 "ms_per_subject": f"{1e3 / e.per_second(1):.3f}", "subjects_per_s_1": f"{e.per_second(1):.1f}",
                 "subjects_per_s_2": f"{e.per_second(2):.1f}", "ratio_1": f"{e.per_second(1) / best[1]:.1f}",
@@ -56,7 +58,9 @@ def rows(
                 "share_of_peak": f"{e.gflops / peaks[e.title.split()[1]]:.0%}" if e.ours else "",
                 "compile_s": f"{compiled[model][0]:.2f}" if e.ours else "",
                 "compile_cached_s": f"{compiled[model][1]:.2f}" if e.ours else "",
-            })  # fmt: skip
+            }
+            for e in entries
+        ]  # fmt: skip
     return found
 
 
@@ -71,13 +75,14 @@ def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict
         "",
         _versions() + ".",
         "",
-        f"Multiply-add peak of one core, measured: {peaks['float64']:.0f} GFLOP/s in float64, {peaks['float32']:.0f} in "
-        "float32.",
+        f"Multiply-add peak of one core, measured: {peaks['float64']:.0f} GFLOP/s (float64), {peaks['float32']:.0f} (float32).",
         "",
-        "Every solver runs at the tolerance that gives it the stated median error (largest error over all states and times, "
-        "scaled by each state's largest value; median of subjects) against a 1e-11 reference. Solvers take turns; medians of "
-        f"{len(next(iter(results.values()))[0].one_core)} rounds. respine keeps every equation (`keep_all`) and returns all "
-        "states. Two cores: respine with two threads, peers as two processes. Ratio: to the fastest peer on as many cores.",
+        "Every solver runs at the tolerance that gives it the stated median error (largest error over all states and "
+        "times, scaled by each state's largest value; median of subjects) against a 1e-11 reference. Solvers take turns; "
+        f"medians of {len(next(iter(results.values()))[0].one_core)} rounds, in brackets lowest and highest. respine keeps "
+        "every equation (`keep_all`) and returns all states. Two cores: respine with two threads, peers as two processes. "
+        "Ratio: to the fastest peer on as many cores. Cold start: from an imported interpreter to the first subject "
+        "solved, with nothing cached. Memory: highest, beyond the interpreter with the loaded problem.",
         "",
     ]
     for model in results:
@@ -92,8 +97,8 @@ def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict
 
 def _table(found: list[dict[str, Any]]) -> list[str]:
     heads = {
-        "solver": "solver", "error_median": "error", "rtol": "rtol", "ms_per_subject": "ms/subject", "subjects_per_s_1": "subj/s 1 core",
-        "subjects_per_s_2": "2 cores", "ratio_1": "ratio 1", "ratio_2": "ratio 2", "cold_start_s": "cold start s",
+        "solver": "solver", "error_median": "error", "rtol": "rtol", "ms_per_subject": "ms/subject",
+        "subjects_per_s_1": "subj/s 1 core", "subjects_per_s_2": "2 cores", "ratio_1": "ratio 1", "ratio_2": "ratio 2", "cold_start_s": "cold start s",
         "memory_mb": "memory MB", "share_of_peak": "share of peak",
     }  # fmt: skip
     order = sorted(found, key=lambda r: -float(r["subjects_per_s_1"]))

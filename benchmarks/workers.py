@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import time
@@ -9,6 +10,7 @@ import traceback
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,6 +93,7 @@ def _serve(connection: Connection, peer: str, problem: str, subjects: int, cores
         given = models.PROBLEMS[problem]()
         people = given.draw(subjects)
         given.sbml  # noqa: B018 - writing it is no peer's work
+        _forget_highest_memory()
         before = _memory()
         begun = time.perf_counter()
         module = peers.peer(peer)
@@ -126,4 +129,13 @@ def _serve(connection: Connection, peer: str, problem: str, subjects: int, cores
 
 
 def _memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Highest resident memory of this process so far, MB."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def _forget_highest_memory() -> None:
+    with contextlib.suppress(OSError):  # Linux only; elsewhere the memory of loading the problem may hide the peer's
+        Path("/proc/self/clear_refs").write_text("5")

@@ -7,7 +7,7 @@ from models import Problem
 
 from peers import ABSOLUTE, MOST_STEPS, Solve
 from peers.segments import segments, walk
-from peers.source import function
+from peers.source import FUNCTIONS, function
 
 TITLE = "CasADi (CVODES)"
 SUBJECTS = 8
@@ -19,8 +19,7 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
 
     n = len(problem.states)
     y, p, u, t = ca.SX.sym("y", n), ca.SX.sym("p", len(problem.vary)), ca.SX.sym("u", n), ca.SX.sym("t")
-    names = {k: getattr(ca, k) for k in ("exp", "log", "sqrt", "sin", "cos", "tan", "fabs", "floor", "ceil", "sinh", "cosh",
-                                         "tanh")}  # fmt: skip
+    names = {k: getattr(ca, k) for k in FUNCTIONS}
     names |= {"maximum": ca.fmax, "minimum": ca.fmin, "where": ca.if_else}
     rates = function(problem, names)(t, ca.vertsplit(y), ca.vertsplit(p), ca.vertsplit(u), [None] * n)
     dae = {"x": y, "p": ca.vertcat(p, u), "t": t, "ode": ca.vertcat(*rates)}

@@ -7,7 +7,7 @@ from models import Problem
 
 from peers import ABSOLUTE, Solve
 from peers.segments import segments
-from peers.source import function
+from peers.source import FUNCTIONS, function
 
 TITLE = "diffrax (Kvaerno5)"
 SUBJECTS = 8
@@ -20,8 +20,8 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
     import jax.numpy as jnp
 
     jax.config.update("jax_enable_x64", True)
-    names = {k: getattr(jnp, k) for k in ("exp", "log", "sqrt", "sin", "cos", "tan", "fabs", "floor", "ceil", "sinh", "cosh",
-                                          "tanh", "arcsin", "arccos", "arctan", "maximum", "minimum", "where")}  # fmt: skip
+    more = ("arcsin", "arccos", "arctan", "maximum", "minimum", "where")
+    names = {k: getattr(jnp, k) for k in (*FUNCTIONS, *more)}
     rhs, n = function(problem, names), len(problem.states)
     parts = segments(problem)
     infusion = jnp.array([s.infusion for s in parts])

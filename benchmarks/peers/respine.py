@@ -15,7 +15,7 @@ SUBJECTS = 1024
 
 
 def build(problem: Problem, people: np.ndarray, *, precision: str, threads: int) -> tuple[Solve, Callable[[], dict]]:
-    """``solve`` of all states with nothing cut, and ``account`` of the last run (steps, failures, IR of the kernels)."""
+    """``solve`` of all states with nothing cut, and ``account`` of the last run (steps, failures)."""
     options = engine.Options(precision=precision, keep_all=True)
     solver = engine.build(problem.system, outputs=problem.states, vary=problem.vary, options=options)
     schedule = problem.schedule(len(people))

@@ -1,4 +1,4 @@
-"""The right-hand side as Python source, for solvers that take a function: written from the formulas, not by the engine."""
+"""The right-hand side as Python source, for solvers that take a function: written without the engine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _INFIX = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
     "eq": "==", "ne": "!=",
 }  # fmt: skip
+FUNCTIONS = ("exp", "log", "sqrt", "sin", "cos", "tan", "fabs", "floor", "ceil", "sinh", "cosh", "tanh")
 _CALLS = {
     "min": "minimum", "max": "maximum", "ln": "log", "abs": "fabs", "if": "where", "asin": "arcsin", "acos": "arccos",
     "atan": "arctan",
@@ -63,8 +64,7 @@ def compiled(problem: Problem) -> Any:
     """The right-hand side compiled by numba."""
     from numba import njit
 
-    names: dict[str, Any] = {k: getattr(math, k) for k in ("exp", "log", "sqrt", "sin", "cos", "tan", "fabs", "floor", "ceil",
-                                                           "sinh", "cosh", "tanh")}  # fmt: skip
+    names: dict[str, Any] = {k: getattr(math, k) for k in FUNCTIONS}
     names |= {"arcsin": math.asin, "arccos": math.acos, "arctan": math.atan}
     names["maximum"] = njit(inline="always")(lambda a, b: a if a > b else b)
     names["minimum"] = njit(inline="always")(lambda a, b: a if a < b else b)

@@ -96,6 +96,34 @@ def test_runaway_ends_at_the_step_floor():
     assert solution.failures[0].state == "x" and np.isclose(solution.failures[0].time, 1.0, atol=1e-3)
 
 
+def test_a_state_that_turns_negative_is_named_where_it_cannot():
+    s = system({"stock": "1 - use", "other": "stock - other"}, {"stock": 5.0, "other": 0.0}, {"use": 1.0})
+    options = engine.Options(nonnegative=True)
+    solver = engine.build(s, outputs=["other"], vary=["use"], options=options)
+    solution = solver.solve(np.array([[1.0], [3.0], [0.5]]), times=[0, 1, 2, 3, 10])
+    assert solution.status.tolist() == [Status.OK, Status.NEGATIVE, Status.OK]
+    (failure,) = solution.failures
+    assert failure.state == "stock" and failure.value < 0 and failure.time >= 2.5
+    assert np.isfinite(solution.values[1, :3]).all() and np.isnan(solution.values[1, -1]).all()
+
+
+def test_nobody_to_solve_is_no_crash():
+    solver = engine.build(one_compartment(), outputs=["concentration"], vary=["CL"])
+    schedule = engine.Schedule(2)
+    schedule.dose("depot", time=0.0, amount=1.0)
+    solution = solver.solve(np.full((2, 1), np.nan), schedule, [1.0])
+    assert solution.status.tolist() == [Status.BAD_PARAMETER] * 2 and np.isnan(solution.values).all()
+
+
+def test_an_error_inside_a_worker_is_no_result(monkeypatch):
+    def broken(*_):
+        raise TypeError("driver out of step")
+
+    monkeypatch.setattr("respine.engine.driver.drive", broken)
+    with pytest.raises(TypeError, match="out of step"):
+        run(population(3))
+
+
 def test_step_budget():
     s = system({"x": "y", "y": "-1e6*x"}, {"x": 1.0, "y": 0.0})
     solver = engine.build(s, outputs=["x"], options=engine.Options(max_steps=200))

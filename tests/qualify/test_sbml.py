@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,18 @@ def test_damaged_files_are_named(tmp_path, file, old, new, seen):
     with pytest.raises(InputError, match=seen) as caught:
         sbml.qualify(tmp_path)
     assert str(path) in caught.value.problems[0].where
+
+
+def test_times_cut_in_the_file_are_meant_in_full(tmp_path):
+    path = case(tmp_path, "00001") / "00001-settings.txt"
+    settings = sbml.read_settings(path)
+    thirds = replace(settings, duration=1.0, steps=3)
+    results = tmp_path / "results.csv"
+    results.write_text("time,S,k\n0,1,1\n0.333333333,1,1\n0.6666666667,1,1\n1,1,1\n", encoding="utf-8")
+    assert sbml.read_results(results, thirds)[0].tolist() == [0, 1 / 3, 2 / 3, 1]
+    tenths = replace(settings, duration=0.3, steps=3)
+    results.write_text("time,S,k\n0,1,1\n0.1,1,1\n0.2,1,1\n0.3,1,1\n", encoding="utf-8")
+    assert sbml.read_results(results, tenths)[0].tolist() == [0, 0.1, 0.2, 0.3]
 
 
 def test_no_cases(tmp_path):

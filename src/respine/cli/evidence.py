@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,5 +160,67 @@ def _published(one: Line) -> str:
     return f"{_number(one.published)} ({_number(one.published_low)} ... {_number(one.published_high)})"
 
 
-def _lines(parts: Iterable[str]) -> str:
-    return "\n".join(parts)
+_LABELS = typer.Argument(None, metavar="[LABEL]...", help="Labels such as A7; all when left out.")
+_IDS = typer.Argument(None, metavar="[CLAIM]...", help="Names such as within-hours; all when left out.")
+_MARKDOWN = typer.Option(None, "--markdown", metavar="FILE", help="Write the table as a Markdown page.")
+
+
+@guarded
+def assertions(labels: list[str] = _LABELS, json: bool = _JSON) -> None:
+    """Check the model's typical animal and person against named findings: target, value, holds."""
+    from respine.cli.screen import Screen, columns, print_json
+    from respine.evidence import assertions as room
+
+    screen = Screen(as_json=json)
+    with _progress(screen) as progress:
+        found = room.evaluate(labels or (), progress=progress)
+    if json:
+        print_json([one.to_dict() for one in found])
+    else:
+        cells = [
+            [one.label if k == 0 else "", _cut(check.what, 70), f"{check.target} {check.unit}".strip(),
+             _number(check.value), "yes" if check.holds else "NO",
+             ", ".join(dict.fromkeys(role for _, role in one.evidence)) if k == 0 else ""]
+            for one in found for k, check in enumerate(one.checks)
+        ]  # fmt: skip
+        typer.echo(columns(cells, ("", "what", "target", "value", "holds", "evidence"), right=(3,)))
+    good = sum(one.holds for one in found)
+    failing = ", ".join(one.label for one in found if not one.holds)
+    screen.say(f"\n{good} of {len(found)} assertions hold" + (f"; not {failing}." if failing else "."))
+    screen.say(screen.DISCLAIMER)
+
+
+@guarded
+def claims(
+    names: list[str] = _IDS,
+    json: bool = _JSON,
+    subjects: int | None = _SUBJECTS,
+    threads: int | None = _THREADS,
+    markdown: Path | None = _MARKDOWN,
+) -> None:
+    """Run the claims of the 2012 article: what the model says, and what the published record says."""
+    from respine.cli.screen import Screen, columns, print_json
+    from respine.evidence import claims as room
+
+    screen = Screen(as_json=json)
+    with _progress(screen) as progress:
+        count = room.SUBJECTS if subjects is None else subjects
+        found = room.evaluate(names or (), count, threads=threads, progress=progress)
+    if json:
+        print_json([one.to_dict() for one in found])
+    else:
+        cells = [[one.claim, one.model_verdict, one.record_verdict] for one in found]
+        typer.echo(columns(cells, ("claim", "model", "published record")))
+        for one in found:
+            typer.echo(f"\n{one.claim}")
+            for title, conditions, note in (("model", one.model, one.model_note), ("record", one.record, one.record_note)):
+                for condition in conditions:
+                    typer.echo(f"  {title:6}  {room.condition_words(condition)}")
+                if note:
+                    typer.echo(f"  {title:6}  {note}")
+            if one.note:
+                typer.echo(f"          {one.note}")
+    if markdown is not None:
+        markdown.write_text(room.markdown(found), encoding="utf-8")
+        screen.say(f"\n{markdown} written.")
+    screen.say(f"\n{screen.DISCLAIMER}")

@@ -49,6 +49,18 @@ def models(folder: Path = FOLDER, json: bool = JSON) -> None:
     judge(qualify, folder, as_json=json)
 
 
+@group.command("nonmem")
+@guarded
+def nonmem(
+    path: Path = typer.Argument(..., metavar="FILE_OR_FOLDER", help="The nmtest data set, or the folder it lies in."),
+    json: bool = JSON,
+) -> None:
+    """Dosing records against NONMEM: the event designs of the public nmtest data set."""
+    from respine.qualify.nonmem import qualify
+
+    judge(qualify, path, as_json=json)
+
+
 def judge(
     qualify: Callable[[Path, Callable[[int, int], None]], Findings],
     folder: Path,

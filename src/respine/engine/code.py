@@ -49,13 +49,16 @@ class Code:
     def culprit(
         self, values: Mapping[str, float], states: np.ndarray, step: float, time: float
     ) -> tuple[str, float]:
-        """The state that most likely broke a step: one about to turn negative, else one whose rate is no number."""
+        """The state that most likely broke a step: one that is or turns negative, else one whose rate is no number."""
         known = {**values, **self.constant, **dict(zip(self.states, states, strict=True))}
         for name, rule in self.system.rules.items():
             try:
                 known[name] = float(evaluate(rule, known, time))
             except KeyError:
                 continue  # a rule over states this run does not need
+        below = min(self.states, key=lambda s: known[s])
+        if known[below] < 0:
+            return below, known[below]
         rates = {s: float(evaluate(self.system.rates[s], known, time)) for s in self.states}
         no_number = [s for s in self.states if not np.isfinite(rates[s])]
         reach = max(step, 1e-12) * 10
@@ -74,7 +77,7 @@ def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str,
     text = _unpickle(stored)
     if text is None:
         programs = compile_programs(specialise(system, ask, values))
-        module = step_module(programs, TABLEAUS[method], target)
+        module = step_module(programs, TABLEAUS[method], target, nonnegative=ask.nonnegative)
         text = Text(module.text, programs, module.layout)
         write_cached(key, ".ir", pickle.dumps(text, protocol=5))
     return Code(system, text, target)
@@ -99,7 +102,7 @@ def _key(system: System, ask: Ask, values: Mapping[str, float], method: str, tar
 
 def ask_facts(ask: Ask) -> tuple:
     return (ask.outputs, ask.vary, ask.changing, tuple(sorted(ask.dosed)), ask.infused, ask.keep_all,
-            ask.sensitivities, ask.driven)  # fmt: skip
+            ask.sensitivities, ask.driven, ask.nonnegative)  # fmt: skip
 
 
 @cache

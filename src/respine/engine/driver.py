@@ -30,12 +30,13 @@ from respine.engine.sensitivity_driver import jump, moves, shift
 from respine.engine.status import Status
 
 NOT_FINITE, STEP_FLOOR, STEP_BUDGET = int(Status.NOT_FINITE), int(Status.STEP_FLOOR), int(Status.STEP_BUDGET)
-STOPPED, NO_STEADY_STATE = int(Status.STOPPED), int(Status.NO_STEADY_STATE)
+STOPPED, NO_STEADY_STATE, NEGATIVE = int(Status.STOPPED), int(Status.NO_STEADY_STATE), int(Status.NEGATIVE)
+OK = int(Status.OK)
 
 # order of the offsets handed to `drive`
 AREAS = (
     "time", "step", "error", "log_error", "last_log_error", "last_step", "growth", "predicted_growth", "accepted",
-    "fraction", "begin_step", "state", "rate", "slow", "output",
+    "fraction", "begin_step", "state", "rate", "slow", "output", "lowest",
 )  # fmt: skip
 KERNELS = ("begin", "step", "commit", "interpolate", "observe")
 NEXT, DONE, STOP, FAILED = range(4)  # shared counters
@@ -119,7 +120,7 @@ def drive(
 ) -> None:
     o_time, o_step, o_error, o_log, o_last_log, o_last_step = at[0], at[1], at[2], at[3], at[4], at[5]
     o_growth, o_predicted, o_accepted, o_fraction, o_begin = at[6], at[7], at[8], at[9], at[10]
-    o_state, o_rate, o_slow, o_output = at[11], at[12], at[13], at[14]
+    o_state, o_rate, o_slow, o_output, o_lowest = at[11], at[12], at[13], at[14], at[15]
     horizon = 1e-300
     for s in queue:
         horizon = max(horizon, abs(times[time_first[s] + count[s] - 1] - start))
@@ -330,6 +331,7 @@ def drive(
                         values[row[lane] + output[lane], q] = w[o_output + q * lanes + lane]
                     output[lane] += 1
                     if output[lane] == n_times[lane]:
+                        status[s] = OK
                         end_time[s] = t[lane]
                         subject[lane] = -1
                         at_event[lane] = False
@@ -396,6 +398,7 @@ def drive(
                 w[o_last_log + lane] = max(BEST_LOG_ERROR, np.float64(w[o_log + lane]))
                 w[o_accepted + lane] = 1.0
                 rejected[lane] = 0
+                any_failed |= w[o_lowest + lane] < 0.0
                 due[lane] = n_sensitivities == 0 and _is_due(
                     times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
                     event[lane] - first[s], t_new[lane])  # fmt: skip
@@ -439,7 +442,8 @@ def drive(
             if s < 0:
                 continue
             t[lane] = t_new[lane]
-            if output[lane] == n_times[lane]:
+            if output[lane] == n_times[lane] and not (rejected[lane] == 0 and w[o_lowest + lane] < 0.0):
+                status[s] = OK
                 end_time[s] = t[lane]
                 subject[lane] = -1
                 at_event[lane] = False
@@ -452,10 +456,16 @@ def drive(
                     continue
                 spent = steps[s, 0] + steps[s, 1] >= max_steps
                 stuck = rejected[lane] == 2 and h[lane] < max(1e-15 * abs(t[lane]), 1e-18 * horizon)
-                if not (spent or stuck):
+                negative = rejected[lane] == 0 and w[o_lowest + lane] < 0.0
+                if not (spent or stuck or negative):
                     continue
                 error = np.float64(w[o_error + lane])
-                status[s] = STEP_BUDGET if not stuck else (STEP_FLOOR if error < 1e300 else NOT_FINITE)
+                if negative:
+                    status[s] = NEGATIVE
+                elif stuck:
+                    status[s] = STEP_FLOOR if error < 1e300 else NOT_FINITE
+                else:
+                    status[s] = STEP_BUDGET
                 end_time[s] = t[lane]
                 k = _fetch_add(counters_address + 8 * FAILED, 1)
                 if k < failed.shape[0]:

@@ -20,6 +20,7 @@ CONTROL = (
     "accepted",
     "fraction",
     "begin_step",
+    "lowest",
 )
 
 

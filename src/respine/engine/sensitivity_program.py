@@ -1,4 +1,4 @@
-"""Straight-line code of the sensitivity equations, for a few parameters at a time that share every load of a matrix.
+"""Straight-line code of the sensitivity equations for one parameter at a time, whose numbers stay in the nearest cache.
 
 Areas (see `extra_areas`): at each node of a step (see sensitivity_step.py) ``matrix`` holds what the varying entries of J
 have changed since the start of the step and ``drive`` d(rate)/d(parameter); those of the start itself come first (J in
@@ -10,12 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from respine.engine.layout import Layout
-from respine.engine.ordering import Pivoting
 from respine.engine.program import Program, Programs, lower
 from respine.engine.tangent import Tangent
-
-BLOCK = 2  # parameters advanced together
-
 
 def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[str, int]]:
     """Names and sizes of what sensitivities add to a workspace."""
@@ -26,9 +22,8 @@ def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[s
         ("node_state", n),
         ("scale", tangent.n_parameters),
         ("sensitivity_error", 1),
-        ("sensitivity_stage", BLOCK * n),
-        ("sensitivity_slope", BLOCK * n),
-        ("sensitivity_increment", BLOCK * stages * n),
+        ("sensitivity_slope", n),
+        ("sensitivity_stage", stages * n),
         ("sensitivity_new", tangent.n_parameters * n),
     )
 
@@ -50,18 +45,14 @@ def at_node(programs: Programs) -> Program:
     return p
 
 
-def slope_in_time(programs: Programs, members: int) -> Program:
+def slope_in_time(programs: Programs) -> Program:
     """sensitivity_slope := slope of J times the sensitivities ``old``."""
-    tangent, n, p = _tangent(programs), len(programs.equations.states), Program()
-    sums: dict[tuple[int, int], int] = {}
-    for k, (i, j) in enumerate(tangent.varying):
-        entry = p.load("node_matrix", k)
-        for b in range(members):
-            product = p.do("mul", entry, p.load("old", b * n + j))
-            sums[b, i] = p.do("add", sums[b, i], product) if (b, i) in sums else product
-    for b in range(members):
-        for i in range(n):
-            p.store("sensitivity_slope", b * n + i, sums[b, i] if (b, i) in sums else p.const(0.0))
+    p, sums = Program(), {}
+    for k, (i, j) in enumerate(_tangent(programs).varying):
+        product = p.do("mul", p.load("node_matrix", k), p.load("old", j))
+        sums[i] = p.do("add", sums[i], product) if i in sums else product
+    for i in range(len(programs.equations.states)):
+        p.store("sensitivity_slope", i, sums[i] if i in sums else p.const(0.0))
     return p
 
 
@@ -74,63 +65,46 @@ def drive(programs: Programs, parameter: int) -> Program:
     return p
 
 
-def couple_and_solve(programs: Programs, members: int, stages: int) -> Program:
-    """vector := (c*I - J)^-1 (vector + matrix * sensitivity_stage) for each member."""
-    tangent, pivoting, p = _tangent(programs), programs.pivoting, Program()
-    n = len(programs.equations.states)
-    x = {(b, i): p.load("vector", b * stages * n + i) for i in range(n) for b in range(members)}
-    for k, (i, j) in enumerate(tangent.varying):
-        entry = p.load("node_matrix", k)
-        for b in range(members):
-            product = p.do("mul", entry, p.load("sensitivity_stage", b * n + j))
-            x[b, i] = p.do("add", x[b, i], product)
-    _substitute(p, pivoting, x, members)
-    for (b, i), value in x.items():
-        p.store("vector", b * stages * n + i, value)
+def couple_and_solve(programs: Programs) -> Program:
+    """vector := (c*I - J)^-1 (vector + matrix * argument)."""
+    order, slots, p = programs.pivoting.order, programs.pivoting.slots, Program()
+    x = {i: p.load("vector", i) for i in order}
+
+    def add(op: str, i: int, entry: int, other: int) -> None:
+        x[i] = p.do(op, x[i], p.do("mul", entry, other))
+
+    for k, (i, j) in enumerate(_tangent(programs).varying):
+        add("add", i, p.load("node_matrix", k), p.load("argument", j))
+    for k, i in enumerate(order):  # row by row, so that few numbers are under way at a time
+        for j in order[:k]:
+            if (i, j) in slots:
+                add("sub", i, p.load("factor", slots[i, j]), x[j])
+    for k in range(len(order) - 1, -1, -1):
+        i = order[k]
+        for j in programs.pivoting.right(k):
+            add("sub", i, p.load("factor", slots[i, j]), x[j])
+        x[i] = p.do("mul", x[i], p.load("factor", slots[i, i]))
+    for i, value in x.items():
+        p.store("vector", i, value)
     return p
 
 
-def _substitute(p: Program, pivoting: Pivoting, x: dict[tuple[int, int], int], members: int) -> None:
-    """Forward and back substitution, every factor loaded once for all members."""
-    order = pivoting.order
-
-    def subtract(i: int, j: int) -> None:
-        factor = p.load("factor", pivoting.slots[i, j])
-        for b in range(members):
-            x[b, i] = p.do("sub", x[b, i], p.do("mul", factor, x[b, j]))
-
-    for k, i in enumerate(order):
-        for j in order[:k]:
-            if (i, j) in pivoting.slots:
-                subtract(i, j)
-    for k in range(len(order) - 1, -1, -1):
-        for j in pivoting.right(k):
-            subtract(order[k], j)
-        inverse = p.load("factor", pivoting.slots[order[k], order[k]])
-        for b in range(members):
-            x[b, order[k]] = p.do("mul", x[b, order[k]], inverse)
-
-
-def finish(programs: Programs, layout: Layout, members: int, stages: int) -> Program:
-    """New sensitivities, and their largest squared error norm so far.
+def finish(programs: Programs, layout: Layout, stages: int) -> Program:
+    """New sensitivities, and the largest squared error norm of all parameters so far.
 
     A sensitivity times its parameter is held to the tolerances of its state: ``scale`` is 1/|parameter|.
     """
     n, p = len(programs.equations.states), Program()
-    relative = p.do("broadcast", layout.relative_tolerance)
-    worst = p.load("sensitivity_error")
-    for b in range(members):
-        scale, total = p.load("scale", b), p.const(0.0)
-        for q in range(n):
-            new = p.load("sensitivity_increment", (b * stages + stages - 1) * n + q)
-            p.store("new", b * n + q, new)
-            error = p.do("sub", new, p.load("sensitivity_stage", b * n + q))
-            size = p.do("max", p.do("abs", new), p.do("abs", p.load("old", b * n + q)))
-            absolute = p.do("mul", scale, p.do("broadcast", layout.absolute_tolerance(q)))
-            z = p.do("mul", error, p.do("rough", p.do("fma", relative, size, absolute)))
-            total = p.do("fma", z, z, total)
-        worst = larger(p, worst, p.do("mul", total, p.const(1.0 / n)))
-    p.store("sensitivity_error", 0, worst)
+    relative, scale, total = p.do("broadcast", layout.relative_tolerance), p.load("scale"), p.const(0.0)
+    for q in range(n):
+        new = p.load("sensitivity_stage", (stages - 1) * n + q)
+        p.store("new", q, new)
+        error = p.do("sub", new, p.load("sensitivity_stage", (stages - 2) * n + q))
+        size = p.do("max", p.do("abs", new), p.do("abs", p.load("old", q)))
+        absolute = p.do("mul", scale, p.do("broadcast", layout.absolute_tolerance(q)))
+        z = p.do("mul", error, p.do("rough", p.do("fma", relative, size, absolute)))
+        total = p.do("fma", z, z, total)
+    p.store("sensitivity_error", 0, larger(p, p.load("sensitivity_error"), p.do("mul", total, p.const(1.0 / n))))
     return p
 
 

@@ -21,7 +21,6 @@ from respine.engine.emit import Emitter
 from respine.engine.functions import spell_out
 from respine.engine.loop import Loop
 from respine.engine.program import Program, Programs
-from respine.engine.sensitivity_program import BLOCK
 from respine.engine.step import control_step
 from respine.engine.tableaus import Tableau
 
@@ -43,13 +42,31 @@ def slope_weights(nodes: Sequence[float], order: int) -> np.ndarray:
     return np.linalg.lstsq(powers, slope, rcond=None)[0]
 
 
+def combinations(tableau: Tableau) -> tuple[np.ndarray, np.ndarray]:
+    """Arguments S_i, and S_i/gamma + sum_j c_ij U_j, as sums over s, W_1, W_2 ...; each (stages, 1 + stages)."""
+    stages = tableau.stages
+    arguments, right, increments = (np.zeros((stages, stages + 1)) for _ in range(3))
+    for i in range(stages):
+        if tableau.follows[i]:
+            arguments[i, i] = 1.0
+        else:
+            arguments[i] = tableau.a[i] @ increments
+            arguments[i, 0] += 1.0
+        right[i] = arguments[i] / tableau.gamma + tableau.c[i] @ increments
+        increments[i] = -arguments[i]
+        increments[i, i + 1] += 1.0
+    return arguments, np.where(np.abs(right) < 1e-10, 0.0, right)
+
+
 class SensitivityKernels:
     def __init__(self, emitter: Emitter, tableau: Tableau, programs: Programs) -> None:
         assert programs.tangent is not None
         self.e, self.tableau, self.programs, self.tangent = emitter, tableau, programs, programs.tangent
         self.n, self.count = len(programs.equations.states), programs.tangent.n_parameters
         self.nodes = nodes_of(tableau)
-        self.blocks = [(p, min(BLOCK, self.count - p)) for p in range(0, self.count, BLOCK)]
+        self.arguments, self.right = combinations(tableau)
+        columns = [j for _, j in self.tangent.varying] or [0]
+        self.columns = min(columns), max(columns) + 1  # the states an argument is needed of
 
     # ---- the functions --------------------------------------------------------------------------------------------------
     def functions(self) -> list[str]:
@@ -63,15 +80,14 @@ class SensitivityKernels:
             *(self._straight(f"drive{p}", straight.drive(programs, p), "node_drive", "vector") for p in range(self.count)),
             self._commit(),
         ]
-        for m in sorted({members for _, members in self.blocks}):
-            solve = straight.couple_and_solve(programs, m, stages)
-            made += [
-                self._straight(f"couple_and_solve{m}", solve, "vector", "node_matrix"),
-                self._straight(f"slope_in_time{m}", straight.slope_in_time(programs, m), "old", "node_matrix"),
-                self._straight(f"finish{m}", straight.finish(programs, self.e.layout, m, stages), "old", "new", "scale"),
-                *(self._right_hand_side(i, m) for i in range(stages)),
-            ]
-        return made
+        return [
+            *made,
+            self._straight("couple_and_solve", straight.couple_and_solve(programs), "vector", "node_matrix", "argument"),
+            self._straight("slope_in_time", straight.slope_in_time(programs), "old", "node_matrix"),
+            self._straight("finish_sensitivity", straight.finish(programs, self.e.layout, stages), "old", "new", "scale"),
+            *(self._right_hand_side(i) for i in range(stages)),
+            *(self._argument(i) for i in range(1, stages) if not self.tableau.follows[i]),
+        ]
 
     def _straight(self, name: str, program: Program, *pointers: str) -> str:
         return self.e.function(name, spell_out(program, self.e.target), pointers)
@@ -81,7 +97,7 @@ class SensitivityKernels:
 
     def _control(self) -> Program:
         p = Program()
-        control_step(p, p.load("error"), self.tableau)
+        control_step(p, straight.larger(p, p.load("error"), p.load("sensitivity_error")), self.tableau)
         return p
 
     def _interpolate(self, node: int) -> str:
@@ -112,32 +128,36 @@ class SensitivityKernels:
         f.end()
         return f.text()
 
-    def _right_hand_side(self, i: int, members: int) -> str:
-        """The increment and argument of a stage before its drive, coupling and solve."""
-        t, n, stages = self.tableau, self.n, self.tableau.stages
-        f = Loop(self.e, f"sensitivity_right{i}_{members}", n, ("old",))
+    def _right_hand_side(self, i: int) -> str:
+        """The vector of a stage before its drive, coupling and solve."""
+        f = Loop(self.e, f"sensitivity_right{i}", self.n, ("old",))
         inverse = f.load("inverse_step", fixed=True)
         f.loop()
-        for b in range(members):
-            increments = [f.load("sensitivity_increment", (b * stages + j) * n) for j in range(i)]
-            if i:  # the last solve gave U + S
-                argument = increments[-1]
-                increments[-1] = f.arithmetic("fsub", argument, f.load("sensitivity_stage", b * n))
-                f.store(increments[-1], "sensitivity_increment", (b * stages + i - 1) * n)
-            if not (i and t.follows[i]):
-                argument = f.load("old", b * n)
-                for j in np.flatnonzero(t.a[i]):
-                    argument = f.fma(f.const(t.a[i, j]), increments[j], argument)
-            f.store(argument, "sensitivity_stage", b * n)
-            value = f.arithmetic("fmul", f.const(1 / t.gamma), argument)
-            for j in np.flatnonzero(t.c[i]):
-                value = f.fma(f.const(t.c[i, j]), increments[j], value)
-            value = f.arithmetic("fmul", inverse, value)
-            if t.d[i]:
-                value = f.fma(f.const(t.d[i]), f.load("sensitivity_slope", b * n), value)
-            f.store(value, "sensitivity_increment", (b * stages + i) * n)
+        value = f.arithmetic("fmul", inverse, self._combination(f, self.right[i]))
+        if self.tableau.d[i]:
+            value = f.fma(f.const(self.tableau.d[i]), f.load("sensitivity_slope"), value)
+        f.store(value, "sensitivity_stage", i * self.n)
         f.end()
         return f.text()
+
+    def _argument(self, i: int) -> str:
+        """The argument of a stage, for the states whose column of J varies; it lies where the next stage's vector will."""
+        first, last = self.columns
+        f = Loop(self.e, f"sensitivity_argument{i}", last - first, ("old",))
+        f.loop()
+        f.store(self._combination(f, self.arguments[i], first), "sensitivity_stage", (i + 1) * self.n + first)
+        f.end()
+        return f.text()
+
+    def _combination(self, f: Loop, weights: np.ndarray, first: int = 0) -> str:
+        """weights[0] * s + sum weights[j] * W_j, from a state on."""
+        value = None
+        for j in np.flatnonzero(weights):
+            part = f.load("sensitivity_stage", (int(j) - 1) * self.n + first) if j else f.load("old", first)
+            weight = f.const(weights[j])
+            value = f.arithmetic("fmul", weight, part) if value is None else f.fma(weight, part, value)
+        assert value is not None
+        return value
 
     def _commit(self) -> str:
         f = Loop(self.e, "commit_sensitivities", self.n * self.count)
@@ -172,7 +192,7 @@ class SensitivityKernels:
             self.e.address("%p_worst", index("sensitivity_error")),
             f"  store {v} {self.e.splat(0.0)}, ptr %p_worst, align {t.alignment}",
         ]
-        body = [line for p, members in self.blocks for line in self._block(p, members)]
+        body = [line for p in range(self.count) for line in self._parameter(p)]
         tail = ["  call void @control_sensitivities(ptr %w)", "  br label %all_done", "all_done:"]
         return [*head, *self._at_nodes(), *body, *tail]
 
@@ -196,31 +216,36 @@ class SensitivityKernels:
             lines += [f"  call void @{area}_slopes(ptr %w)"] if size else []
         return lines
 
-    def _block(self, first: int, members: int) -> list[str]:
-        """All stages of a few parameters."""
-        index, n, stages = self.e.layout.index, self.n, self.tableau.stages
-        old, new, scale = f"%old{first}", f"%new{first}", f"%scale{first}"
+    def _parameter(self, p: int) -> list[str]:
+        """All stages of one parameter."""
+        index, n = self.e.layout.index, self.n
         lines = [
-            self.e.address(old, index("state", n * (1 + first))),
-            self.e.address(new, index("sensitivity_new", n * first)),
-            self.e.address(scale, index("scale", first)),
-            f"  call void @slope_in_time{members}(ptr %w, ptr {old}, ptr %matrix_slope)",
+            self.e.address(f"%old{p}", index("state", n * (1 + p))),
+            self.e.address(f"%new{p}", index("sensitivity_new", n * p)),
+            self.e.address(f"%scale{p}", index("scale", p)),
+            f"  call void @slope_in_time(ptr %w, ptr %old{p}, ptr %matrix_slope)",
+            *self._drive(p, f"%slope{p}", index("sensitivity_slope"), "%drive_slope"),
         ]
-        for b in range(members):
-            lines += self._drive(first + b, f"%slope{first + b}", index("sensitivity_slope", b * n), "%drive_slope")
-        for i in range(stages):
-            lines.append(f"  call void @sensitivity_right{i}_{members}(ptr %w, ptr {old})")
-            vectors = [f"%vector{first + b}_{i}" for b in range(members)]
-            node = self.nodes.index(float(self.tableau.alpha[i]))
-            for b, vector in enumerate(vectors):
-                at = index("sensitivity_increment", (b * stages + i) * n)
-                lines += self._drive(first + b, vector, at, f"%drive{node}")
-            if node:
-                lines.append(f"  call void @couple_and_solve{members}(ptr %w, ptr {vectors[0]}, ptr %matrix{node})")
-            else:  # J itself: nothing to couple
-                lines += [f"  call void @solve(ptr %w, ptr {vector})" for vector in vectors]
-        lines.append(f"  call void @finish{members}(ptr %w, ptr {old}, ptr {new}, ptr {scale})")
+        for i, alpha in enumerate(self.tableau.alpha):
+            node = self.nodes.index(float(alpha))
+            lines.append(f"  call void @sensitivity_right{i}(ptr %w, ptr %old{p})")
+            lines += self._drive(p, f"%vector{p}_{i}", index("sensitivity_stage", i * n), f"%drive{node}")
+            lines += self._solve(p, i, node)
+        lines.append(f"  call void @finish_sensitivity(ptr %w, ptr %old{p}, ptr %new{p}, ptr %scale{p})")
         return lines
+
+    def _solve(self, p: int, i: int, node: int) -> list[str]:
+        """Couple and solve one stage; its argument is the last stage's result where it follows that."""
+        if node == 0 or not self.tangent.varying:  # J itself: nothing to couple
+            return [f"  call void @solve(ptr %w, ptr %vector{p}_{i})"]
+        pointers = f"ptr %w, ptr %vector{p}_{i}, ptr %matrix{node}"
+        if self.tableau.follows[i]:
+            return [f"  call void @couple_and_solve({pointers}, ptr %vector{p}_{i - 1})"]
+        return [
+            f"  call void @sensitivity_argument{i}(ptr %w, ptr %old{p})",
+            self.e.address(f"%argument{p}_{i}", self.e.layout.index("sensitivity_stage", (i + 1) * self.n)),
+            f"  call void @couple_and_solve({pointers}, ptr %argument{p}_{i})",
+        ]
 
     def _drive(self, parameter: int, name: str, at: int, table: str) -> list[str]:
         """Address a vector, and add the drive of its parameter if there is any."""

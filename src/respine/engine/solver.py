@@ -29,7 +29,8 @@ class Options:
     """How to solve; all are named in the result.
 
     ``precision`` float64 or float32; ``method`` rodas5p or rodas4; ``lanes`` forces a vector width; ``keep_all`` keeps
-    states no output needs; ``largest_step`` in time units; ``max_steps`` per subject.
+    states no output needs; ``largest_step`` in time units; ``max_steps`` per subject; ``nonnegative`` ends a subject
+    whose state falls clearly below zero (amounts, levels and densities cannot).
     """
 
     precision: str = "float64"
@@ -38,6 +39,7 @@ class Options:
     keep_all: bool = False
     largest_step: float = np.inf
     max_steps: int = 1_000_000
+    nonnegative: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class Solver:
             self.options.keep_all,
             self.sensitivities,
             tuple((state, name) for state, name in sorted(schedule.driven) if name in self.sensitivities),
+            self.options.nonnegative,
         )
 
     def code(self, ask: Ask) -> Code:
@@ -306,8 +309,7 @@ class _Run:
     def go(self, good: np.ndarray, threads: int, progress: Progress | None) -> None:
         self.status[~good] = Status.BAD_PARAMETER
         queue = np.flatnonzero(good).astype(np.int64)
-        self.status[queue] = Status.OK
-        if not len(queue):
+        if not len(queue):  # the driver gives OK, and to none before its last output is read
             return
         if not self.code.states:
             raise ValueError("nothing moves: no output depends on time in this run")

@@ -24,7 +24,8 @@ class Ask:
 
     ``vary``: parameters that differ between subjects; ``changing``: inputs that change in time; ``dosed``: states that
     receive boluses or are set; ``infused``: states that receive infusions; ``sensitivities``: what to differentiate by;
-    ``driven``: (state, name) where the rate of an infusion into the state depends on a name of these.
+    ``driven``: (state, name) where the rate of an infusion into the state depends on a name of these; ``nonnegative``:
+    no state may turn negative.
     """
 
     outputs: tuple[str, ...]
@@ -35,6 +36,7 @@ class Ask:
     keep_all: bool = False
     sensitivities: tuple[str, ...] = ()
     driven: tuple[tuple[str, str], ...] = ()
+    nonnegative: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class Status(IntEnum):
     NO_STEADY_STATE = 6
     EVENT_LOOP = 7
     EVENT_DELAY = 8
+    NEGATIVE = 9
 
     @property
     def reason(self) -> str:
@@ -59,6 +60,11 @@ _REASONS = {
     Status.EVENT_DELAY: (
         "the delay of an event is negative or not a number",
         "look at the delay of the event named; write a formula that stays at zero or above",
+    ),
+    Status.NEGATIVE: (
+        "a state fell below zero, which an amount, level or density cannot",
+        "look at the state named: for these parameters more is taken away than is there; narrow their belief or bound "
+        "the term in the module",
     ),
 }
 

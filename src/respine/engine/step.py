@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SAFETY = 0.9
 SMALLEST_ERROR = 1e-20  # squared norm; below it the step grows by the limit anyway
+ALLOWED_BELOW_ZERO = 1e3  # error weights a state may undershoot zero by before it counts as negative
 BEGIN = 0.01  # the first step changes the state by about this share
 EXPORTS = ("begin", "step", "commit", "interpolate", "observe")
 
@@ -37,7 +38,7 @@ class Module:
     layout: Layout
 
 
-def step_module(programs: Programs, tableau: Tableau, target: Target) -> Module:
+def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnegative: bool = False) -> Module:
     """All kernels: ``begin step commit interpolate observe``, each ``void (ptr workspace)``."""
     from respine.engine.sensitivity_step import SensitivityKernels, areas
 
@@ -63,7 +64,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target) -> Module:
         "factorise": (programs.factor, ()),
         "solve": (programs.solve, ("vector",)),
         "outputs": (programs.observe, ("state", "time")),
-        "finish": (_finish(layout, tableau, n, target), ()),
+        "finish": (_finish(layout, tableau, n, target, nonnegative), ()),
         "first_step": (_first_step(layout, n), ()),
     }
     functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
@@ -76,11 +77,12 @@ def step_module(programs: Programs, tableau: Tableau, target: Target) -> Module:
 
 
 # ---- straight-line parts that close a step --------------------------------------------------------------------------
-def _finish(layout: Layout, tableau: Tableau, n: int, target: Target) -> Program:
-    """New state, squared error norm, and the step-size factors of both controllers."""
+def _finish(layout: Layout, tableau: Tableau, n: int, target: Target, nonnegative: bool) -> Program:
+    """New state, squared error norm, the step-size factors of both controllers, and the lowest state if that matters."""
     p = Program()
     relative = p.do("broadcast", layout.relative_tolerance)
     scale_k = 1.0 if target.double else tableau.gamma
+    lowest: int | None = None
     sums: list[int | None] = [None] * 4  # four chains, so that the sum does not wait for itself
     for q in range(n):
         last = p.load("increment", (tableau.stages - 1) * n + q)
@@ -88,9 +90,14 @@ def _finish(layout: Layout, tableau: Tableau, n: int, target: Target) -> Program
         p.store("stage", q, new)
         size = p.do("max", p.do("abs", new), p.do("abs", p.load("state", q)))
         weight = p.do("fma", relative, size, p.do("broadcast", layout.absolute_tolerance(q)))
+        if nonnegative:
+            allowed = p.do("fma", p.const(ALLOWED_BELOW_ZERO), weight, new)
+            lowest = allowed if lowest is None else p.do("min", lowest, allowed)
         z = p.do("mul", last, p.do("rough", weight))
         previous = sums[q % 4]
         sums[q % 4] = p.do("mul", z, z) if previous is None else p.do("fma", z, z, previous)
+    if lowest is not None:
+        p.store("lowest", 0, lowest)
     parts = [s for s in sums if s is not None]
     total = parts[0]
     for part in parts[1:]:

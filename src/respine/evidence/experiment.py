@@ -11,6 +11,8 @@ from respine.population import yaml_file
 from respine.population.distributions import Constant
 from respine.study.schema import Study
 
+SEED = 20120
+
 
 def read(name: str, schema: str) -> dict[str, Any]:
     """A data file of the library as plain values. Raises ValueError where it is of another schema."""
@@ -21,15 +23,18 @@ def read(name: str, schema: str) -> dict[str, Any]:
 
 
 def study_of(
-    name: str, people: str, arms: Mapping[str, Any], until: str, covariates: Mapping[str, float] | None = None
-) -> Study:
-    """A study of the people of a population file with these arms (as a study file writes them), seen at its ends.
+    name: str, people: str, arms: Mapping[str, Any], until: str, covariates: Mapping[str, float] | None = None,
+    **more: Any,
+) -> Study:  # fmt: skip
+    """A study of the people of a population file with these arms (as a study file writes them), seen until ``until``.
 
-    ``covariates`` are the same for everybody. Raises pydantic's ValidationError for arms a study file could not have.
+    ``covariates`` are the same for everybody; ``more`` are further fields of a study file. Raises pydantic's
+    ValidationError for what a study file could not have.
     """
+    visits = list(dict.fromkeys([*more.pop("visits", ["0 h"]), until]))
     study = Study.model_validate({
-        "schema": "respine/study/1", "name": name, "title": name, "population": people, "subjects": 1, "seed": 1,
-        "arms": dict(arms), "visits": ["0 h", until],
+        "schema": "respine/study/1", "name": name, "title": name, "population": people, "subjects": 1, "seed": SEED,
+        "arms": dict(arms), "visits": visits, **more,
     })  # fmt: skip
     who = population.load(people)
     fixed = {

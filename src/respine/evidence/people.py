@@ -44,6 +44,7 @@ def _line(row: Mapping[str, str], ask: Mapping[str, Any], people: Any) -> Line:
     n = number(row.get("n", ""))
     size = int(n) if n is not None and n >= 1 else 0
     middle, error, spread = _statistic(ask, values, size, row)
+    error = math.hypot(error, _statistic(ask, values, len(values), {})[1])  # the virtual people are a sample as well
     low, high = middle - Z90 * error, middle + Z90 * error
     half = 0.6744897501960817 * error
     facts = about(row, "population") | {

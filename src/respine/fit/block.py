@@ -48,14 +48,13 @@ class Objective:
         groups: dict[tuple[str, bool, tuple[tuple[str, float], ...]], list[int]] = {}
         for i, target in enumerate(self.targets):
             groups.setdefault((target.study, bool(target.endpoint), target.held), []).append(i)
-        names = [f.name for f in self.free if f.place.file.startswith("parameters/") and f.place.field == "value"]
         self.groups: list[tuple[list[int], TypicalTargets | CrowdTargets]] = []
         for (study, crowd, _), members in groups.items():
             own = [self.targets[i] for i in members]
             if crowd:
                 self.groups.append((members, CrowdTargets(study, own, self.free, recipe.settings, threads)))
             else:
-                self.groups.append((members, TypicalTargets(study, own, names, threads)))
+                self.groups.append((members, TypicalTargets(study, own, self.free, threads)))
         self.centre = np.array([f.prior.centre for f in self.free])
         self.low_spread = np.array([f.prior.spread(below=True) for f in self.free])
         self.high_spread = np.array([f.prior.spread(below=False) for f in self.free])

@@ -20,8 +20,8 @@ from respine.model.system import Quantity
 from respine.population import People
 from respine.run.grid import output_times
 from respine.trial import expectancy, scales
-from respine.trial import observe as seen
 from respine.trial.endpoints import PERCENT, Endpoint, arms_needed, estimate, of_study, person_values, sample_of
+from respine.trial.observe import FELT, rating_times, residual, strongest_felt, true_scores
 
 RTOL = 1e-4  # rating noise is a thousand times larger
 
@@ -43,8 +43,8 @@ class CrowdTargets:
         self.arms = list(dict.fromkeys(a for t, e in zip(targets, wanted, strict=True) for a in arms_needed(e, t.arm, everyone)))
         self.scales = list(dict.fromkeys(e.of for e in wanted))
         needed = outputs_of(self.scales, known)
-        self.moving = [f for f in free if f.place.file.startswith("parameters/")]
-        self.rating = seen.rating_times(self.study)
+        self.moving = [f for f in free if f.moves(self.system)]
+        self.rating = rating_times(self.study)
         self.times = _coarse(output_times(self.study), self.rating, [t for a in self.study.arms.values() for d in a.doses for t in d.at])
         self.begin = min(studies.begins(self.study), float(self.times[0]))
         self.crowd = {arm: studies.people(self.study, arm, self.system, range(self.people), draw_parameters=False) for arm in self.arms}
@@ -96,7 +96,7 @@ class CrowdTargets:
         """What raters would have written, ``replicates`` times for everybody."""
         if not all(np.isfinite(p).all() for p in paths.values()):
             return None
-        held = {name: with_numbers(scales.load(name), values) for name in (*self.scales, seen.FELT)}
+        held = {name: with_numbers(scales.load(name), values) for name in (*self.scales, FELT)}
         belief = expectancy_with(values)
         index = np.searchsorted(self.times, self.rating - 1e-9)
         subjects = np.arange(self.people)
@@ -108,11 +108,11 @@ class CrowdTargets:
                 scale = held[name]
                 output = path[:, :, self.outputs.index(scale.output)][:, index]
                 if scale.rule == "severity" and gain is None:
-                    felt = self._felt(path, held[seen.FELT], subjects, index)
+                    felt = self._felt(path, held[FELT], subjects, index)
                     gain = expectancy.strength(self.study, arm, subjects, self.rating, felt, model=belief)
-                true = seen.true_scores(self.study, scale, people, subjects, output, gain if scale.rule == "severity" else None)
+                true = true_scores(self.study, scale, people, subjects, output, gain if scale.rule == "severity" else None)
                 many = np.arange(self.people * self.replicates)
-                noise = seen.residual(self.study, scale, arm, many, self.rating)
+                noise = residual(self.study, scale, arm, many, self.rating)
                 cells[arm, name] = scale.printed(np.tile(true, (self.replicates, 1)) + noise)
         count = self.people * self.replicates
         return trial.Panel(np.arange(count), np.zeros(count, np.int64), dict.fromkeys(self.scales, self.rating), cells)
@@ -120,7 +120,7 @@ class CrowdTargets:
     def _felt(self, path: np.ndarray, scale: scales.Scale, subjects: np.ndarray, index: np.ndarray) -> np.ndarray | None:
         if scale.output not in self.outputs:
             return None
-        return seen.strongest_felt(self.study, scale, subjects, path[:, :, self.outputs.index(scale.output)])[:, index]
+        return strongest_felt(self.study, scale, subjects, path[:, :, self.outputs.index(scale.output)])[:, index]
 
     def _number(self, target: Target, panel: trial.Panel) -> float:
         endpoint: Endpoint = self.endpoints[target.endpoint]
@@ -136,7 +136,7 @@ def outputs_of(names: Sequence[str], known: set[str]) -> list[str]:
     """Model outputs that these scales read, and what people feel."""
     chosen = [scales.load(name) for name in names]
     outputs = [s.output for s in chosen]
-    felt = scales.load(seen.FELT).output
+    felt = scales.load(FELT).output
     if any(s.rule == "severity" for s in chosen) and felt in known:
         outputs.append(felt)
     return list(dict.fromkeys(outputs))

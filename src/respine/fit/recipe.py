@@ -15,6 +15,7 @@ from typing import Any
 from respine import library
 from respine.errors import InputError
 from respine.fit.values import Place
+from respine.model.system import System
 from respine.population import units, yaml_file
 from respine.population.read import nearest
 from respine.population.yaml_file import Document
@@ -83,6 +84,11 @@ class Free:
     def name(self) -> str:
         """Its name in results."""
         return self.place.name
+
+    def moves(self, system: System) -> bool:
+        """Whether this model reads the number here: a table of another species may replace it."""
+        quantity = system.quantities.get(self.place.id)
+        return quantity is not None and quantity.file == f"library/{self.place.file}.csv"
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from respine import model
 from respine import study as studies
 from respine.fit import curves
-from respine.fit.recipe import Target, experiment
+from respine.fit.recipe import Free, Target, experiment
 from respine.run.grid import output_times
 from respine.run.typical import TypicalStudy
 
@@ -19,10 +20,12 @@ WINDOWED = ("mean", "peak", "area", "time-of-peak")
 class TypicalTargets:
     """All targets of one study that are read from its typical subjects."""
 
-    def __init__(self, study: str, targets: Sequence[Target], names: Sequence[str], threads: int | None = None) -> None:
-        self.targets, self.names = list(targets), list(names)
+    def __init__(self, study: str, targets: Sequence[Target], free: Sequence[Free], threads: int | None = None) -> None:
+        self.targets = list(targets)
         self.held = dict(targets[0].held)  # the same for all targets of a group
         loaded = studies.load(experiment(study))
+        system = model.load(loaded.model)
+        names = [f.name for f in free if f.place.field == "value" and f.moves(system)]
         wanted = [t for one in targets for t in (one.at, one.begin, one.until, one.of, *one.times) if np.isfinite(t)]
         windows = any(one.how in WINDOWED or not (np.isfinite(one.at) or one.times) for one in targets)
         open_end = any(not np.isfinite(one.until) for one in targets if not (np.isfinite(one.at) or one.times))
@@ -30,7 +33,8 @@ class TypicalTargets:
         grid = grid if open_end else grid[grid <= max(wanted) + 1e-9]  # later than asked for costs time and nothing else
         arms = dict.fromkeys(a for one in targets for a in (one.arm, one.against, one.healthy) if a)
         outputs = dict.fromkeys(one.output for one in targets)
-        self.solved = TypicalStudy(loaded, list(outputs), grid, vary=[*(n for n in names if n not in self.held), *self.held], arms=list(arms), threads=threads)
+        self.solved = TypicalStudy(loaded, list(outputs), grid, vary=[*(n for n in names if n not in self.held), *self.held], arms=list(arms),
+                                   system=system, threads=threads)  # fmt: skip
 
     def predict(self, vectors: Mapping[str, np.ndarray], n: int) -> list[np.ndarray]:
         """For each target ``(n,)``, or ``(n, n_points)`` for a curve (the logarithm of model over reference)."""

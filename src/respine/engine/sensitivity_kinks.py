@@ -1,0 +1,100 @@
+"""Where in a step the derivatives jump: at the switch of a ``min``, ``max``, ``abs`` or piecewise formula.
+
+The states go on smoothly enough there, their sensitivities do not: a step across one spoils them. Where their error is
+too large and a switch turned within the step, its place is found on the dense output, so that the driver can end one step
+just before it and cross it with a short one, instead of feeling its way by rejections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from respine.engine.graph import COMPARISONS
+from respine.engine.program import Program, Programs, lower
+from respine.engine.specialise import rank
+
+AREAS = ("kink", "kink_low", "kink_high", "kink_low_value", "kink_high_value", "kink_switch")
+REFINEMENTS = 4
+
+
+def switches(programs: Programs) -> list[int]:
+    """Comparisons on which derivatives depend, as nodes (a - b) that change sign where the comparison turns."""
+    assert programs.tangent is not None
+    graph = programs.equations.graph
+    roots = [*programs.tangent.varying.values(), *programs.tangent.drive.values()]
+    speed = rank(graph, roots)
+    compared = [graph.nodes[node] for node in graph.order(roots) if speed[node] == 3]
+    return list(dict.fromkeys(graph.sub(a, b) for op, *(a, b) in _pairs(compared) if op not in ("eq", "ne")))
+
+
+def _pairs(nodes: Sequence[tuple]) -> list[tuple]:
+    return [node for node in nodes if node[0] in COMPARISONS]
+
+
+def bracket(nodes: Sequence[float], count: int) -> Program:
+    """Between which nodes a switch turns first, if that matters; ``fraction`` := the first guess of the place.
+
+    ``switch`` holds the values of all switches at all nodes.
+    """
+    p = Program()
+    zero = p.const(0.0)
+    value = {(m, k): p.load("switch", m * count + k) for m in range(len(nodes)) for k in range(count)}
+    turned = p.do("false")
+    low, high, low_value, high_value, which = zero, p.const(1.0), zero, zero, zero
+    for m in range(len(nodes) - 1, 0, -1):
+        for k in range(count):
+            here = p.do("xor", p.do("gt", value[0, k], zero), p.do("gt", value[m, k], zero))
+            turned = p.do("or", turned, here)
+            low, high = p.do("select", here, p.const(nodes[m - 1]), low), p.do("select", here, p.const(nodes[m]), high)
+            low_value = p.do("select", here, value[m - 1, k], low_value)
+            high_value = p.do("select", here, value[m, k], high_value)
+            which = p.do("select", here, p.const(k), which)
+    one = p.const(1.0)
+    matters = p.do("and", p.do("le", p.load("error"), one), p.do("gt", p.load("sensitivity_error"), one))
+    flagged = p.do("select", p.do("and", turned, matters), one, zero)
+    for area, number in zip(AREAS, (flagged, low, high, low_value, high_value, which), strict=True):
+        p.store(area, 0, number)
+    p.store("fraction", 0, _guess(p, low, high, low_value, high_value))
+    return p
+
+
+def _guess(p: Program, low: int, high: int, low_value: int, high_value: int) -> int:
+    """Where the straight line between two values crosses zero."""
+    share = p.do("div", low_value, p.do("sub", low_value, high_value))
+    place = p.do("fma", p.do("sub", high, low), share, low)
+    inside = p.do("and", p.do("ge", place, low), p.do("le", place, high))
+    return p.do("select", inside, place, high)
+
+
+def refine(count: int) -> Program:
+    """One step of the Illinois method; ``value`` holds the switches at ``fraction``."""
+    p = Program()
+    _, low, high, low_value, high_value, which = (p.load(area) for area in AREAS)
+    place, now = p.load("fraction"), p.const(0.0)
+    for k in range(count):
+        now = p.do("select", p.do("eq", which, p.const(k)), p.load("value", k), now)
+    zero, half = p.const(0.0), p.const(0.5)
+    before = p.do("not", p.do("xor", p.do("gt", now, zero), p.do("gt", low_value, zero)))
+    low_next, high_next = p.do("select", before, place, low), p.do("select", before, high, place)
+    low_value = p.do("select", before, now, p.do("mul", half, low_value))
+    high_value = p.do("select", before, p.do("mul", half, high_value), now)
+    for area, number in zip(AREAS[1:5], (low_next, high_next, low_value, high_value), strict=True):
+        p.store(area, 0, number)
+    p.store("fraction", 0, _guess(p, low_next, high_next, low_value, high_value))
+    return p
+
+
+def settle() -> Program:
+    """kink := where the switch turns, as a share of the step; 0 where none matters."""
+    p = Program()
+    flagged = p.do("gt", p.load("kink"), p.const(0.5))
+    p.store("kink", 0, p.do("select", flagged, p.do("max", p.load("fraction"), p.const(1e-12)), p.const(0.0)))
+    return p
+
+
+def values(programs: Programs, found: Sequence[int]) -> Program:
+    """value := the switches at a state and time."""
+    p = Program()
+    for k, number in enumerate(lower(programs.equations, programs.hoisted, p, found, preparing=False)):
+        p.store("value", k, number)
+    return p

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respine import engine
-from respine.engine import Status
+from respine.engine import Status, driver
 from tests.engine.systems import one_compartment, system
 
 
@@ -122,6 +122,29 @@ def test_an_error_inside_a_worker_is_no_result(monkeypatch):
     monkeypatch.setattr("respine.engine.driver.drive", broken)
     with pytest.raises(TypeError, match="out of step"):
         run(population(3))
+
+
+def test_float32_runs_are_checked_in_float64():
+    check = run(population(64), options=engine.Options(precision="float32")).settings["float64_check"]
+    assert check["subjects"] == 8 and 0 < check["largest_difference"] < 1e-3
+    assert "float64_check" not in run(population(4)).settings
+
+
+def test_equal_subjects_are_solved_once(monkeypatch):
+    p = np.repeat(population(3), [4, 1, 2], axis=0)
+    solver = engine.build(nonlinear(), outputs=["x", "y"], vary=["k", "s", "n"])
+    solved = []
+    plain = driver.drive
+
+    def counting(*arguments):
+        solved.extend(len(a) for a in arguments if isinstance(a, np.ndarray) and a.dtype == np.int64 and len(a) == 3)
+        return plain(*arguments)
+
+    monkeypatch.setattr(driver, "drive", counting)
+    solution = solver.solve(p, times=TIMES, threads=1)
+    assert solved  # the queue held three subjects
+    assert np.isfinite(solution.values).all() and np.all(solution.status == Status.OK)
+    assert np.array_equal(solution.values[0], solution.values[3]) and not np.allclose(solution.values[3], solution.values[4])
 
 
 def test_step_budget():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ _JSON = typer.Option(False, "--json", help="Print the rows as JSON on stdout, ev
 _ALL = typer.Option(False, "--all", help="List also the rows that cannot be predicted, with the reason of each.")
 _SUBJECTS = typer.Option(None, min=20, max=1_000_000, help="Virtual people per arm; 400 when left out.")
 _THREADS = typer.Option(None, metavar="K", help="Threads; all cores when left out. The result does not depend on it.")
-_ROWS = typer.Option(None, "--rows", metavar="FILE.csv", help="Your own published results, in the schema of the library.")
+_ROWS = typer.Option(None, "--rows", metavar="FILE.csv", help="Your own published results, schema of the library.")
 _STUDIES = typer.Option(None, "--studies", metavar="DIR", help="The study files (.yaml) that simulate these results.")
 
 
@@ -74,13 +74,14 @@ class _progress:
 
         self.on = not screen.quiet and sys.stderr.isatty()
 
-    def __enter__(self) -> object:
+    def __enter__(self) -> Callable[[str, int, int], None] | None:
         if not self.on:
             return None
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        look = (BarColumn(24), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn(), TextColumn("{task.description}"))
+        words = TextColumn("{task.description}")
+        look = (BarColumn(24), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn(), words)
         self.bar = Progress(*look, console=Console(stderr=True), transient=True)
         self.bar.start()
         task = self.bar.add_task("", total=1)
@@ -106,7 +107,8 @@ def _table(found: Sequence[Line], everything: bool) -> None:
     left = [one for one in found if one.reason]
     if left and everything:
         typer.echo("\nnot predicted:")
-        typer.echo(columns([[one.id, one.role, _cut(one.what), one.reason] for one in left], ("id", "role", "what", "why")))
+        cells = [[one.id, one.role, _cut(one.what), one.reason] for one in left]
+        typer.echo(columns(cells, ("id", "role", "what", "why")))
 
 
 def _words(screen: Screen, found: Sequence[Line], everything: bool) -> None:
@@ -125,8 +127,8 @@ def _words(screen: Screen, found: Sequence[Line], everything: bool) -> None:
     honest = room.calibration(found)
     if honest["rows"]:
         screen.say(
-            f"\nIntervals on {honest['rows']} validate rows with a number: {100 * honest['inside_50']:.0f} % of published "
-            f"values lie inside the 50 % interval, {100 * honest['inside_90']:.0f} % inside the 90 % interval "
+            f"\nIntervals on {honest['rows']} validate rows with a number: {100 * honest['inside_50']:.0f} % of "
+            f"published values lie inside the 50 % interval, {100 * honest['inside_90']:.0f} % inside the 90 % interval "
             f"(root mean square of z: {_number(honest['root_mean_square_z'] or math.nan, 2)})."
         )
     left = room.reasons(found)
@@ -213,7 +215,8 @@ def claims(
         typer.echo(columns(cells, ("claim", "model", "published record")))
         for one in found:
             typer.echo(f"\n{one.claim}")
-            for title, conditions, note in (("model", one.model, one.model_note), ("record", one.record, one.record_note)):
+            sides = (("model", one.model, one.model_note), ("record", one.record, one.record_note))
+            for title, conditions, note in sides:
                 for condition in conditions:
                     typer.echo(f"  {title:6}  {room.condition_words(condition)}")
                 if note:

@@ -37,12 +37,14 @@ OK = int(Status.OK)
 AREAS = (
     "time", "step", "error", "log_error", "last_log_error", "last_step", "growth", "predicted_growth", "accepted",
     "fraction", "begin_step", "state", "rate", "slow", "output", "lowest",
+    "kink",
 )  # fmt: skip
 KERNELS = ("begin", "step", "commit", "interpolate", "observe")
 NEXT, DONE, STOP, FAILED = range(4)  # shared counters
 LARGEST_GROWTH, SMALLEST_GROWTH, LARGEST_CUT = 6.0, 0.2, 0.1
 BEST_LOG_ERROR = -6.64  # the controller does not believe errors below 1e-2 of the tolerance
 RESTART = 1e-3  # after an event the first step is at least this share of the last accepted one
+ACROSS = 0.2  # a step across a kink should have this error, in tolerances
 MOST_CYCLES = 20_000  # dosing intervals tried before steady state is given up
 
 
@@ -121,6 +123,7 @@ def drive(
     o_time, o_step, o_error, o_log, o_last_log, o_last_step = at[0], at[1], at[2], at[3], at[4], at[5]
     o_growth, o_predicted, o_accepted, o_fraction, o_begin = at[6], at[7], at[8], at[9], at[10]
     o_state, o_rate, o_slow, o_output, o_lowest = at[11], at[12], at[13], at[14], at[15]
+    o_kink = at[16]
     horizon = 1e-300
     for s in queue:
         horizon = max(horizon, abs(times[time_first[s] + count[s] - 1] - start))
@@ -146,6 +149,9 @@ def drive(
     t_break = np.full(lanes, np.inf)
     t_new = np.zeros(lanes)
     rejected = np.zeros(lanes, np.int64)  # 0 last step accepted, 1 fresh start, 2 last step rejected
+    phase = np.zeros(lanes, np.int64)  # of a kink: 1 a step that ends before it, 2 one across it, 3 beyond
+    across = np.zeros(lanes)  # length of the step across
+    resume = np.zeros(lanes)  # ... and of those after it
     at_event = np.zeros(lanes, np.bool_)
     changed = np.zeros(lanes, np.bool_)
     due = np.zeros(lanes, np.bool_)
@@ -182,6 +188,7 @@ def drive(
                 t[lane] = start
                 h[lane] = 0.0
                 rejected[lane] = 1
+                phase[lane] = 0
                 s0 = s if start_states.shape[0] > 1 else 0
                 for q in range(n_all):
                     w[o_state + q * lanes + lane] = start_states[s0, q]
@@ -404,8 +411,25 @@ def drive(
                     event[lane] - first[s], t_new[lane])  # fmt: skip
                 any_due |= due[lane]
                 at_event[lane] = t_new[lane] >= t_break[lane]
+                if phase[lane] > 0:
+                    h[lane] = across[lane] if phase[lane] == 1 else resume[lane] if phase[lane] == 2 else h[lane]
+                    phase[lane] = 0 if at_event[lane] else (phase[lane] + 1) % 4
+            elif n_sensitivities > 0 and w[o_kink + lane] > 0.0 and phase[lane] < 3:
+                steps[s, 1] += 1
+                resume[lane] = max(step, resume[lane]) if phase[lane] > 0 else step
+                across[lane] = step * ACROSS / np.sqrt(error)
+                h[lane] = step * w[o_kink + lane] - 0.25 * across[lane]
+                phase[lane] = 1
+                if h[lane] < 0.25 * across[lane]:
+                    h[lane] = across[lane]
+                    phase[lane] = 2
+                rejected[lane] = 1
+                w[o_accepted + lane] = 0.0
+                due[lane] = False
+                t_new[lane] = t[lane]
             else:
                 steps[s, 1] += 1
+                phase[lane] = 0
                 h[lane] = step * min(0.9, max(LARGEST_CUT, growth))
                 rejected[lane] = 2
                 w[o_accepted + lane] = 0.0

@@ -21,6 +21,7 @@ CONTROL = (
     "fraction",
     "begin_step",
     "lowest",
+    "kink",
 )
 
 

@@ -194,9 +194,9 @@ def _factor(
     """
     p = Program()
     keys = sorted(jacobian)
-    drive = list(tangent.drive.values()) if tangent else []
+    kept = [*tangent.drive.values(), *tangent.switches] if tangent else []
     roots = [jacobian[k] for k in keys] + list(time_slopes.values()) + list(equations.rates)
-    values = lower(equations, hoisted, p, roots + drive, preparing=False)
+    values = lower(equations, hoisted, p, roots + kept, preparing=False)
     entries = dict(zip(keys, values, strict=False))
     for k, value in enumerate(values[len(keys) : len(keys) + len(time_slopes)]):
         p.store("time_slope", k, value)
@@ -205,7 +205,8 @@ def _factor(
     for k, place in enumerate(tangent.varying if tangent else ()):
         p.store("matrix", k, entries[place])
     for k, value in enumerate(values[len(roots) :]):
-        p.store("drive", k, value)
+        n_drive = len(tangent.drive) if tangent else 0
+        p.store(*(("drive", k) if k < n_drive else ("switch", k - n_drive)), value)
     c = p.load("shift")
     a = {ij: p.do("neg", value) for ij, value in entries.items()}
     for i in range(len(equations.states)):

@@ -9,26 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from respine.engine.graph import COMPARISONS
 from respine.engine.program import Program, Programs, lower
-from respine.engine.specialise import rank
 
-AREAS = ("kink", "kink_low", "kink_high", "kink_low_value", "kink_high_value", "kink_switch")
+AREAS = ("kink_flag", "kink_low", "kink_high", "kink_low_value", "kink_high_value", "kink_switch")
 REFINEMENTS = 4
-
-
-def switches(programs: Programs) -> list[int]:
-    """Comparisons on which derivatives depend, as nodes (a - b) that change sign where the comparison turns."""
-    assert programs.tangent is not None
-    graph = programs.equations.graph
-    roots = [*programs.tangent.varying.values(), *programs.tangent.drive.values()]
-    speed = rank(graph, roots)
-    compared = [graph.nodes[node] for node in graph.order(roots) if speed[node] == 3]
-    return list(dict.fromkeys(graph.sub(a, b) for op, *(a, b) in _pairs(compared) if op not in ("eq", "ne")))
-
-
-def _pairs(nodes: Sequence[tuple]) -> list[tuple]:
-    return [node for node in nodes if node[0] in COMPARISONS]
 
 
 def bracket(nodes: Sequence[float], count: int) -> Program:
@@ -87,14 +71,16 @@ def refine(count: int) -> Program:
 def settle() -> Program:
     """kink := where the switch turns, as a share of the step; 0 where none matters."""
     p = Program()
-    flagged = p.do("gt", p.load("kink"), p.const(0.5))
+    flagged = p.do("gt", p.load("kink_flag"), p.const(0.5))
     p.store("kink", 0, p.do("select", flagged, p.do("max", p.load("fraction"), p.const(1e-12)), p.const(0.0)))
     return p
 
 
-def values(programs: Programs, found: Sequence[int]) -> Program:
+def switch_values(programs: Programs) -> Program:
     """value := the switches at a state and time."""
+    assert programs.tangent is not None
     p = Program()
-    for k, number in enumerate(lower(programs.equations, programs.hoisted, p, found, preparing=False)):
+    found = lower(programs.equations, programs.hoisted, p, list(programs.tangent.switches), preparing=False)
+    for k, number in enumerate(found):
         p.store("value", k, number)
     return p

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from respine.engine.layout import Layout
 from respine.engine.program import Program, Programs, lower
+from respine.engine.sensitivity_kinks import AREAS as KINK_AREAS
 from respine.engine.tangent import Tangent
 
 def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[str, int]]:
@@ -19,7 +20,10 @@ def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[s
     return (
         ("matrix", (nodes + 1) * len(tangent.varying)),
         ("drive", (nodes + 1) * len(tangent.drive)),
+        ("switch", nodes * len(tangent.switches)),
         ("node_state", n),
+        *((area, 1) for area in KINK_AREAS),
+        ("switch_now", len(tangent.switches)),
         ("scale", tangent.n_parameters),
         ("sensitivity_error", 1),
         ("sensitivity_slope", n),
@@ -34,14 +38,17 @@ def _tangent(programs: Programs) -> Tangent:
 
 
 def at_node(programs: Programs) -> Program:
-    """``matrix`` and ``drive`` at a node, from its state and time."""
+    """``matrix``, ``drive`` and ``switch`` at a node, from its state and time."""
     tangent, p = _tangent(programs), Program()
-    roots = [*tangent.varying.values(), *tangent.drive.values()]
+    n_matrix, n_drive = len(tangent.varying), len(tangent.drive)
+    roots = [*tangent.varying.values(), *tangent.drive.values(), *tangent.switches]
     values = lower(programs.equations, programs.hoisted, p, roots, preparing=False)
-    for k in range(len(tangent.varying)):
+    for k in range(n_matrix):
         p.store("node_matrix", k, p.do("sub", values[k], p.load("matrix", k)))
-    for k, value in enumerate(values[len(tangent.varying) :]):
+    for k, value in enumerate(values[n_matrix : n_matrix + n_drive]):
         p.store("node_drive", k, value)
+    for k, value in enumerate(values[n_matrix + n_drive :]):
+        p.store("node_switch", k, value)
     return p
 
 

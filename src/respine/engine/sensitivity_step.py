@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from respine.engine import sensitivity_kinks as kinks
 from respine.engine import sensitivity_program as straight
 from respine.engine.emit import Emitter
 from respine.engine.functions import spell_out
@@ -58,6 +59,9 @@ def combinations(tableau: Tableau) -> tuple[np.ndarray, np.ndarray]:
     return arguments, np.where(np.abs(right) < 1e-10, 0.0, right)
 
 
+AT_NODE = ("state", "time", "node_matrix", "node_drive", "node_switch")
+
+
 class SensitivityKernels:
     def __init__(self, emitter: Emitter, tableau: Tableau, programs: Programs) -> None:
         assert programs.tangent is not None
@@ -72,13 +76,14 @@ class SensitivityKernels:
     def functions(self) -> list[str]:
         programs, stages = self.programs, self.tableau.stages
         made = [
-            self._straight("tangent", straight.at_node(programs), "state", "time", "node_matrix", "node_drive"),
+            self._straight("tangent", straight.at_node(programs), *AT_NODE),
             self._straight("output_slopes", straight.output_slopes(programs), "state", "time", "sensitivity"),
             self._straight("control_sensitivities", self._control()),
             *(self._interpolate(k) for k in range(1, len(self.nodes)) if self.nodes[k] < 1),
             *(self._slopes(area, size) for area, size in self._tables() if size),
             *(self._straight(f"drive{p}", straight.drive(programs, p), "node_drive", "vector") for p in range(self.count)),
             self._commit(),
+            *self._kink_functions(),
         ]
         return [
             *made,
@@ -91,6 +96,17 @@ class SensitivityKernels:
 
     def _straight(self, name: str, program: Program, *pointers: str) -> str:
         return self.e.function(name, spell_out(program, self.e.target), pointers)
+
+    def _kink_functions(self) -> list[str]:
+        count = len(self.tangent.switches)
+        if not count:
+            return []
+        return [
+            self._straight("bracket_kink", kinks.bracket(self.nodes, count)),
+            self._straight("refine_kink", kinks.refine(count), "value"),
+            self._straight("settle_kink", kinks.settle()),
+            self._straight("switches", kinks.switch_values(self.programs), "state", "time", "value"),
+        ]
 
     def _tables(self) -> tuple[tuple[str, int], ...]:
         return ("matrix", len(self.tangent.varying)), ("drive", len(self.tangent.drive))
@@ -192,15 +208,48 @@ class SensitivityKernels:
             self.e.address("%p_worst", index("sensitivity_error")),
             f"  store {v} {self.e.splat(0.0)}, ptr %p_worst, align {t.alignment}",
         ]
+        forget = [
+            self.e.address("%p_kink", index("kink")),
+            f"  store {v} {self.e.splat(0.0)}, ptr %p_kink, align {t.alignment}",
+        ]
         body = [line for p in range(self.count) for line in self._parameter(p)]
         tail = ["  call void @control_sensitivities(ptr %w)", "  br label %all_done", "all_done:"]
-        return [*head, *self._at_nodes(), *body, *tail]
+        return [*forget, *head, *self._at_nodes(), *body, *self._find_kinks(any_good), *tail]
+
+    def _find_kinks(self, any_of: str) -> list[str]:
+        """Look for a kink if a lane's states are well and its sensitivities are not."""
+        if not self.tangent.switches:
+            return []
+        t, v = self.e.target, self.e.target.vector
+        lines = [
+            f"  %worst = load {v}, ptr %p_worst, align {t.alignment}",
+            f"  %too_large = fcmp ogt {v} %worst, {self.e.splat(1.0)}",
+            f"  %spoilt = and {t.mask} %good, %too_large",
+            f"  %any_spoilt = call i1 {any_of}({t.mask} %spoilt)",
+            "  br i1 %any_spoilt, label %kinks, label %control",
+            "kinks:",
+            self.e.address("%p_fraction", self.e.layout.index("fraction")),
+            self.e.address("%p_rate", self.e.layout.index("rate")),
+            self.e.address("%p_switch_now", self.e.layout.index("switch_now")),
+            "  call void @bracket_kink(ptr %w)",
+        ]
+        for k in range(kinks.REFINEMENTS):
+            lines += [
+                "  call void @interpolate_states(ptr %w)",
+                f"  %share{k} = load {v}, ptr %p_fraction, align {t.alignment}",
+                f"  %on{k} = fmul {v} %share{k}, %h",
+                f"  %then{k} = fadd {v} %t, %on{k}",
+                f"  store {v} %then{k}, ptr %p_stage_time, align {t.alignment}",
+                "  call void @switches(ptr %w, ptr %p_rate, ptr %p_stage_time, ptr %p_switch_now)",
+                "  call void @refine_kink(ptr %w, ptr %p_switch_now)",
+            ]
+        return [*lines, "  call void @settle_kink(ptr %w)", "  br label %control", "control:"]
 
     def _at_nodes(self) -> list[str]:
         t, index = self.e.target, self.e.layout.index
         v, lines = t.vector, [self.e.address("%node_state", index("node_state"))]
         for k, theta in enumerate(self.nodes):
-            for area, size in self._tables():
+            for area, size in (*self._tables(), ("switch", len(self.tangent.switches))):
                 lines.append(self.e.address(f"%{area}{k}", index(area, k * size)))
             if k:
                 lines += [f"  call void @interpolate_node{k}(ptr %w)"] if theta < 1 else []
@@ -209,7 +258,8 @@ class SensitivityKernels:
                     f"  %ahead{k} = fmul {v} %h, {self.e.splat(theta)}",
                     f"  %moment{k} = fadd {v} %t, %ahead{k}",
                     f"  store {v} %moment{k}, ptr %p_stage_time, align {t.alignment}",
-                    f"  call void @tangent(ptr %w, ptr {state}, ptr %p_stage_time, ptr %matrix{k}, ptr %drive{k})",
+                    f"  call void @tangent(ptr %w, ptr {state}, ptr %p_stage_time, ptr %matrix{k}, ptr %drive{k}, "
+                    f"ptr %switch{k})",
                 ]
         for area, size in self._tables():
             lines.append(self.e.address(f"%{area}_slope", index(area, len(self.nodes) * size)))

@@ -6,12 +6,13 @@ import os
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from respine.engine import driver
 from respine.engine.code import Code, code_for
+from respine.engine.equals import representatives
 from respine.engine.events_table import EventTable
 from respine.engine.records import Records
 from respine.engine.schedule import Schedule
@@ -22,6 +23,7 @@ from respine.engine.target import host_target
 from respine.model.system import System
 
 Progress = Callable[[int, int], None]
+SPOT_CHECK = 8  # subjects of a float32 run that are solved in float64 too
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ class Solver:
             "equations": len(code.states),
             "equations_before": len(self.system.states),
         }
+        if self.options.precision == "float32":
+            settings["float64_check"] = self._spot_check(run, schedule, moments, start, rtol, tolerances, starts, after)
         seconds = clock.perf_counter() - begun
         failures = run.failures()
         shape = (-1,) if own_times else (len(p), len(moments))
@@ -210,6 +214,35 @@ class Solver:
         values = run.rows[:, :count].reshape(*shape, count)
         gradients = run.rows[:, count:].reshape(*shape, count, len(names)) if names else None
         return Solution(values, moments, self.outputs, run.status, run.steps, failures, seconds, settings, gradients, names)
+
+    def _spot_check(
+        self,
+        run: _Run,
+        schedule: Schedule | Records,
+        moments: np.ndarray,
+        start: float,
+        rtol: float,
+        tolerances: np.ndarray,
+        starts: np.ndarray,
+        after: bool,
+    ) -> dict[str, float]:
+        """Solve some of the subjects again in float64: how many, and the largest difference.
+
+        The difference is relative to each output's largest value in these subjects.
+        """
+        well = np.flatnonzero(run.status == Status.OK)
+        chosen = well[np.unique(np.linspace(0, len(well) - 1, SPOT_CHECK).astype(int))] if len(well) else well
+        judge = Solver(self.system, self.outputs, self.vary, self.values, replace(self.options, precision="float64"))
+        twin = _Run(judge, judge.code(judge.ask(schedule)), run.parameters, schedule, moments, start, rtol, tolerances,
+                    starts, after)  # fmt: skip
+        among = np.zeros(len(run.status), bool)
+        among[chosen] = True
+        twin.go(among, 1, None)
+        rows = np.concatenate([run.readings.row[s] + np.arange(run.readings.count[s]) for s in chosen] or [[]]).astype(int)
+        exact = twin.rows[rows]
+        size = np.max(np.abs(exact), axis=0, initial=1e-300)
+        worst = np.max(np.abs(run.rows[rows] - exact) / size, initial=0.0)
+        return {"subjects": len(chosen), "largest_difference": float(worst)}
 
     def _extended(self, p: np.ndarray) -> np.ndarray:
         """Parameters (n_subjects, len(free)): those that vary, then those to differentiate by that do not."""
@@ -308,7 +341,8 @@ class _Run:
 
     def go(self, good: np.ndarray, threads: int, progress: Progress | None) -> None:
         self.status[~good] = Status.BAD_PARAMETER
-        queue = np.flatnonzero(good).astype(np.int64)
+        same = self._same_as()
+        queue = np.flatnonzero(good & (same == np.arange(len(good)))).astype(np.int64)
         if not len(queue):  # the driver gives OK, and to none before its last output is read
             return
         if not self.code.states:
@@ -325,6 +359,20 @@ class _Run:
             except BaseException:
                 self.counters[driver.STOP] = 1  # the lanes stop at their next step
                 raise
+        self._copy(np.flatnonzero(good & (same != np.arange(len(good)))), same)
+
+    def _same_as(self) -> np.ndarray:
+        """(n_subjects,) the first subject equal to each; sensitivities of events are not compared, so all stay apart."""
+        if self.solver.sensitivities:
+            return np.arange(len(self.parameters))
+        return representatives(self.parameters, self.starts, self.events, self.readings)
+
+    def _copy(self, copies: np.ndarray, same: np.ndarray) -> None:
+        for s in copies:
+            r = same[s]
+            count, to, of = self.readings.count[s], self.readings.row[s], self.readings.row[r]
+            self.rows[to : to + count] = self.rows[of : of + count]
+            self.status[s], self.end_time[s], self.steps[s] = self.status[r], self.end_time[r], self.steps[r]
 
     def _work(self, queue: np.ndarray) -> None:
         code, solver, options = self.code, self.solver, self.solver.options
@@ -351,11 +399,14 @@ class _Run:
     def failures(self) -> list[Failure]:
         """Every subject that did not end well, with the state that most likely broke it."""
         kept = {int(row[0]): row for row in self.failed if row[0] >= 0}
+        bad = np.flatnonzero(self.status)
+        same = self._same_as() if len(bad) else bad
         found = []
-        for s in np.flatnonzero(self.status):
+        for s in map(int, bad):
             state, value = "", np.nan
-            if int(s) in kept:
-                state, value = self.code.culprit(self._values_of(s), kept[s][2:], kept[s][1], self.end_time[s])
+            last = kept.get(int(same[s]))
+            if last is not None:
+                state, value = self.code.culprit(self._values_of(s), last[2:], last[1], self.end_time[s])
             found.append(Failure(int(s), Status(self.status[s]), float(self.end_time[s]), state, float(value)))
         return found
 

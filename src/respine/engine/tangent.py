@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from respine.engine.differentiate import Derivatives, Row
-from respine.engine.graph import Graph
+from respine.engine.graph import COMPARISONS, Graph
 from respine.engine.specialise import Equations, rank, rate_slope
 
 Entries = Mapping[tuple[int, int], int]
@@ -19,17 +19,19 @@ Entries = Mapping[tuple[int, int], int]
 @dataclass(frozen=True)
 class Tangent:
     """Nodes by place: ``varying`` (i, j) of J; ``drive`` (i, p) = d(rate i)/d(parameter p); and of the outputs
-    ``by_state`` (o, j), ``directly`` (o, p)."""
+    ``by_state`` (o, j), ``directly`` (o, p). ``switches`` change their sign where a choice turns on which these depend."""
 
     n_parameters: int
     varying: Entries
     drive: Entries
     by_state: Entries
     directly: Entries
+    switches: tuple[int, ...]
 
     @property
     def roots(self) -> list[int]:
-        return [node for part in (self.varying, self.drive, self.by_state, self.directly) for node in part.values()]
+        parts = self.varying, self.drive, self.by_state, self.directly
+        return [*(node for part in parts for node in part.values()), *self.switches]
 
 
 def tangent_of(equations: Equations, derivatives: Derivatives, rows: Sequence[Row], jacobian: Entries) -> Tangent:
@@ -37,13 +39,22 @@ def tangent_of(equations: Equations, derivatives: Derivatives, rows: Sequence[Ro
     graph, names = equations.graph, equations.sensitivities
     changing = rank(graph, list(jacobian.values()))
     outputs = [derivatives.row(o) for o in equations.outputs]
+    varying = {place: node for place, node in jacobian.items() if changing[node] == 3}
+    drive = _drive(graph, equations, rows)
     return Tangent(
         len(names),
-        {place: node for place, node in jacobian.items() if changing[node] == 3},
-        _drive(graph, equations, rows),
+        varying,
+        drive,
         {(o, j): node for o, row in enumerate(outputs) for j, node in row.items() if isinstance(j, int)},
         {(o, p): row[name] for o, row in enumerate(outputs) for p, name in enumerate(names) if name in row},
+        _switches(graph, [*varying.values(), *drive.values()]),
     )
+
+
+def _switches(graph: Graph, roots: Sequence[int]) -> tuple[int, ...]:
+    changing = rank(graph, roots)
+    found = [graph.nodes[node] for node in graph.order(roots) if changing[node] == 3]
+    return tuple(dict.fromkeys(graph.sub(*op[1:]) for op in found if op[0] in COMPARISONS - {"eq", "ne"}))
 
 
 def _drive(graph: Graph, equations: Equations, rows: Sequence[Row]) -> dict[tuple[int, int], int]:

@@ -1,4 +1,4 @@
-"""Each claim of the 2012 article as a runnable experiment, with two verdicts: the model's and the published record's."""
+"""Each claim of the 2012 article as a runnable experiment, with two verdicts: the model's and the record's."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from respine import trial
 from respine import study as studies
+from respine import trial
 from respine.errors import InputError, Problem
 from respine.evidence import experiment, store
-from respine.evidence.line import NAN
+from respine.evidence.line import NAN, has_bar
 from respine.evidence.measures import Typicals, Value, bounded, compute, inline, rows_by_id, target
 from respine.population.read import nearest
 from respine.study.schema import Study
@@ -131,8 +131,11 @@ def _claim(one: Mapping[str, Any], numbers: _Model, rows: Mapping[str, dict[str,
     sources = {name: raw.get("study") or raw.get("experiment", "") for name, raw in (side.get("values") or {}).items()}
     model = []
     for raw in side.get("checks") or ():
+        if "lacks" in raw:
+            model.append(Condition(raw["what"], NAN, "", "evidence", False, raw["lacks"]))
+            continue
         used = _names(raw["formula"], found)
-        spread = found[raw["formula"]] if raw["formula"] in found else (NAN, NAN, NAN)
+        spread = found.get(raw["formula"], (NAN, NAN, NAN))
         value = compute(raw["formula"], {name: triple[0] for name, triple in found.items()})
         model.append(_number(raw, value, spread[1], spread[2], tuple(dict.fromkeys(sources[n] for n in used))))
     return Claim(one["id"], one["claim"], tuple(model), _record(one["record"], rows), one.get("note", ""),
@@ -162,11 +165,11 @@ def _record(side: Mapping[str, Any], rows: Mapping[str, dict[str, str]]) -> tupl
         elif "row" in raw:
             found.append(_words(raw, rows[ids[raw["row"]]]))
         else:
-            used = _names(raw["formula"], ids)
+            used = [ids[name] for name in _names(raw["formula"], ids)]
             value = compute(raw["formula"], values)
-            alone = results[raw["formula"]] if raw["formula"] in results else None
-            low, high = (alone.low, alone.high) if alone is not None else (NAN, NAN)
-            found.append(_number(raw, value, low, high, tuple(ids[name] for name in used)))
+            alone = results.get(raw["formula"])
+            low, high = (alone.low, alone.high) if alone is not None and has_bar(alone, rows[used[0]]) else (NAN, NAN)
+            found.append(_number(raw, value, low, high, tuple(used)))
     return tuple(found)
 
 

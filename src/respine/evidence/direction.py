@@ -41,6 +41,6 @@ def rule(direction: str, reference: float) -> str:
     words = {
         "up": f"direction: median more than {100 * CLEAR:g} % above {reference:g}",
         "down": f"direction: median more than {100 * CLEAR:g} % below {reference:g}",
-        "unchanged": f"direction: median within {100 * SAME:g} % of {reference:g}, or 90 % of experiments of that size include it",
+        "unchanged": f"direction: median within {100 * SAME:g} % of {reference:g}, or within 90 % of such experiments",
     }
     return words[direction]

@@ -1,4 +1,4 @@
-"""Small studies defined inside a data file rather than in a file of their own: one arm, one drug, the typical subject."""
+"""Small studies that are defined inside a data file rather than in a file of their own."""
 
 from __future__ import annotations
 

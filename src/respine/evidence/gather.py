@@ -70,10 +70,11 @@ def predict(
 
 
 def _check(roles: Collection[str], system: str) -> None:
-    problems = []
-    for role in roles:
-        if role not in ROLES:
-            problems.append(Problem("command line", "--role", role, "There is no such role.", nearest(role, ROLES)))
+    problems = [
+        Problem("command line", "--role", role, "There is no such role.", nearest(role, ROLES))
+        for role in roles
+        if role not in ROLES
+    ]
     if system and system not in systems():
         problems.append(
             Problem("command line", "--system", system, "There is no such system.", nearest(system, systems()))

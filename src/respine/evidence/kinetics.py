@@ -1,4 +1,4 @@
-"""Rows of the pharmacokinetic table: exposures from experiments with the typical subject, parameters from the tables."""
+"""Rows of the pharmacokinetic table: exposures from experiments with the typical subject, parameters as they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from respine import library, model
 from respine.evidence import experiment, store
-from respine.evidence.line import NAN, Z90, Line, about, score, unpredicted, within
+from respine.evidence.line import NAN, Z90, Line, about, has_bar, score, unpredicted, within
 from respine.model.expression import evaluate, symbols
 from respine.model.system import System
 from respine.population import normals, units
@@ -213,7 +213,7 @@ def _published(row: Mapping[str, str]) -> tuple[float, float, float] | None:
     """Value and 95 % bar of a row; the middle and ends of a printed range ("17-20")."""
     found = published(row)
     if found is not None:
-        return found.value, found.low, found.high
+        return (found.value, found.low, found.high) if has_bar(found, row) else (found.value, NAN, NAN)
     text = row.get("value", "").replace("–", "-")
     if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*", text):
         low, high = float(match[1]), float(match[2])
@@ -252,7 +252,7 @@ def _parameters(data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]]) 
         value, bottom, top = result
         se = (top - bottom) / (2 * 1.96) if np.isfinite(bottom) else 0.0
         overlap = np.isfinite(bottom) and (_is_range(row) or se > 0)
-        rule = "published range or error bar and 90 % belief overlap" if overlap else "published value within 90 % belief"
+        rule = "published range or bar and 90 % belief overlap" if overlap else "published value within 90 % belief"
         reach = bool(low <= top and high >= bottom) if overlap else within(value, low, high)
         if low == high:  # no belief: an exact input
             reach, rule = bool(np.isclose(value, low, rtol=0.02)), "the model's number is the published one"

@@ -13,6 +13,7 @@ from typing import Any
 
 from respine import library
 from respine.population import yaml_file
+from respine.trial.published import Published
 
 Row = Mapping[str, str]
 ROLES = ("fit", "validate", "context")
@@ -25,8 +26,8 @@ class Line:
     """A row of an evidence table with its prediction, or with the reason why there is none.
 
     ``kind``: ``trial`` (a result of a simulated study), ``direction`` (a published direction), ``exposure`` (a
-    pharmacokinetic experiment), ``parameter`` (the model's own number beside a published one), ``people`` (virtual people
-    beside an input); empty without prediction. ``predicted`` is the median, ``low`` ... ``high`` hold 90 %, ``q25`` ...
+    pharmacokinetic experiment), ``parameter`` (the model's own number beside a published one), ``people`` (virtual
+    people beside an input); empty without prediction. ``predicted`` is the median, ``low`` ... ``high`` hold 90 %, ``q25`` ...
     ``q75`` 50 %; ``published_low`` ... ``published_high`` the published 95 % bar. ``rule`` says in words what makes
     ``inside`` true. ``z`` = (published - predicted) / SD of the prediction, with the published SE added where the
     prediction does not hold sampling itself. ``reason`` is empty in a row that was predicted.
@@ -68,7 +69,8 @@ class Line:
     def of(cls, values: Mapping[str, Any]) -> Line:
         """The line of ``to_dict``."""
         numbers = {f.name for f in dataclasses.fields(cls) if f.type == "float"}
-        return cls(**{name: NAN if value is None and name in numbers else value for name, value in values.items()})
+        filled: dict[str, Any] = {n: NAN if value is None and n in numbers else value for n, value in values.items()}
+        return cls(**filled)
 
 
 def about(row: Row, table: str) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def system_of(row: Row, table: str) -> str:
 
 
 def score(published: float, predicted: float, low: float, high: float, se: float = 0.0) -> float:
-    """z: distance of the published value from the predicted median, in SDs of a 90 % interval and of an error ``se``."""
+    """z: how far the published value lies from the predicted median, in SDs of the 90 % interval and of ``se``."""
     sd = math.hypot((high - low) / (2 * Z90), se if math.isfinite(se) else 0.0)
     return (published - predicted) / sd if sd > 0 and math.isfinite(sd) else NAN
 
@@ -124,6 +126,13 @@ def score(published: float, predicted: float, low: float, high: float, se: float
 def within(value: float, low: float, high: float) -> bool | None:
     """Whether a value lies in an interval; None where one of the three is missing."""
     return bool(low <= value <= high) if all(map(math.isfinite, (value, low, high))) else None
+
+
+def has_bar(result: Published, row: Row) -> bool:
+    """Whether a row's error bar means something: a percentage of people has one for counts, any other must print it."""
+    counts = "respon", "remi", "relapse", "incidence", "lifetime", "share of people", "female", "item", "ssi", "suicid"
+    text = " ".join(row.get(name, "") for name in ("measure", "endpoint", "quantity")).lower()
+    return not result.how.startswith("Wilson interval of") or any(word in text for word in counts)
 
 
 def _plain(value: Any) -> Any:

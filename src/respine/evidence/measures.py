@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from respine.study import formula
 from respine.study.schema import Study
 
 WINDOW_POINTS = 121  # times at which a window is looked at
-TAKES = {"max": np.max, "min": np.min, "mean": np.mean}
+TAKES: dict[str, Callable[..., Any]] = {"max": np.max, "min": np.min, "mean": np.mean}
 
 
 @dataclass(frozen=True)

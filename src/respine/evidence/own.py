@@ -1,4 +1,4 @@
-"""A user's published results and studies: checked, every mistake of all their files at once, then predicted like ours."""
+"""A user's published results and studies: checked, every mistake of all files at once, then predicted like ours."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def predict(
     """
     file, folder = Path(file), Path(folder)
     problems: list[Problem] = []
-    table, rows = "clinical", []
+    table = "clinical"
+    rows: list[Row] = []
     try:
         table, rows = read(file)
     except InputError as error:
@@ -133,10 +134,11 @@ def _header(file: Path, header: list[str], table: str) -> list[Problem]:
             problems.append(Problem(where, name or "(empty)", name, why, nearest(name, known)))
         elif header.count(name) > 1 and not any(p.field == name for p in problems):
             problems.append(Problem(where, name, name, "Two columns have this name.", "Keep one of them."))
-    for name in NEEDED[table]:
-        if name not in header:
-            problems.append(Problem(where, name, "", "The column is missing.", f'Add "{name}" to the first line.'))
-    return problems
+    return problems + [
+        Problem(where, name, "", "The column is missing.", f'Add "{name}" to the first line.')
+        for name in NEEDED[table]
+        if name not in header
+    ]
 
 
 def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
@@ -201,10 +203,12 @@ def _value(row: Row, note: Note) -> None:
         )  # fmt: skip
     if row.get("dispersion") and not row.get("dispersion_type"):
         note("dispersion_type", "A dispersion needs its kind.", 'Write "SD", "SE", "95% CI", "count" or "range".')
-    result = published(row)
-    if result is not None and row.get("unit", "").strip() == "%" and row.get("measure") in ("response", "remission"):
-        if not 0 <= result.value <= 100:
-            note("value", "A share lies between 0 and 100 %.", "Write the percentage.")
+    result, share = (
+        published(row),
+        row.get("unit", "").strip() == "%" and row.get("measure") in ("response", "remission"),
+    )
+    if result is not None and share and not 0 <= result.value <= 100:
+        note("value", "A share lies between 0 and 100 %.", "Write the percentage.")
 
 
 def _studies(folder: Path) -> tuple[list[Study], list[Problem]]:
@@ -216,7 +220,8 @@ def _studies(folder: Path) -> tuple[list[Study], list[Problem]]:
     if not files:
         why = "The folder holds no study file (.yaml)."
         return [], [Problem(str(folder), "--studies", "", why, "Write one with: respine new STUDY.yaml")]
-    found, problems = [], []
+    found: list[Study] = []
+    problems: list[Problem] = []
     for file in files:
         try:
             one = studies.load(file)

@@ -26,7 +26,7 @@ def predict() -> list[Line]:
     for row in library.rows("evidence", "population"):
         ask = asked.get(row["id"])
         if ask is None:
-            lines.append(unpredicted(row, "population", "no covariate of a population file: used elsewhere or background"))
+            lines.append(unpredicted(row, "population", "no covariate of a population file: used elsewhere"))
             continue
         name = ask["population"]
         if name not in drawn:

@@ -1,4 +1,4 @@
-"""Results kept in the user's cache folder, so that each study is simulated once for the same study, science and code."""
+"""Results kept in the user's cache folder: each study is simulated once for the same study, science and code."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from respine import study as studies
 from respine import trial
 from respine.errors import InputError
 from respine.evidence import direction, store
-from respine.evidence.line import NAN, Line, about, score, unpredicted, within
+from respine.evidence.line import NAN, Line, about, has_bar, score, unpredicted, within
 from respine.study.schema import Endpoint as StudyEndpoint
 from respine.study.schema import Study
 from respine.trial.compare import Match, line, matches
@@ -111,9 +111,7 @@ def _lines(
         told = "; ".join(f"{one.why} {one.cure}" for one in error.problems)
         return [_reason(match, f"the study cannot be run: {told}") for match in found]
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "stopped; what was finished is kept. The same command goes on where it was."
-        ) from None
+        raise KeyboardInterrupt("stopped; what was finished is kept. The same command goes on where it was.") from None
     lines = [_line(study, results, match) for match in found]
     store.write(study.name, digest, [one.to_dict() for one in lines])
     store.forget(results)
@@ -133,13 +131,14 @@ def _line(study: Study, results: Any, match: Match) -> Line:
         "kind": "trial", "study": study.name, "arm": match.arm, "time_h": _float(told["time_h"]),
         "unit": str(told["unit"]), "predicted": median, "low": low, "high": high,
         "q25": _float(told.get("p25", NAN)), "q75": _float(told.get("p75", NAN)),
-        "published_low": _float(told["published_low"]), "published_high": _float(told["published_high"]),
         "n": told["n"], "note": str(told["note"]),
     }  # fmt: skip
     result = published(row)
     word = (row.get("direction") or "").strip()
     if result is not None:
         value = result.value
+        if has_bar(result, row):
+            facts |= {"published_low": result.low, "published_high": result.high}
         spread = (facts["q25"], facts["q75"])
         inside = told["inside"]
         rule = RULE

@@ -11,7 +11,7 @@ from respine import study as studies
 from respine.fit import curves
 from respine.fit.recipe import Free, Target, experiment
 from respine.run.grid import output_times
-from respine.run.typical import TypicalStudy
+from respine.run.typical import TypicalStudy, typical_parameters
 
 
 WINDOWED = ("mean", "peak", "area", "time-of-peak")
@@ -35,6 +35,9 @@ class TypicalTargets:
         outputs = dict.fromkeys(one.output for one in targets)
         self.solved = TypicalStudy(loaded, list(outputs), grid, vary=[*(n for n in names if n not in self.held), *self.held], arms=list(arms),
                                    system=system, threads=threads)  # fmt: skip
+        ignored = [id for id in self.held for arm in arms if id in typical_parameters(loaded, arm, system)]
+        if ignored:
+            raise ValueError(f"{study}: population or arm set {', '.join(ignored)}; a recipe cannot hold it at another value")
 
     def predict(self, vectors: Mapping[str, np.ndarray], n: int) -> list[np.ndarray]:
         """For each target ``(n,)``, or ``(n, n_points)`` for a curve (the logarithm of model over reference)."""

@@ -83,7 +83,7 @@ class Plan:
 
     def solver(self) -> engine.Solver:
         """One solver for all arms; what no arm uses is cut from the equations."""
-        options = engine.Options(precision=PRECISION)
+        options = engine.Options(precision=PRECISION, nonnegative=True)
         return engine.build(self.system, outputs=self.outputs, vary=self.vary, options=options)
 
     def __str__(self) -> str:

@@ -49,8 +49,8 @@ def typical(
 class TypicalStudy:
     """A study made ready to predict its typical subjects for many parameter vectors.
 
-    ``arms``, ``times`` (hours) and ``outputs`` are the axes of what ``predict`` returns; ``failures`` says in words what
-    could not be solved in its last call. Machine code is made once; schedules once per number of vectors, unless a
+    ``arms``, ``times`` (hours) and ``outputs`` are the axes of what ``predict`` returns; ``failures`` says in words
+    what could not be solved in its last call. Machine code is made once; schedules once per number of vectors, unless a
     dose depends on a varied parameter (an absorbed fraction, a lag).
     """
 
@@ -80,8 +80,8 @@ class TypicalStudy:
         """Outputs ``(n, n_arms, n_times, n_outputs)`` for parameter vectors ``values`` ``(n, len(vary))``.
 
         A vector that cannot be solved gives NaN in the arm concerned and a sentence in ``failures``. A value that the
-        population or an arm sets itself (a knocked-out arm) is not touched by ``values``. Raises ValueError for an array
-        of another shape.
+        population or an arm sets itself (a knocked-out arm) is not touched by ``values``. Raises ValueError for an
+        array of another shape.
         """
         values = np.asarray(values, float)
         if values.ndim != 2 or values.shape[1] != len(self.vary):
@@ -114,7 +114,7 @@ class TypicalStudy:
         solver = self._solver
         if not specialise(self.system, solver.ask(schedule), solver.values).states:  # nothing moves in a vehicle arm
             if self._whole is None:
-                options = engine.Options(keep_all=True)
+                options = engine.Options(keep_all=True, nonnegative=True)
                 self._whole = engine.build(self.system, outputs=self.outputs, vary=self._columns, options=options)
             solver = self._whole
         return solver.solve(table, schedule, self.times, start=self.begin, rtol=RTOL, threads=self.threads)
@@ -139,7 +139,7 @@ def typical_covariates(study: Study, arm: str) -> dict[str, Any]:
             found[name] = _commonest(one) if _is_words(one, middle) else one.values(middle)[0]
     for name, one in study.people.covariates.items():
         if name not in fixed and isinstance(one, ByGroup):
-            group = one.groups[found.get(one.by, fixed.get(one.by))]
+            group = one.groups[str(found.get(one.by, fixed.get(one.by)))]
             found[name] = group.values(middle)[0]
     found |= fixed
     for i, phase in enumerate(study.people.history):

@@ -109,8 +109,8 @@ def standin() -> Problem:
         people[:, rhythm] = np.minimum(people[:, rhythm], 0.98)  # above 1 a production turns negative
         return people
 
-    return Problem("standin", "33-state stand-in, 12 infusions, 60 days", system, tuple(doses), np.linspace(0, 1440, 241),
-                   tuple(vary), draw)  # fmt: skip
+    title, times = "33-state stand-in, 12 infusions, 60 days", np.linspace(0, 1440, 241)
+    return Problem("standin", title, system, tuple(doses), times, tuple(vary), draw)
 
 
 def human() -> Problem:

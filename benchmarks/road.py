@@ -37,10 +37,9 @@ def main() -> int:
             good = seconds < LIMIT and not bad
             slow |= keep_all and not good
             steps = runs[0].steps.sum(axis=1).mean()
-            print(
-                f"{precision}, {words} ({runs[0].settings['equations']} equations): {seconds:.2f} s, "
-                f"{SUBJECTS / seconds:.0f} people/s, {steps:.0f} steps each, {bad} failed - {'ok' if good else 'TOO SLOW'}"
-            )
+            verdict = "ok" if good else "TOO SLOW"
+            print(f"{precision}, {words} ({runs[0].settings['equations']} equations): {seconds:.2f} s, "
+                  f"{SUBJECTS / seconds:.0f} people/s, {steps:.0f} steps each, {bad} failed - {verdict}")  # fmt: skip
     return int(slow)
 
 

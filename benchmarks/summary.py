@@ -75,14 +75,15 @@ def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict
         "",
         _versions() + ".",
         "",
-        f"Multiply-add peak of one core, measured: {peaks['float64']:.0f} GFLOP/s (float64), {peaks['float32']:.0f} (float32).",
+        f"Multiply-add peak of one core, measured: {peaks['float64']:.0f} GFLOP/s in float64, "
+        f"{peaks['float32']:.0f} in float32.",
         "",
-        "Every solver runs at the tolerance that gives it the stated median error (largest error over all states and "
-        "times, scaled by each state's largest value; median of subjects) against a 1e-11 reference. Solvers take turns; "
-        f"medians of {len(next(iter(results.values()))[0].one_core)} rounds, in brackets lowest and highest. respine keeps "
-        "every equation (`keep_all`) and returns all states. Two cores: respine with two threads, peers as two processes. "
-        "Ratio: to the fastest peer on as many cores. Cold start: from an imported interpreter to the first subject "
-        "solved, with nothing cached. Memory: highest, beyond the interpreter with the loaded problem.",
+        "Every solver runs at the tolerance that gives it the stated median error (largest error over all states "
+        "and times, scaled by each state's largest value; median of subjects) against a 1e-11 reference. Solvers take "
+        f"turns; medians of {len(next(iter(results.values()))[0].one_core)} rounds, in brackets lowest and highest. "
+        "respine keeps every equation (`keep_all`) and returns all states. Two cores: respine with two threads, peers "
+        "as two processes. Ratio: to the fastest peer on as many cores. Cold start: from an imported interpreter to the "
+        "first subject solved, with nothing cached. Memory: highest, beyond the interpreter with the loaded problem.",
         "",
     ]
     for model in results:
@@ -98,8 +99,8 @@ def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict
 def _table(found: list[dict[str, Any]]) -> list[str]:
     heads = {
         "solver": "solver", "error_median": "error", "rtol": "rtol", "ms_per_subject": "ms/subject",
-        "subjects_per_s_1": "subj/s 1 core", "subjects_per_s_2": "2 cores", "ratio_1": "ratio 1", "ratio_2": "ratio 2", "cold_start_s": "cold start s",
-        "memory_mb": "memory MB", "share_of_peak": "share of peak",
+        "subjects_per_s_1": "subj/s 1 core", "subjects_per_s_2": "2 cores", "ratio_1": "ratio 1", "ratio_2": "ratio 2",
+        "cold_start_s": "cold start s", "memory_mb": "memory MB", "share_of_peak": "share of peak",
     }  # fmt: skip
     order = sorted(found, key=lambda r: -float(r["subjects_per_s_1"]))
     lines = ["| " + " | ".join(heads.values()) + " |", "|" + "---|" * len(heads)]

@@ -232,6 +232,11 @@ def test_damaged_cache_is_made_anew(tmp_path, monkeypatch):
     assert np.array_equal(run(population(3)).values, first)
 
 
+def test_a_system_at_rest_is_solved_all_the_same():
+    s = system({"x": "k*(1 - x)"}, {"x": 1.0}, {"k": 1.0}, rules={"y": "2*x"})
+    assert np.all(engine.build(s, outputs=["y"]).solve(times=[0, 5])["y"] == 2.0)
+
+
 def test_unused_parts_are_cut():
     s = system(
         {"x": "-k*x", "y": "x - y", "idle": "g*(1 - idle)", "far": "y - far"},

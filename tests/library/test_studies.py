@@ -29,7 +29,14 @@ NOT_SHOWN = {
     "price-2014": r"qids-suicide-item|beck-hopelessness",  # no such scale in the library
     "zarate-2006": r"drug-placebo-effect-size",  # a standardised difference
     "lii-2023": r"response-madrs-vs-screening",  # counted from a screening score that is not in the table
+    "sustain-2-2020": r"-ae-|week-5-to-week-52",  # shares with an event; a change between two later visits
+    "diazgranados-2010": r"effect-size",  # standardised differences
 }
+# experiments of our own on a published question: no row can be tied, the header says why
+OUR_OWN = {
+    "pain-single-nasal-dose", "infliximab-low-inflammation", "bladder-chronic-use", "excitotoxic-protection",
+    "relapse-and-retreatment", "nasal-after-iv", "ssri-dose-plateau", "exercise-programmes",
+}  # fmt: skip
 
 
 @cache
@@ -72,6 +79,10 @@ def test_file_is_headed_by_its_paper(file: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_compare_block_finds_rows_and_every_arm_exists(name: str) -> None:
     study = load(name)
+    if name in OUR_OWN:
+        assert not study.compare
+        assert re.search(r"# .*(experiment of our own|which no endpoint gives)", study.text)
+        return
     assert study.compare, "a published study is shown beside its published rows"
     for block in study.compare:
         rows = rows_of(block)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from respine.cli import careful, doctor, evidence, model, qualify, run, studies
+from respine.cli import calibrate, careful, doctor, evidence, model, qualify, run, studies
 
 app = typer.Typer(
     name="respine",
@@ -38,6 +38,7 @@ app.command("studies")(studies.studies)
 app.command("new")(studies.new)
 app.add_typer(studies.group, name="study")
 app.add_typer(model.group, name="model")
+app.command("calibrate")(calibrate.calibrate)
 app.command("evidence")(evidence.evidence)
 app.command("assertions")(evidence.assertions)
 app.command("claims")(evidence.claims)

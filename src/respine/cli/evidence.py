@@ -53,7 +53,7 @@ def evidence(
         print_json([one.to_dict() for one in found])
     else:
         _table(found, everything or rows is not None)
-    _words(screen, found, everything or rows is not None)
+    _words(screen, found, everything or rows is not None, count)
 
 
 def _both(rows: Path | None, studies: Path | None) -> None:
@@ -111,7 +111,7 @@ def _table(found: Sequence[Line], everything: bool) -> None:
         typer.echo(columns(cells, ("id", "role", "what", "why")))
 
 
-def _words(screen: Screen, found: Sequence[Line], everything: bool) -> None:
+def _words(screen: Screen, found: Sequence[Line], everything: bool, subjects: int) -> None:
     from respine import evidence as room
     from respine.cli.screen import columns
 
@@ -128,8 +128,12 @@ def _words(screen: Screen, found: Sequence[Line], everything: bool) -> None:
     if honest["rows"]:
         screen.say(
             f"\nIntervals on {honest['rows']} validate rows with a number: {100 * honest['inside_50']:.0f} % of "
-            f"published values lie inside the 50 % interval, {100 * honest['inside_90']:.0f} % inside the 90 % interval "
+            f"published values lie inside the 50 % interval, {100 * honest['inside_90']:.0f} % inside the 90 % one "
             f"(root mean square of z: {_number(honest['root_mean_square_z'] or math.nan, 2)})."
+        )
+    if subjects < 200:
+        screen.say(
+            f"\n{subjects} virtual people per arm are few: intervals are rough. Take 400 or more to judge by them."
         )
     left = room.reasons(found)
     if left:

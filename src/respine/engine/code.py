@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -76,7 +76,12 @@ def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str,
     stored = read_cached(key, ".ir")
     text = _unpickle(stored)
     if text is None:
-        programs = compile_programs(specialise(system, ask, values))
+        equations = specialise(system, ask, values)
+        if not equations.states:  # everything rests: solve it all the same
+            equations = specialise(system, replace(ask, keep_all=True), values)
+        if not equations.states:
+            raise ValueError(f"{system.name} has no states, so there is nothing to solve")
+        programs = compile_programs(equations)
         module = step_module(programs, TABLEAUS[method], target, nonnegative=ask.nonnegative)
         text = Text(module.text, programs, module.layout)
         write_cached(key, ".ir", pickle.dumps(text, protocol=5))
@@ -102,7 +107,7 @@ def _key(system: System, ask: Ask, values: Mapping[str, float], method: str, tar
 
 def ask_facts(ask: Ask) -> tuple:
     return (ask.outputs, ask.vary, ask.changing, tuple(sorted(ask.dosed)), ask.infused, ask.keep_all,
-            ask.sensitivities, ask.driven, ask.nonnegative)  # fmt: skip
+            ask.sensitivities, ask.driven, ask.moved, ask.nonnegative)  # fmt: skip
 
 
 @cache

@@ -414,7 +414,9 @@ def drive(
                 if phase[lane] > 0:
                     h[lane] = across[lane] if phase[lane] == 1 else resume[lane] if phase[lane] == 2 else h[lane]
                     phase[lane] = 0 if at_event[lane] else (phase[lane] + 1) % 4
-            elif n_sensitivities > 0 and w[o_kink + lane] > 0.0 and phase[lane] < 3:
+            elif n_sensitivities > 0 and w[o_kink + lane] > 0.0 and (
+                phase[lane] < 3 or step * w[o_kink + lane] > across[lane]  # not again the one just crossed
+            ):
                 steps[s, 1] += 1
                 resume[lane] = max(step, resume[lane]) if phase[lane] > 0 else step
                 across[lane] = step * ACROSS / np.sqrt(error)

@@ -8,7 +8,7 @@ it is when all earlier doses had the same lag: the part of an earlier infusion t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -193,6 +193,10 @@ class Records:
     def dependent(self) -> tuple[str, ...]:
         """Names a dose depends on, with slopes."""
         return tuple(dict.fromkeys(name for one in self._happenings for h in one for name in sorted(h.slopes.names)))
+
+    def moved(self, names: Collection[str]) -> set[str]:
+        """States with doses that depend on one of the names."""
+        return {h.target for one in self._happenings for h in one if not h.slopes.names.isdisjoint(names)}
 
     @property
     def driven(self) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,7 @@ for after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -148,6 +148,10 @@ class Schedule:
     def dependent(self) -> tuple[str, ...]:
         """Names a dose depends on, with slopes."""
         return tuple(dict.fromkeys(name for e in self._entries for name in sorted(e.slopes.names)))
+
+    def moved(self, names: Collection[str]) -> set[str]:
+        """States with doses that depend on one of the names."""
+        return {e.target for e in self._entries if not e.slopes.names.isdisjoint(names)}
 
     @property
     def driven(self) -> tuple[tuple[str, str], ...]:

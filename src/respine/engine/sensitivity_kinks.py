@@ -7,12 +7,14 @@ just before it and cross it with a short one, instead of feeling its way by reje
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from respine.engine.program import Program, Programs, lower
 
 AREAS = ("kink_flag", "kink_low", "kink_high", "kink_low_value", "kink_high_value", "kink_switch")
 REFINEMENTS = 4
+CLEAR = 1e-12  # a switch closer to zero than this may be turned by round-off
 
 
 def bracket(nodes: Sequence[float], count: int) -> Program:
@@ -21,18 +23,23 @@ def bracket(nodes: Sequence[float], count: int) -> Program:
     ``switch`` holds the values of all switches at all nodes.
     """
     p = Program()
-    zero = p.const(0.0)
-    value = {(m, k): p.load("switch", m * count + k) for m in range(len(nodes)) for k in range(count)}
-    turned = p.do("false")
+    zero, best = p.const(0.0), p.const(math.inf)
     low, high, low_value, high_value, which = zero, p.const(1.0), zero, zero, zero
-    for m in range(len(nodes) - 1, 0, -1):
-        for k in range(count):
-            here = p.do("xor", p.do("gt", value[0, k], zero), p.do("gt", value[m, k], zero))
-            turned = p.do("or", turned, here)
-            low, high = p.do("select", here, p.const(nodes[m - 1]), low), p.do("select", here, p.const(nodes[m]), high)
-            low_value = p.do("select", here, value[m - 1, k], low_value)
-            high_value = p.do("select", here, value[m, k], high_value)
+    for k in range(count):
+        values = [p.load("switch", m * count + k) for m in range(len(nodes))]
+        clear = [p.do("gt", p.do("abs", value), p.const(CLEAR)) for value in values]
+        above = [p.do("gt", value, zero) for value in values]
+        for m in range(1, len(nodes)):
+            ends = p.const(nodes[m - 1]), p.const(nodes[m])
+            place = _guess(p, *ends, values[m - 1], values[m])
+            turned = p.do("and", p.do("xor", above[m - 1], above[m]), p.do("and", clear[m - 1], clear[m]))
+            here = p.do("and", turned, p.do("lt", place, best))
+            best = p.do("select", here, place, best)
+            low, high = p.do("select", here, ends[0], low), p.do("select", here, ends[1], high)
+            low_value = p.do("select", here, values[m - 1], low_value)
+            high_value = p.do("select", here, values[m], high_value)
             which = p.do("select", here, p.const(k), which)
+    turned = p.do("lt", best, p.const(2.0))
     one = p.const(1.0)
     matters = p.do("and", p.do("le", p.load("error"), one), p.do("gt", p.load("sensitivity_error"), one))
     flagged = p.do("select", p.do("and", turned, matters), one, zero)

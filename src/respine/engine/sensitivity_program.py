@@ -24,12 +24,19 @@ def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[s
         ("node_state", n),
         *((area, 1) for area in KINK_AREAS),
         ("switch_now", len(tangent.switches)),
+        ("relative", 1),
         ("scale", tangent.n_parameters),
         ("sensitivity_error", 1),
         ("sensitivity_slope", n),
         ("sensitivity_stage", stages * n),
         ("sensitivity_new", tangent.n_parameters * n),
     )
+
+
+def support_range(programs: Programs) -> tuple[int, int]:
+    """First and last + 1 of the states that depend on a parameter."""
+    support = _tangent(programs).support or {0}
+    return min(support), max(support) + 1
 
 
 def _tangent(programs: Programs) -> Tangent:
@@ -58,7 +65,7 @@ def slope_in_time(programs: Programs) -> Program:
     for k, (i, j) in enumerate(_tangent(programs).varying):
         product = p.do("mul", p.load("node_matrix", k), p.load("old", j))
         sums[i] = p.do("add", sums[i], product) if i in sums else product
-    for i in range(len(programs.equations.states)):
+    for i in range(*support_range(programs)):
         p.store("sensitivity_slope", i, sums[i] if i in sums else p.const(0.0))
     return p
 
@@ -72,15 +79,16 @@ def drive(programs: Programs, parameter: int) -> Program:
     return p
 
 
-def couple_and_solve(programs: Programs) -> Program:
-    """vector := (c*I - J)^-1 (vector + matrix * argument)."""
-    order, slots, p = programs.pivoting.order, programs.pivoting.slots, Program()
+def couple_and_solve(programs: Programs, *, couple: bool = True) -> Program:
+    """vector := (c*I - J)^-1 (vector + matrix * argument), where the vector can differ from zero."""
+    support, slots, p = _tangent(programs).support, programs.pivoting.slots, Program()
+    order = [i for i in programs.pivoting.order if i in support]
     x = {i: p.load("vector", i) for i in order}
 
     def add(op: str, i: int, entry: int, other: int) -> None:
         x[i] = p.do(op, x[i], p.do("mul", entry, other))
 
-    for k, (i, j) in enumerate(_tangent(programs).varying):
+    for k, (i, j) in enumerate(_tangent(programs).varying if couple else ()):
         add("add", i, p.load("node_matrix", k), p.load("argument", j))
     for k, i in enumerate(order):  # row by row, so that few numbers are under way at a time
         for j in order[:k]:
@@ -88,8 +96,9 @@ def couple_and_solve(programs: Programs) -> Program:
                 add("sub", i, p.load("factor", slots[i, j]), x[j])
     for k in range(len(order) - 1, -1, -1):
         i = order[k]
-        for j in programs.pivoting.right(k):
-            add("sub", i, p.load("factor", slots[i, j]), x[j])
+        for j in order[k + 1 :]:
+            if (i, j) in slots:
+                add("sub", i, p.load("factor", slots[i, j]), x[j])
         x[i] = p.do("mul", x[i], p.load("factor", slots[i, i]))
     for i, value in x.items():
         p.store("vector", i, value)
@@ -99,11 +108,12 @@ def couple_and_solve(programs: Programs) -> Program:
 def finish(programs: Programs, layout: Layout, stages: int) -> Program:
     """New sensitivities, and the largest squared error norm of all parameters so far.
 
-    A sensitivity times its parameter is held to the tolerances of its state: ``scale`` is 1/|parameter|.
+    A sensitivity times its parameter is held to a multiple of the tolerances of its state: ``relative`` is that multiple
+    of the relative tolerance, ``scale`` is the multiple over |parameter|.
     """
     n, p = len(programs.equations.states), Program()
-    relative, scale, total = p.do("broadcast", layout.relative_tolerance), p.load("scale"), p.const(0.0)
-    for q in range(n):
+    relative, scale, total = p.load("relative"), p.load("scale"), p.const(0.0)
+    for q in sorted(_tangent(programs).support):
         new = p.load("sensitivity_stage", (stages - 1) * n + q)
         p.store("new", q, new)
         error = p.do("sub", new, p.load("sensitivity_stage", (stages - 2) * n + q))

@@ -69,6 +69,7 @@ class SensitivityKernels:
         self.n, self.count = len(programs.equations.states), programs.tangent.n_parameters
         self.nodes = nodes_of(tableau)
         self.arguments, self.right = combinations(tableau)
+        self.range = straight.support_range(programs)
         columns = [j for _, j in self.tangent.varying] or [0]
         self.columns = min(columns), max(columns) + 1  # the states an argument is needed of
 
@@ -88,6 +89,7 @@ class SensitivityKernels:
         return [
             *made,
             self._straight("couple_and_solve", straight.couple_and_solve(programs), "vector", "node_matrix", "argument"),
+            self._straight("solve_support", straight.couple_and_solve(programs, couple=False), "vector"),
             self._straight("slope_in_time", straight.slope_in_time(programs), "old", "node_matrix"),
             self._straight("finish_sensitivity", straight.finish(programs, self.e.layout, stages), "old", "new", "scale"),
             *(self._right_hand_side(i) for i in range(stages)),
@@ -146,13 +148,14 @@ class SensitivityKernels:
 
     def _right_hand_side(self, i: int) -> str:
         """The vector of a stage before its drive, coupling and solve."""
-        f = Loop(self.e, f"sensitivity_right{i}", self.n, ("old",))
+        first, last = self.range
+        f = Loop(self.e, f"sensitivity_right{i}", last - first, ("old",))
         inverse = f.load("inverse_step", fixed=True)
         f.loop()
-        value = f.arithmetic("fmul", inverse, self._combination(f, self.right[i]))
+        value = f.arithmetic("fmul", inverse, self._combination(f, self.right[i], first))
         if self.tableau.d[i]:
-            value = f.fma(f.const(self.tableau.d[i]), f.load("sensitivity_slope"), value)
-        f.store(value, "sensitivity_stage", i * self.n)
+            value = f.fma(f.const(self.tableau.d[i]), f.load("sensitivity_slope", first), value)
+        f.store(value, "sensitivity_stage", i * self.n + first)
         f.end()
         return f.text()
 
@@ -287,7 +290,7 @@ class SensitivityKernels:
     def _solve(self, p: int, i: int, node: int) -> list[str]:
         """Couple and solve one stage; its argument is the last stage's result where it follows that."""
         if node == 0 or not self.tangent.varying:  # J itself: nothing to couple
-            return [f"  call void @solve(ptr %w, ptr %vector{p}_{i})"]
+            return [f"  call void @solve_support(ptr %w, ptr %vector{p}_{i})"]
         pointers = f"ptr %w, ptr %vector{p}_{i}, ptr %matrix{node}"
         if self.tableau.follows[i]:
             return [f"  call void @couple_and_solve({pointers}, ptr %vector{p}_{i - 1})"]

@@ -32,7 +32,8 @@ class Options:
 
     ``precision`` float64 or float32; ``method`` rodas5p or rodas4; ``lanes`` forces a vector width; ``keep_all`` keeps
     states no output needs; ``largest_step`` in time units; ``max_steps`` per subject; ``nonnegative`` ends a subject
-    whose state falls clearly below zero (amounts, levels and densities cannot).
+    whose state falls clearly below zero (amounts, levels and densities cannot). ``sensitivity_tolerance``: how many times
+    the tolerances of the states their sensitivities (times the parameter) may err by in a step; less is more exact.
     """
 
     precision: str = "float64"
@@ -42,6 +43,7 @@ class Options:
     largest_step: float = np.inf
     max_steps: int = 1_000_000
     nonnegative: bool = False
+    sensitivity_tolerance: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Solver:
         _once(vary, "varying parameter")
         _once(outputs, "output")
         _once(sensitivities, "sensitivity")
+        if not 0 < options.sensitivity_tolerance < np.inf:
+            raise ValueError(f"sensitivity_tolerance is {options.sensitivity_tolerance:g}; it must be a positive number")
         if sensitivities and options.precision != "float64":
             raise ValueError(f'sensitivities need precision="float64", not "{options.precision}": their error would be '
                              "as large as what they are used for")  # fmt: skip
@@ -143,6 +147,7 @@ class Solver:
             self.options.keep_all,
             self.sensitivities,
             tuple((state, name) for state, name in sorted(schedule.driven) if name in self.sensitivities),
+            tuple(sorted(schedule.moved(self.sensitivities))),
             self.options.nonnegative,
         )
 
@@ -345,8 +350,6 @@ class _Run:
         queue = np.flatnonzero(good & (same == np.arange(len(good)))).astype(np.int64)
         if not len(queue):  # the driver gives OK, and to none before its last output is read
             return
-        if not self.code.states:
-            raise ValueError("nothing moves: no output depends on time in this run")
         with ThreadPoolExecutor(threads) as pool:
             try:
                 running = {pool.submit(self._work, queue) for _ in range(threads)}
@@ -383,7 +386,9 @@ class _Run:
         w = raw[shift : shift + size]
         w[layout.vectors * lanes :] = self.shared
         for k, scale in enumerate(self.scales):
-            w[layout.index("scale", k) * lanes : layout.index("scale", k + 1) * lanes] = scale
+            many = options.sensitivity_tolerance
+            w[layout.index("scale", k) * lanes :][:lanes] = many * scale
+            w[layout.index("relative") * lanes :][:lanes] = many * self.tolerance[0]
         driver.drive(
             np.array([code.address[k] for k in driver.KERNELS], np.int64), w, w.ctypes.data,
             np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64), lanes, len(code.states),

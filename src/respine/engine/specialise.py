@@ -24,7 +24,7 @@ class Ask:
 
     ``vary``: parameters that differ between subjects; ``changing``: inputs that change in time; ``dosed``: states that
     receive boluses or are set; ``infused``: states that receive infusions; ``sensitivities``: what to differentiate by;
-    ``driven``: (state, name) where the rate of an infusion into the state depends on a name of these; ``nonnegative``:
+    ``moved``: states whose doses depend on a name of these, ``driven``: (state, name) where the rate of an infusion does; ``nonnegative``:
     no state may turn negative.
     """
 
@@ -36,6 +36,7 @@ class Ask:
     keep_all: bool = False
     sensitivities: tuple[str, ...] = ()
     driven: tuple[tuple[str, str], ...] = ()
+    moved: tuple[str, ...] = ()
     nonnegative: bool = False
 
 
@@ -51,6 +52,7 @@ class Equations:
     literals: Mapping[str, float]
     constant: Mapping[str, float]
     sensitivities: tuple[str, ...] = ()
+    touched: tuple[int, ...] = ()  # states whose start or doses depend on one of these
 
 
 def rate_slope(state: str, name: str) -> str:
@@ -71,7 +73,7 @@ def specialise(system: System, ask: Ask, values: Mapping[str, float]) -> Equatio
         if len(needed) == len(live):
             ordered = tuple(rates[s] for s in live)
             return Equations(graph, tuple(live), ordered, tuple(outputs), slow, numbers, constant,
-                             ask.sensitivities)  # fmt: skip
+                             ask.sensitivities, _touched(system, ask, live))  # fmt: skip
         live = needed
 
 
@@ -151,6 +153,11 @@ def _unmoved(
         for s in moved:
             del resting[s]
     return resting
+
+
+def _touched(system: System, ask: Ask, live: Sequence[str]) -> tuple[int, ...]:
+    names = frozenset(ask.sensitivities)
+    return tuple(k for k, s in enumerate(live) if s in ask.moved or (names and _depends(system, s, names)))
 
 
 def _depends(system: System, state: str, names: Collection[str]) -> bool:

@@ -6,7 +6,7 @@ Entries of J that stay the same along the trajectory need not be kept: only ``va
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from respine.engine.differentiate import Derivatives, Row
@@ -18,7 +18,7 @@ Entries = Mapping[tuple[int, int], int]
 
 @dataclass(frozen=True)
 class Tangent:
-    """Nodes by place: ``varying`` (i, j) of J; ``drive`` (i, p) = d(rate i)/d(parameter p); and of the outputs
+    """Nodes by place: ``varying`` (i, j) of J where j is in the ``support``; ``drive`` (i, p) = d(rate i)/d(parameter p); and of the outputs
     ``by_state`` (o, j), ``directly`` (o, p). ``switches`` change their sign where a choice turns on which these depend."""
 
     n_parameters: int
@@ -27,6 +27,7 @@ class Tangent:
     by_state: Entries
     directly: Entries
     switches: tuple[int, ...]
+    support: frozenset[int]  # states that depend on a parameter at all
 
     @property
     def roots(self) -> list[int]:
@@ -39,8 +40,9 @@ def tangent_of(equations: Equations, derivatives: Derivatives, rows: Sequence[Ro
     graph, names = equations.graph, equations.sensitivities
     changing = rank(graph, list(jacobian.values()))
     outputs = [derivatives.row(o) for o in equations.outputs]
-    varying = {place: node for place, node in jacobian.items() if changing[node] == 3}
     drive = _drive(graph, equations, rows)
+    support = _support([*equations.touched, *(i for i, _ in drive)], jacobian)
+    varying = {(i, j): node for (i, j), node in jacobian.items() if changing[node] == 3 and j in support}
     return Tangent(
         len(names),
         varying,
@@ -48,7 +50,23 @@ def tangent_of(equations: Equations, derivatives: Derivatives, rows: Sequence[Ro
         {(o, j): node for o, row in enumerate(outputs) for j, node in row.items() if isinstance(j, int)},
         {(o, p): row[name] for o, row in enumerate(outputs) for p, name in enumerate(names) if name in row},
         _switches(graph, [*varying.values(), *drive.values()]),
+        support,
     )
+
+
+def _support(begin: Iterable[int], jacobian: Entries) -> frozenset[int]:
+    """States reachable from where sensitivities begin."""
+    followers: dict[int, list[int]] = {}
+    for i, j in jacobian:
+        followers.setdefault(j, []).append(i)
+    found: set[int] = set()
+    stack = list(begin)
+    while stack:
+        state = stack.pop()
+        if state not in found:
+            found.add(state)
+            stack.extend(followers.get(state, ()))
+    return frozenset(found)
 
 
 def _switches(graph: Graph, roots: Sequence[int]) -> tuple[int, ...]:

@@ -27,8 +27,8 @@ class Line:
 
     ``kind``: ``trial`` (a result of a simulated study), ``direction`` (a published direction), ``exposure`` (a
     pharmacokinetic experiment), ``parameter`` (the model's own number beside a published one), ``people`` (virtual
-    people beside an input); empty without prediction. ``predicted`` is the median, ``low`` ... ``high`` hold 90 %, ``q25`` ...
-    ``q75`` 50 %; ``published_low`` ... ``published_high`` the published 95 % bar. ``rule`` says in words what makes
+    people beside an input); empty without prediction. ``predicted`` is the median, ``low`` ... ``high`` hold 90 %,
+    ``q25`` ... ``q75`` 50 %; ``published_low`` ... ``published_high`` the published 95 % bar. ``rule`` says what makes
     ``inside`` true. ``z`` = (published - predicted) / SD of the prediction, with the published SE added where the
     prediction does not hold sampling itself. ``reason`` is empty in a row that was predicted.
     """

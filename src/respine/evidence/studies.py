@@ -122,6 +122,9 @@ def _line(study: Study, results: Any, match: Match) -> Line:
     """One row beside its prediction."""
     if match.endpoint is None:
         return _reason(match)
+    failed, words = _failures(results, match.arm)
+    if failed >= results.study.subjects:
+        return _reason(match, f"nobody was simulated to the end in arm {match.arm}: {words}")
     told = line(study, results.panel, match)
     if not math.isfinite(_float(told["median"])):
         return _reason(match, str(told["note"]))
@@ -131,7 +134,7 @@ def _line(study: Study, results: Any, match: Match) -> Line:
         "kind": "trial", "study": study.name, "arm": match.arm, "time_h": _float(told["time_h"]),
         "unit": str(told["unit"]), "predicted": median, "low": low, "high": high,
         "q25": _float(told.get("p25", NAN)), "q75": _float(told.get("p75", NAN)),
-        "n": told["n"], "note": str(told["note"]),
+        "n": told["n"], "note": str(told["note"]) + (f"; {failed} people failed: {words}" if failed else ""),
     }  # fmt: skip
     result = published(row)
     word = (row.get("direction") or "").strip()
@@ -152,6 +155,15 @@ def _line(study: Study, results: Any, match: Match) -> Line:
         facts |= {"kind": "direction", "published_text": f"{word} ({row.get('value')})"}
         return Line(**facts, inside=agrees, rule=direction.rule(word, reference))
     return Line(**facts, rule="no number and no direction to judge by: shown only")
+
+
+def _failures(results: Any, arm: str) -> tuple[int, str]:
+    """How many people of an arm were not simulated to the end, and the commonest reason."""
+    mine = results.failures[results.failures["arm"] == arm]
+    if not len(mine):
+        return 0, ""
+    state, reason = mine.groupby(["state", "reason"]).size().idxmax()
+    return int(mine["subject"].nunique()), f"{reason} ({state})" if state else str(reason)
 
 
 def _reason(match: Match, reason: str = "") -> Line:

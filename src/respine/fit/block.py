@@ -128,7 +128,9 @@ def write(calibration: Calibration) -> list[Path]:
     recipe = calibration.recipe
     rows = calibration.parameters.to_dict("records")
     numbers = [
-        values.Calibrated(free.place, float(row["value"]), float(row["low"]), float(row["high"]), recipe.block)
+        values.Calibrated(
+            free.place, float(row["value"]), float(row["low"]), float(row["high"]), recipe.block, free.prior.source
+        )
         for free, row in zip(recipe.parameters, rows, strict=True)
     ]
     return values.write(numbers)
@@ -139,7 +141,9 @@ def first_guesses(recipe: Recipe) -> np.ndarray:
     centre = np.array([f.prior.centre for f in recipe.parameters])
     if recipe.settings.starts <= 1:
         return centre[None, :]
-    z = population.normals(recipe.settings.seed, f"starts of {recipe.block}", 0, recipe.settings.starts - 1, len(centre))
+    z = population.normals(
+        recipe.settings.seed, f"starts of {recipe.block}", 0, recipe.settings.starts - 1, len(centre)
+    )
     spread = np.array([[f.prior.spread(below=True), f.prior.spread(below=False)] for f in recipe.parameters]).T
     drawn = centre + 0.5 * np.where(z < 0, spread[0], spread[1]) * z
     return np.vstack([centre, drawn])

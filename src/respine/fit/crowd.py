@@ -30,7 +30,12 @@ class CrowdTargets:
     """All targets of one study that are read from its endpoints."""
 
     def __init__(
-        self, study: str, targets: Sequence[Target], free: Sequence[Free], settings: Settings, threads: int | None = None
+        self,
+        study: str,
+        targets: Sequence[Target],
+        free: Sequence[Free],
+        settings: Settings,
+        threads: int | None = None,
     ) -> None:
         self.targets, self.free, self.threads = list(targets), list(free), threads
         self.people, self.replicates = settings.people, settings.replicates
@@ -40,15 +45,24 @@ class CrowdTargets:
         self.endpoints = {e.name: e for e in of_study(self.study)}
         wanted = [self.endpoints[t.endpoint] for t in targets]
         everyone = list(self.study.arms)
-        self.arms = list(dict.fromkeys(a for t, e in zip(targets, wanted, strict=True) for a in arms_needed(e, t.arm, everyone)))
+        self.arms = list(
+            dict.fromkeys(a for t, e in zip(targets, wanted, strict=True) for a in arms_needed(e, t.arm, everyone))
+        )
         self.scales = list(dict.fromkeys(e.of for e in wanted))
         needed = outputs_of(self.scales, known)
         self.moving = [f for f in free if f.moves(self.system)]
         self.rating = rating_times(self.study)
-        self.times = _coarse(output_times(self.study), self.rating, [t for a in self.study.arms.values() for d in a.doses for t in d.at])
+        self.times = _coarse(
+            output_times(self.study), self.rating, [t for a in self.study.arms.values() for d in a.doses for t in d.at]
+        )
         self.begin = min(studies.begins(self.study), float(self.times[0]))
-        self.crowd = {arm: studies.people(self.study, arm, self.system, range(self.people), draw_parameters=False) for arm in self.arms}
-        columns = dict.fromkeys([*(str(c) for p in self.crowd.values() for c in p.parameters), *(f.place.id for f in self.moving)])
+        self.crowd = {
+            arm: studies.people(self.study, arm, self.system, range(self.people), draw_parameters=False)
+            for arm in self.arms
+        }
+        columns = dict.fromkeys(
+            [*(str(c) for p in self.crowd.values() for c in p.parameters), *(f.place.id for f in self.moving)]
+        )
         self.columns = [c for c in columns if c in self.system.parameters]
         self.solver = engine.build(self.system, outputs=needed, vary=self.columns)
         self.outputs = needed
@@ -74,7 +88,9 @@ class CrowdTargets:
             people = self._tiled(arm, unique)
             schedule = studies.schedule(self.study, arm, people, self.system)
             columns = [people.parameters[c].to_numpy(float) for c in self.columns]
-            solved = self.solver.solve(np.column_stack(columns), schedule, self.times, start=self.begin, rtol=RTOL, threads=self.threads)
+            solved = self.solver.solve(
+                np.column_stack(columns), schedule, self.times, start=self.begin, rtol=RTOL, threads=self.threads
+            )
             values = solved.values
             values[np.asarray(solved.status) != 0] = np.nan
             result[arm] = values.reshape(len(unique), self.people, len(self.times), len(self.outputs))[back]
@@ -87,9 +103,15 @@ class CrowdTargets:
         fixed = self.study.arms[arm].parameters
         numbers: dict[str, np.ndarray] = {}
         for id in self.columns:
-            column = base.parameters[id].to_numpy(float) if id in base.parameters else np.full(self.people, float(fixed.get(id, self.system.parameters[id])))
+            column = (
+                base.parameters[id].to_numpy(float)
+                if id in base.parameters
+                else np.full(self.people, float(fixed.get(id, self.system.parameters[id])))
+            )
             own = [(f.place, table[:, j]) for j, f in enumerate(self.moving) if f.place.id == id]
-            numbers[id] = np.tile(column, k) if not own or id in fixed else moved(self.system.quantities[id], column, own, k)
+            numbers[id] = (
+                np.tile(column, k) if not own or id in fixed else moved(self.system.quantities[id], column, own, k)
+            )
         return People(covariates, pd.DataFrame(numbers), np.zeros(len(covariates), np.int64))
 
     def _panel(self, paths: Mapping[str, np.ndarray], values: Mapping[str, float]) -> trial.Panel | None:
@@ -110,14 +132,18 @@ class CrowdTargets:
                 if scale.rule == "severity" and gain is None:
                     felt = self._felt(path, held[FELT], subjects, index)
                     gain = expectancy.strength(self.study, arm, subjects, self.rating, felt, model=belief)
-                true = true_scores(self.study, scale, people, subjects, output, gain if scale.rule == "severity" else None)
+                true = true_scores(
+                    self.study, scale, people, subjects, output, gain if scale.rule == "severity" else None
+                )
                 many = np.arange(self.people * self.replicates)
                 noise = residual(self.study, scale, arm, many, self.rating)
                 cells[arm, name] = scale.printed(np.tile(true, (self.replicates, 1)) + noise)
         count = self.people * self.replicates
         return trial.Panel(np.arange(count), np.zeros(count, np.int64), dict.fromkeys(self.scales, self.rating), cells)
 
-    def _felt(self, path: np.ndarray, scale: scales.Scale, subjects: np.ndarray, index: np.ndarray) -> np.ndarray | None:
+    def _felt(
+        self, path: np.ndarray, scale: scales.Scale, subjects: np.ndarray, index: np.ndarray
+    ) -> np.ndarray | None:
         if scale.output not in self.outputs:
             return None
         return strongest_felt(self.study, scale, subjects, path[:, :, self.outputs.index(scale.output)])[:, index]

@@ -22,7 +22,11 @@ def reference(curve: Mapping[str, Any], times: np.ndarray) -> np.ndarray:
     v1 = number["V1"] * float(curve.get("weight", 1.0))
     if "k10" in number:
         clearance = v1 * number["k10"] * rate
-        tissues = [(v1 * number[a] / number[b], v1 * number[a] * rate) for a, b in (("k12", "k21"), ("k13", "k31")) if a in number]
+        tissues = [
+            (v1 * number[a] / number[b], v1 * number[a] * rate)
+            for a, b in (("k12", "k21"), ("k13", "k31"))
+            if a in number
+        ]
     else:
         clearance = number["CL"] * rate
         tissues = [(number[v], number[q] * rate) for v, q in (("V2", "Q2"), ("V3", "Q3")) if v in number]

@@ -111,9 +111,7 @@ def _move(gradient: np.ndarray, hessian: np.ndarray, damping: float, largest: fl
     return np.asarray(np.clip(move, -largest, largest))
 
 
-def _jacobian(
-    residuals: Residuals, x: np.ndarray, here: np.ndarray, widths: np.ndarray, central: bool
-) -> np.ndarray:
+def _jacobian(residuals: Residuals, x: np.ndarray, here: np.ndarray, widths: np.ndarray, central: bool) -> np.ndarray:
     """Finite differences, one batch; a parameter that cannot be moved one way is moved the other."""
     up = np.asarray(residuals(x[None, :] + np.diag(widths)), float)
     down = np.isfinite(up).all(axis=1)

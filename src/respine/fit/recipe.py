@@ -192,13 +192,15 @@ def experiment(study: str) -> str | Path:
 def _known(doc: Document, place: Where, block: Any, fields: set[str]) -> None:
     for name in block if isinstance(block, dict) else ():
         if name not in fields:
-            doc.problem((*place, name), "There is no such field here.", nearest(str(name), sorted(fields)), seen=str(name))
+            doc.problem(
+                (*place, name), "There is no such field here.", nearest(str(name), sorted(fields)), seen=str(name)
+            )
 
 
 def _settings(doc: Document) -> Settings:
     raw = doc.data.get("settings") or {}
     _known(doc, ("settings",), raw, _SETTINGS)
-    good = {}
+    good: dict[str, Any] = {}
     for name, value in raw.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             doc.problem(("settings", name), "This is not a number of zero or more.", "Write a number.")
@@ -210,7 +212,12 @@ def _settings(doc: Document) -> Settings:
 def _parameters(doc: Document) -> Iterator[Free]:
     for i, raw in enumerate(doc.data.get("parameters") or []):
         at: Where = ("parameters", i)
-        if not isinstance(raw, dict) or not isinstance(raw.get("prior"), dict) or not raw.get("id") or not raw.get("in"):
+        if (
+            not isinstance(raw, dict)
+            or not isinstance(raw.get("prior"), dict)
+            or not raw.get("id")
+            or not raw.get("in")
+        ):
             doc.problem(at, "A calibrated number has an id, a file (in) and a prior.",
                         "Write {id: ..., in: parameters/..., prior: {...}}.", seen="")  # fmt: skip
             continue
@@ -241,7 +248,9 @@ def _prior(doc: Document, at: Where, raw: dict[str, Any]) -> Prior | None:
         doc.problem((*at, "scale"), "There is no such scale.", f"Write one of {', '.join(SCALES)}.")
         return None
     if not low < median < high:
-        doc.problem(at, "low, median and high are not in this order.", "Correct the prior.", seen=f"{low}, {median}, {high}")
+        doc.problem(
+            at, "low, median and high are not in this order.", "Correct the prior.", seen=f"{low}, {median}, {high}"
+        )
         return None
     if (scale == "log" and low <= 0) or (scale == "logit" and not (0 < low and high < 1)):
         doc.problem(at, f"These numbers do not lie on a {scale} scale.", "Choose another scale.", seen=f"{low}, {high}")
@@ -281,7 +290,9 @@ def _row(doc: Document, at: Where, raw: dict[str, Any]) -> dict[str, str] | None
     ids += [("curve", word) for word in _words(raw.get("curve")) if re.fullmatch(r"G?PK\d+", word)]
     for where, id in ids:
         if id not in rows:
-            doc.problem((*at, where), f"library/evidence/{table}.csv has no row of this id.", nearest(id, rows), seen=id)
+            doc.problem(
+                (*at, where), f"library/evidence/{table}.csv has no row of this id.", nearest(id, rows), seen=id
+            )
             return None
         if rows[id]["role"] != "fit":
             why = f'The row {id} has the role "{rows[id]["role"]}": nothing may be tuned to it.'
@@ -310,18 +321,32 @@ def _target(doc: Document, at: Where, raw: dict[str, Any], row: dict[str, str]) 
     times = {name: _hours(doc, (*at, name), raw.get(name)) for name in ("at", "from", "until", "of")}
     bounds = [name for name in ("at_most", "at_least") if raw.get(name) is not None]
     number = published(row)
-    bar = (number.high - number.low) / 2 / Z95 if number and math.isfinite(number.high) and number.high > number.low else None
+    bar = (
+        (number.high - number.low) / 2 / Z95
+        if number and math.isfinite(number.high) and number.high > number.low
+        else None
+    )
     value = raw.get(bounds[0]) if bounds else raw.get("value", number.value if number else None)
     if how == "curve":
         value = 0.0
     if len(bounds) > 1 or (bounds and raw.get("value") is not None):
         doc.problem(at, "A target has one value or one bound.", "Keep one.", seen="")
     if not isinstance(value, int | float) or isinstance(value, bool):
-        doc.problem(at, f'The row says "{row["value"]}", which is not one number.', "Give value, at_most or at_least, and why.", seen="")
+        doc.problem(
+            at,
+            f'The row says "{row["value"]}", which is not one number.',
+            "Give value, at_most or at_least, and why.",
+            seen="",
+        )
         return None
     tolerance = raw.get("tolerance", bar)
     if not isinstance(tolerance, int | float) or isinstance(tolerance, bool) or not tolerance > 0:
-        doc.problem(at, "The row prints no error and the target gives none.", "Add tolerance: one standard error, and why.", seen="")
+        doc.problem(
+            at,
+            "The row prints no error and the target gives none.",
+            "Add tolerance: one standard error, and why.",
+            seen="",
+        )
         return None
     if ("tolerance" in raw or "value" in raw or bounds) and not raw.get("why"):
         doc.problem(at, "A number or an error that the row does not print needs its reason.", "Add why: ...", seen="")

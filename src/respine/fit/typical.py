@@ -30,14 +30,18 @@ class TypicalTargets:
         windows = any(one.how in WINDOWED or not (np.isfinite(one.at) or one.times) for one in targets)
         open_end = any(not np.isfinite(one.until) for one in targets if not (np.isfinite(one.at) or one.times))
         grid = np.unique([loaded.start, *(output_times(loaded) if windows else []), *wanted])
-        grid = grid if open_end else grid[grid <= max(wanted) + 1e-9]  # later than asked for costs time and nothing else
+        grid = (
+            grid if open_end else grid[grid <= max(wanted) + 1e-9]
+        )  # later than asked for costs time and nothing else
         arms = dict.fromkeys(a for one in targets for a in (one.arm, one.against, one.healthy) if a)
         outputs = dict.fromkeys(one.output for one in targets)
         self.solved = TypicalStudy(loaded, list(outputs), grid, vary=[*(n for n in names if n not in self.held), *self.held], arms=list(arms),
                                    system=system, threads=threads)  # fmt: skip
         ignored = [id for id in self.held for arm in arms if id in typical_parameters(loaded, arm, system)]
         if ignored:
-            raise ValueError(f"{study}: population or arm set {', '.join(ignored)}; a recipe cannot hold it at another value")
+            raise ValueError(
+                f"{study}: population or arm set {', '.join(ignored)}; a recipe cannot hold it at another value"
+            )
 
     def predict(self, vectors: Mapping[str, np.ndarray], n: int) -> list[np.ndarray]:
         """For each target ``(n,)``, or ``(n, n_points)`` for a curve (the logarithm of model over reference)."""

@@ -60,6 +60,7 @@ class Calibrated:
     low: float
     high: float
     recipe: str
+    source: str = ""
 
 
 def read(place: Place) -> Number:
@@ -93,7 +94,9 @@ def shown(value: float) -> str:
 
 
 def _nothing(place: Place, why: str) -> Problem:
-    return Problem(f"library/{place.file}", place.id, place.field, why, "Correct the parameter's id or file in the recipe.")
+    return Problem(
+        f"library/{place.file}", place.id, place.field, why, "Correct the parameter's id or file in the recipe."
+    )
 
 
 def _cell(place: Place) -> Number:
@@ -124,6 +127,7 @@ def _with_cell(text: str, one: Calibrated) -> str:
         else:
             row |= {"value": shown(one.value), "low": shown(one.low), "high": shown(one.high)}
             row |= {"status": STATUS, "where": _where(row["where"], one.recipe)}
+            row["source"] = row["source"] or one.source  # an assumed number may have had none
         out = io.StringIO()
         csv.writer(out, lineterminator="").writerow([row[name] for name in header])
         lines[i] = out.getvalue()
@@ -149,7 +153,9 @@ def _entry(place: Place) -> Number:
     recipe = re.search(r"\brecipe: ([\w-]+)", line)
     if value is None:
         raise InputError(_nothing(place, "The entry has no value on its line."))
-    return Number(value, number("low"), number("high"), status[1] if status else "", f"recipe {recipe[1]}" if recipe else "")
+    return Number(
+        value, number("low"), number("high"), status[1] if status else "", f"recipe {recipe[1]}" if recipe else ""
+    )
 
 
 def _with_entry(text: str, one: Calibrated) -> str:

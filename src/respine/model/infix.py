@@ -52,7 +52,8 @@ def _text(expr: Expr) -> tuple[str, int]:
         )  # a - b - c is (a - b) - c, but a < b < c is a chain
         left, right = _bracket(expr[1], rank if from_left else rank + 1), _bracket(expr[2], rank + 1)
         return f"{left}^{right}" if op == "pow" else f"{left} {sign} {right}", rank
-    return f"{_NAMES.get(op, op)}({', '.join(_text(part)[0] for part in expr[1:])})", _ALONE
+    rank = _NEGATIVE if op == "not" else _ALONE  # !(a)^b reads as !((a)^b)
+    return f"{_NAMES.get(op, op)}({', '.join(_text(part)[0] for part in expr[1:])})", rank
 
 
 def _bracket(expr: Expr, rank: int) -> str:

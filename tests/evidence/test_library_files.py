@@ -1,0 +1,131 @@
+"""The data files of the room: every name in them exists, every formula can be computed, no key is misspelt."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import pytest
+
+from respine import library, model
+from respine import study as studies
+from respine.evidence import assertions, claims, experiment, kinetics
+from respine.evidence.measures import compute, inline, rows_by_id
+from respine.model.expression import symbols
+from respine.study import formula
+
+VALUE_KEYS = {"study", "experiment", "arm", "output", "at", "from", "to", "take", "endpoint", "above", "among"}
+CHECK_KEYS = {"what", "formula", "low", "high", "unit", "lacks", "row", "column", "found", "lacks_words"}
+
+
+def known_outputs(name: str) -> set[str]:
+    system = model.load(name)
+    return {*system.states, *system.rules, *system.inputs, *system.parameters}
+
+
+def study_of(name: str, experiments: dict[str, Any]) -> Any:
+    return inline(name, experiments[name]) if name in experiments else studies.load(name)
+
+
+def entries(data: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
+    """Every value of a file: its entry's name, the value, the study it is of."""
+    if "assertions" in data:
+        return [(one["label"], raw, raw.get("study") or raw.get("experiment") or one.get("study") or one["experiment"])
+                for one in data["assertions"] for raw in one["values"].values()]  # fmt: skip
+    return [(one["id"], raw, raw.get("study") or raw["experiment"])
+            for one in data["claims"] for raw in (one["model"].get("values") or {}).values()]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [assertions.read(), claims.read()], ids=["assertions", "claims"])
+def test_values_name_arms_outputs_and_endpoints_that_exist(data: dict[str, Any]) -> None:
+    experiments = data["experiments"]
+    loaded = {name: study_of(name, experiments) for _, _, name in entries(data)}
+    for label, raw, name in entries(data):
+        assert set(raw) <= VALUE_KEYS, (label, raw)
+        study = loaded[name]
+        assert raw["arm"] in study.arms, (label, raw)
+        if "output" in raw:
+            assert raw["output"] in known_outputs(study.model), (label, raw["output"])
+        else:
+            assert raw["endpoint"] in [e.name for e in study.endpoints], (label, raw)
+    assert set(experiments) <= set(loaded), "an experiment that nothing asks for"
+
+
+def test_checks_are_formulas_of_their_values() -> None:
+    sides = [(one["label"], one["values"], one["checks"]) for one in assertions.read()["assertions"]]
+    for one in claims.read()["claims"]:
+        sides.append((one["id"], one["model"].get("values") or {}, one["model"].get("checks") or []))
+        sides.append((one["id"], one["record"].get("rows") or {}, one["record"].get("checks") or []))
+    for label, values, checks in sides:
+        used: set[str] = set()
+        for check in checks:
+            assert set(check) <= CHECK_KEYS, (label, check)
+            kinds = [kind for kind in ("formula", "row", "lacks") if kind in check]
+            assert len(kinds) == 1, (label, check)
+            if "formula" in check:
+                assert "low" in check or "high" in check, (label, check)
+                names = set(symbols(formula.parse(check["formula"])))
+                assert names <= set(values), (label, check)
+                used |= names
+            elif "row" in check:
+                assert check["row"] in values and ("found" in check) != ("lacks_words" in check), (label, check)
+                used.add(check["row"])
+        assert used == set(values), f"{label}: a value that no check looks at"
+
+
+def test_evidence_ids_exist() -> None:
+    rows = rows_by_id()
+    asked = [id for one in assertions.read()["assertions"] for id in one["evidence"]]
+    asked += [id for one in claims.read()["claims"] for id in (one["record"].get("rows") or {}).values()]
+    assert [id for id in asked if id not in rows] == []
+
+
+def test_labels_are_unique_and_the_required_ones_are_there() -> None:
+    labels = [one["label"] for one in assertions.read()["assertions"]]
+    assert len(set(labels)) == len(labels) >= 25
+    assert {"A7", "A23", "A25"} <= set(labels)
+    ids = [one["id"] for one in claims.read()["claims"]]
+    assert len(set(ids)) == len(ids) >= 20
+
+
+def test_kinetic_experiments_name_rows_outputs_and_references_that_exist() -> None:
+    data = experiment.read("pk_experiments", kinetics.SCHEMA)
+    rows = {row["id"] for row in library.rows("evidence", "pk")}
+    names = [one["name"] for one in data["experiments"]]
+    asked = [ask["id"] for one in data["experiments"] for ask in one["rows"]] + [p["id"] for p in data["parameters"]]
+    assert len(set(names)) == len(names) and len(set(asked)) == len(asked)
+    assert set(asked) <= rows
+    for one in data["experiments"]:
+        study = experiment.study_of(one["name"], one["population"], {"only": {"doses": [one["give"]]}}, one["until"])
+        known = known_outputs(study.model)
+        for ask in one["rows"]:
+            assert ask["output"] in known and ask.get("over_output", ask["output"]) in known, ask
+            assert ask.get("against", names[0]) in names, ask
+            assert (ask.get("accept") or one["give"]["route"]) in data["acceptance"], ask
+    for one in data["parameters"]:
+        assert set(symbols(formula.parse(one["formula"]))) <= set(model.load(one["model"]).parameters), one
+    people = {row["id"] for row in library.rows("evidence", "population")}
+    assert {one["id"] for one in data["people"]} <= people
+
+
+def test_exposures_are_in_the_unit_of_their_row() -> None:
+    """Without a factor an output is compared as it is, so its unit must be the row's."""
+    data = experiment.read("pk_experiments", kinetics.SCHEMA)
+    rows = {row["id"]: row for row in library.rows("evidence", "pk")}
+    expected = {"peak": ("ng/mL", "uM"), "area": ("ng*h/mL",), "clearance": ("L/h", "L/h/70kg", "L/h at 70 kg"),
+                "half-life": ("h",), "bioavailability": ("%",), "area-ratio": ("ratio",), "mean": ("ng/mL",)}  # fmt: skip
+    for one in data["experiments"]:
+        for ask in one["rows"]:
+            if "factor" not in ask:
+                assert rows[ask["id"]]["unit"] in expected[ask["measure"]], ask
+
+
+def test_formulas() -> None:
+    assert compute("100 * (a / b - 1)", {"a": 3.0, "b": 2.0}) == pytest.approx(50)
+    assert math.isinf(compute("a / b", {"a": 1.0, "b": 0.0}))
+
+
+def test_patterns_compile() -> None:
+    for one in experiment.read("pk_experiments", kinetics.SCHEMA)["not_compared"]:
+        re.compile(one["pattern"])

@@ -1,0 +1,108 @@
+"""A user's own results: the example of the docs, and every mistake at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from respine.errors import InputError
+from respine.evidence import own
+
+DOCS = Path(__file__).parents[2] / "docs" / "evidence.md"
+CSV, STUDY = re.findall(r"```(?:csv|yaml)\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)[:2]
+HEADER = "study,year,arm,endpoint,scale,measure,time_h,value,unit\n"
+
+
+def write(folder: Path, rows: str = CSV, **studies: str) -> tuple[Path, Path]:
+    file, where = folder / "results.csv", folder / "studies"
+    file.write_text(rows, encoding="utf-8")
+    where.mkdir()
+    for name, text in (studies or {"north": STUDY}).items():
+        (where / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return file, where
+
+
+def problems(file: Path, folder: Path) -> list[str]:
+    with pytest.raises(InputError) as error:
+        own.predict(file, folder, 40)
+    return [f"{one.where} {one.field}" for one in error.value.problems]
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_the_example_of_the_docs_runs(tmp_path: Path) -> None:
+    more = CSV + "North,2026,ketamine,QIDS-SR change,QIDS-SR,change,7 d,-5.0,points,5.0,SD,40\n"
+    more += "North,2026,ketamine,clinical global impression,CGI,score,24,3,points,,,40\n"
+    more += "South,2025,esketamine,MADRS change,MADRS,change,24,-12,points,,,20\n"
+    found = own.predict(*write(tmp_path, more), subjects=60)
+    assert len(found) == 7
+    assert [one.time_h for one in found[:5]] == [24, 24, 72, 24, 168]  # 3 d and 7 d are no visits of the file
+    assert all(one.kind == "trial" and one.low < one.predicted < one.high for one in found[:4])
+    assert all(one.role == "validate" and one.inside == (one.low <= one.published <= one.high) for one in found[:4])
+    assert found[0].n == 40 and found[3].published_low == -13.2
+    assert "CGI" in found[5].reason and "South 2025" in found[6].reason
+    again = own.predict(tmp_path / "results.csv", tmp_path / "studies", subjects=60)
+    assert [one.to_dict() for one in again] == [one.to_dict() for one in found]
+
+
+def test_all_mistakes_of_all_files_at_once(tmp_path: Path) -> None:
+    rows = (
+        HEADER + "North,26,ketamine,MADRS change,MADRS,change,1 month,x,points\n,2026,,MADRS,MADRS,score,24,3,points\n"
+    )
+    bad = STUDY.replace("drug: ketamine", "drug: ketamin")
+    file, folder = write(tmp_path, rows, north=bad)
+    seen = problems(file, folder)
+    for place in (f"{file}:2 year", f"{file}:2 time_h", f"{file}:2 value", f"{file}:3 study", f"{file}:3 arm"):
+        assert place in seen
+    assert any("north.yaml" in one for one in seen)
+
+
+@pytest.mark.parametrize(
+    ("header", "field"),
+    [
+        ("study,arm,endpoint,time_h,value,unit,stduy_year\n", "stduy_year"),
+        ("study,arm,endpoint,time_h,value\n", "unit"),
+        ("study;arm;endpoint;time_h;value;unit\n", "(header)"),
+        ("study,study,arm,endpoint,time_h,value,unit\n", "study"),
+    ],
+)
+def test_columns(tmp_path: Path, header: str, field: str) -> None:
+    file, folder = write(tmp_path, header + "a,b,c,d,e,f,g\n")
+    assert f"{file}:1 {field}" in problems(file, folder)
+
+
+@pytest.mark.parametrize("text", ["", HEADER, "\xff\xfe"])
+def test_files_without_rows(tmp_path: Path, text: str) -> None:
+    file, folder = write(tmp_path)
+    file.write_bytes(text.encode("latin-1"))
+    assert problems(file, folder)
+
+
+def test_folders_without_studies(tmp_path: Path) -> None:
+    file, folder = write(tmp_path)
+    assert problems(file, tmp_path / "nowhere") == [f"{tmp_path / 'nowhere'} --studies"]
+    (folder / "north.yaml").unlink()
+    assert problems(file, folder) == [f"{folder} --studies"]
+
+
+def test_a_study_that_no_row_names_is_a_slip(tmp_path: Path) -> None:
+    file, folder = write(tmp_path, CSV, north=STUDY.replace("north-2026", "nort-2026"))
+    assert problems(file, folder) == [f"{folder / 'north.yaml'}:1 name"]
+
+
+def test_rows_under_other_names_are_met_with_compare(tmp_path: Path) -> None:
+    rows = HEADER + "Nord,2026,saline infusion,MADRS change,MADRS,change,24,-5,points\n"
+    block = "compare: {study: Nord, year: 2026, arms: {placebo: saline infusion}}\n"
+    file, folder = write(tmp_path, rows, north=STUDY + block)
+    table, read = own.read(file)
+    assert table == "clinical" and read[0]["role"] == "validate"
+    missing = rows.replace("saline infusion", "sugar pill")
+    file.write_text(missing, encoding="utf-8")
+    assert any("compare" in one for one in problems(file, folder))  # the study names an arm no row has
+
+
+def test_ids_of_the_library_are_taken(tmp_path: Path) -> None:
+    rows = "id," + HEADER + "murrough-2013-ketamine-madrs-change-24h,A,2026,x,MADRS,MADRS,score,24,3,points\n"
+    file, folder = write(tmp_path, rows)
+    assert f"{file}:2 id" in problems(file, folder)

@@ -82,7 +82,7 @@ def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict
         "and times, scaled by each state's largest value; median of subjects) against a 1e-11 reference. Solvers take "
         f"turns; medians of {len(next(iter(results.values()))[0].one_core)} rounds, in brackets lowest and highest. "
         "respine keeps every equation (`keep_all`) and returns all states. Two cores: respine with two threads, peers "
-        "as two processes. Ratio: to the fastest peer on as many cores. Cold start: from an imported interpreter to the "
+        "as two processes. Ratio: to the fastest peer on as many cores. Cold start: from a started Python to the "
         "first subject solved, with nothing cached. Memory: highest, beyond the interpreter with the loaded problem.",
         "",
     ]

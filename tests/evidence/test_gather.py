@@ -7,8 +7,7 @@ import math
 import pytest
 
 from respine.errors import InputError
-from respine.evidence import Line, calibration, reason_of, reasons, summary
-from respine.evidence import gather
+from respine.evidence import Line, calibration, gather, reason_of, reasons, summary
 from respine.evidence.line import score, system_of, systems
 
 

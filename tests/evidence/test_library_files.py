@@ -113,8 +113,9 @@ def test_exposures_are_in_the_unit_of_their_row() -> None:
     """Without a factor an output is compared as it is, so its unit must be the row's."""
     data = experiment.read("pk_experiments", kinetics.SCHEMA)
     rows = {row["id"]: row for row in library.rows("evidence", "pk")}
-    expected = {"peak": ("ng/mL", "uM"), "area": ("ng*h/mL",), "clearance": ("L/h", "L/h/70kg", "L/h at 70 kg"),
-                "half-life": ("h",), "bioavailability": ("%",), "area-ratio": ("ratio",), "mean": ("ng/mL",)}  # fmt: skip
+    flows = ("L/h", "L/h/70kg", "L/h at 70 kg")
+    expected = {"peak": ("ng/mL", "uM"), "area": ("ng*h/mL",), "clearance": flows, "half-life": ("h",),
+                "bioavailability": ("%",), "area-ratio": ("ratio",), "mean": ("ng/mL",)}  # fmt: skip
     for one in data["experiments"]:
         for ask in one["rows"]:
             if "factor" not in ask:

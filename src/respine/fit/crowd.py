@@ -74,8 +74,11 @@ class CrowdTargets:
         for k in range(n):
             values = {name: float(column[k]) for name, column in vectors.items()}
             panel = self._panel({arm: paths[arm][k] for arm in self.arms}, values)
-            if panel is not None:
-                found[:, k] = [self._number(t, panel) for t in self.targets]
+            if panel is None:
+                continue
+            for j, target in enumerate(self.targets):
+                well = target.statistic == "hardly-ill"
+                found[j, k] = self._hardly_ill(target, paths[target.arm][k]) if well else self._number(target, panel)
         return list(found)
 
     def _paths(self, vectors: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
@@ -147,6 +150,12 @@ class CrowdTargets:
         if scale.output not in self.outputs:
             return None
         return strongest_felt(self.study, scale, subjects, path[:, :, self.outputs.index(scale.output)])[:, index]
+
+    def _hardly_ill(self, target: Target, path: np.ndarray) -> float:
+        """Percent of people whose model symptom at the first visit is below the scale's floor: patients are none of these."""
+        scale = scales.load(self.endpoints[target.endpoint].of)
+        first = path[:, int(np.searchsorted(self.times, self.study.start - 1e-9)), self.outputs.index(scale.output)]
+        return 100 * float(np.mean(first < 3 * scale.number("severity_floor")))
 
     def _number(self, target: Target, panel: trial.Panel) -> float:
         endpoint: Endpoint = self.endpoints[target.endpoint]

@@ -98,10 +98,8 @@ def _serve(connection: Connection, peer: str, problem: str, subjects: int, cores
         begun = time.perf_counter()
         module = peers.peer(peer)
         account = None
-        if hasattr(module, "build"):
-            first = module.build(given, people[:1], **arguments)[0]
-        else:
-            first = module.prepare(given, people[:1])
+        whole = hasattr(module, "build")
+        first = module.build(given, people[:1], **arguments)[0] if whole else module.prepare(given, people[:1])
         first(1e-4)
         cold = time.perf_counter() - begun
         if hasattr(module, "build"):

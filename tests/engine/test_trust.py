@@ -144,7 +144,9 @@ def test_equal_subjects_are_solved_once(monkeypatch):
     solution = solver.solve(p, times=TIMES, threads=1)
     assert solved  # the queue held three subjects
     assert np.isfinite(solution.values).all() and np.all(solution.status == Status.OK)
-    assert np.array_equal(solution.values[0], solution.values[3]) and not np.allclose(solution.values[3], solution.values[4])
+    assert np.array_equal(solution.values[0], solution.values[3]) and not np.allclose(
+        solution.values[3], solution.values[4]
+    )
 
 
 def test_step_budget():

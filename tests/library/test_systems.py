@@ -22,7 +22,16 @@ DAY = 24.0
 YEAR = 365 * DAY
 Pairs = tuple[tuple[str, float], ...]
 SPECIES = ("human", "rat", "mouse")
-OWN = ("inflammation", "analgesia", "exercise", "excitotoxicity", "augmentation", "suicidality", "cognition", "tolerability")
+OWN = (
+    "inflammation",
+    "analgesia",
+    "exercise",
+    "excitotoxicity",
+    "augmentation",
+    "suicidality",
+    "cognition",
+    "tolerability",
+)
 ILL = Change(-YEAR, {"stress": 1.0})
 
 
@@ -79,11 +88,24 @@ def test_nothing_changes_sign_or_runs_away_for_any_belief_or_person(seed: int) -
             value = vary(quantity, value, 2.5 * random.standard_normal(1).clip(-1, 1))
         drawn[quantity.id] = float(value[0])
     drawn["crp"] = 100.0
-    loads = {"stress": 2.0, "nociception": 2.0, "inflammatory_challenge": 2.0, "excitotoxic_insult": 3.0, "exercise": 1.5}
+    loads = {
+        "stress": 2.0,
+        "nociception": 2.0,
+        "inflammatory_challenge": 2.0,
+        "excitotoxic_insult": 3.0,
+        "exercise": 1.5,
+    }
     changes = [Change(0.0, loads), *infusion(30 * DAY, 250.0, 250.0)]
     values = Witness(human, drawn).run(changes, [DAY, 30 * DAY + 0.5, 31 * DAY, 60 * DAY, 240 * DAY])
     for now in values.values():
-        for name in ("cytokine", "microglia", "astrocyte_clearance", "dendrite_arbor", "spine_total", "hippocampal_volume"):
+        for name in (
+            "cytokine",
+            "microglia",
+            "astrocyte_clearance",
+            "dendrite_arbor",
+            "spine_total",
+            "hippocampal_volume",
+        ):
             assert 0 < now[name] < 50, name
         for name in (
             "central_relief", "excitotoxic_injury", "excitotoxic_load", "ideation", "distress", "low_grade_inflammation",
@@ -146,7 +168,9 @@ def test_bladder_risk_needs_chronic_use() -> None:
     heavy = [Change(DAY * day, doses={"s_ketamine_central": 500.0, "r_ketamine_central": 500.0}) for day in range(7)]
     treated, user = (witness().run(changes, end)[end[0]]["bladder_load"] for changes in (weekly, heavy))
     numbers = system("human").parameters
-    share = 1 - 0.5 ** (end[0] / numbers["half_life_bladder"])  # of what the schedule comes to when it goes on for years
+    share = 1 - 0.5 ** (
+        end[0] / numbers["half_life_bladder"]
+    )  # of what the schedule comes to when it goes on for years
 
     def risk(load: float) -> float:
         return load**2 / (numbers["bladder_half_load"] ** 2 + load**2)
@@ -262,7 +286,7 @@ def test_clearance_riluzole_and_receptor_block_protect_from_an_insult() -> None:
     assert bare["dendrite_arbor"] < 0.95
     assert bare["spine_total"] < 0.95
     protected = insult(Change(-7 * DAY, {"riluzole": 1.0}))
-    weak_glia = insult(parameters=(("glucocorticoid_on_astrocyte", 0.9),), *[Change(-21 * DAY, {"stress": 1.0})])
+    weak_glia = insult(Change(-21 * DAY, {"stress": 1.0}), parameters=(("glucocorticoid_on_astrocyte", 0.9),))
     blocked = insult(*[Change(8.0 * i, doses={"s_ketamine_central": 1.0, "r_ketamine_central": 1.0}) for i in range(9)])
     assert protected["excitotoxic_injury"] < 0.9 * bare["excitotoxic_injury"] < weak_glia["excitotoxic_injury"]
     assert blocked["excitotoxic_injury"] < bare["excitotoxic_injury"]

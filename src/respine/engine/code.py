@@ -46,9 +46,7 @@ class Code:
         """The run-wide numbers the kernels read."""
         return uniform_numbers(self.text.programs, values)
 
-    def culprit(
-        self, values: Mapping[str, float], states: np.ndarray, step: float, time: float
-    ) -> tuple[str, float]:
+    def culprit(self, values: Mapping[str, float], states: np.ndarray, step: float, time: float) -> tuple[str, float]:
         """The state that most likely broke a step: one that is or turns negative, else one whose rate is no number."""
         known = {**values, **self.constant, **dict(zip(self.states, states, strict=True))}
         for name, rule in self.system.rules.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from respine.engine.graph import LN_2, SMALLEST, Graph
 
-Row = dict[int | str, int]
+Row = dict[int | str | tuple[str], int]
 TIME = ("time",)  # no state number and no name
 
 

@@ -244,7 +244,7 @@ def drive(
                         w[o_slow + target * lanes + lane] = 0.0 if abs(rate) < 1e-9 * abs(value) else rate
                     elif kind == SET_STATE:
                         w[o_state + target * lanes + lane] = value
-                    elif kind == RESET or kind == STEADY_BEGIN:
+                    elif kind == RESET or kind == STEADY_BEGIN:  # noqa: SIM109 - numba compiles this faster
                         for q in range(n_all):
                             kept[lane, q] = w[o_state + q * lanes + lane] - start_states[s0, q]
                             w[o_state + q * lanes + lane] = start_states[s0, q]
@@ -414,8 +414,12 @@ def drive(
                 if phase[lane] > 0:
                     h[lane] = across[lane] if phase[lane] == 1 else resume[lane] if phase[lane] == 2 else h[lane]
                     phase[lane] = 0 if at_event[lane] else (phase[lane] + 1) % 4
-            elif n_sensitivities > 0 and w[o_kink + lane] > 0.0 and (
-                phase[lane] < 3 or step * w[o_kink + lane] > across[lane]  # not again the one just crossed
+            elif (
+                n_sensitivities > 0
+                and w[o_kink + lane] > 0.0
+                and (
+                    phase[lane] < 3 or step * w[o_kink + lane] > across[lane]  # not again the one just crossed
+                )
             ):
                 steps[s, 1] += 1
                 resume[lane] = max(step, resume[lane]) if phase[lane] > 0 else step

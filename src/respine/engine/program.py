@@ -124,7 +124,9 @@ def _is_mask(graph: Graph, node: int) -> bool:
     return graph.nodes[node][0] in MASKS or graph.truth(node) is not None
 
 
-def lower(equations: Equations, hoisted: Hoisted, program: Program, roots: Sequence[int], *, preparing: bool) -> list[int]:
+def lower(
+    equations: Equations, hoisted: Hoisted, program: Program, roots: Sequence[int], *, preparing: bool
+) -> list[int]:
     """Operations for ``roots``. While preparing, slow nodes are computed; elsewhere they are loaded from their slot."""
     graph = equations.graph
     slots = {name: k for k, name in enumerate(equations.slow)}
@@ -167,7 +169,9 @@ def lower(equations: Equations, hoisted: Hoisted, program: Program, roots: Seque
 
 def _prepare(equations: Equations, hoisted: Hoisted) -> Program:
     program = Program()
-    for node, value in zip(hoisted.slow, lower(equations, hoisted, program, list(hoisted.slow), preparing=True), strict=True):
+    for node, value in zip(
+        hoisted.slow, lower(equations, hoisted, program, list(hoisted.slow), preparing=True), strict=True
+    ):
         program.store("hoisted", hoisted.slow[node], value)
     return program
 

@@ -149,21 +149,24 @@ class Schedule:
         """Names a dose depends on, with slopes."""
         return tuple(dict.fromkeys(name for e in self._entries for name in sorted(e.slopes.names)))
 
-    def moved(self, names: Collection[str]) -> set[str]:
+    def moved(self, names: Collection[str]) -> frozenset[str]:
         """States with doses that depend on one of the names."""
-        return {e.target for e in self._entries if not e.slopes.names.isdisjoint(names)}
+        return frozenset(e.target for e in self._entries if not e.slopes.names.isdisjoint(names))
 
     @property
     def driven(self) -> tuple[tuple[str, str], ...]:
         """(state, name) where the rate of an infusion into the state depends on the name."""
-        return tuple(dict.fromkeys((e.target, name) for e in self._entries if e.kind == ADD_SLOW for name in e.slopes.value))
+        return tuple(
+            dict.fromkeys((e.target, name) for e in self._entries if e.kind == ADD_SLOW for name in e.slopes.value)
+        )
 
     def table(
         self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int], names: Sequence[str] = ()
     ) -> EventTable:
         """Flatten for the driver; the mappings give the number of each state, input and infusion rate.
 
-        ``names``: parameters by which the slopes of doses are kept. Events on states or inputs that the run does not need (absent from the mappings) are left out.
+        ``names``: parameters by which the slopes of doses are kept. Events on states or inputs that the run does not need
+        (absent from the mappings) are left out.
         """
         index = {ADD_STATE: states, SET_STATE: states, SET_SLOW: slow, ADD_SLOW: rates}
         kept = [e for e in self._entries if e.kind == RESET or e.target in index[e.kind]]

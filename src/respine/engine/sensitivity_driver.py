@@ -15,14 +15,16 @@ from respine.engine.events_table import ADD_SLOW, ADD_STATE, SET_STATE
 @njit(nogil=True, cache=True)
 def moves(slopes: np.ndarray) -> bool:
     """Whether the time of an event depends on a parameter."""
-    for p in range(slopes.shape[0]):
+    for p in range(slopes.shape[0]):  # noqa: SIM110 - numba
         if slopes[p] != 0.0:
             return True
     return False
 
 
 @njit(nogil=True, cache=True)
-def shift(w: np.ndarray, o_state: int, o_rate: int, lanes: int, lane: int, n: int, slopes: np.ndarray, sign: float) -> None:
+def shift(
+    w: np.ndarray, o_state: int, o_rate: int, lanes: int, lane: int, n: int, slopes: np.ndarray, sign: float
+) -> None:
     """s += sign * rate of the states * slope of the event's time."""
     for p in range(slopes.shape[0]):
         if slopes[p] != 0.0:

@@ -14,6 +14,7 @@ from respine.engine.program import Program, Programs, lower
 from respine.engine.sensitivity_kinks import AREAS as KINK_AREAS
 from respine.engine.tangent import Tangent
 
+
 def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[str, int]]:
     """Names and sizes of what sensitivities add to a workspace."""
     tangent, n = _tangent(programs), len(programs.equations.states)
@@ -61,7 +62,8 @@ def at_node(programs: Programs) -> Program:
 
 def slope_in_time(programs: Programs) -> Program:
     """sensitivity_slope := slope of J times the sensitivities ``old``."""
-    p, sums = Program(), {}
+    p = Program()
+    sums: dict[int, int] = {}
     for k, (i, j) in enumerate(_tangent(programs).varying):
         product = p.do("mul", p.load("node_matrix", k), p.load("old", j))
         sums[i] = p.do("add", sums[i], product) if i in sums else product

@@ -82,16 +82,23 @@ class SensitivityKernels:
             self._straight("control_sensitivities", self._control()),
             *(self._interpolate(k) for k in range(1, len(self.nodes)) if self.nodes[k] < 1),
             *(self._slopes(area, size) for area, size in self._tables() if size),
-            *(self._straight(f"drive{p}", straight.drive(programs, p), "node_drive", "vector") for p in range(self.count)),
+            *(
+                self._straight(f"drive{p}", straight.drive(programs, p), "node_drive", "vector")
+                for p in range(self.count)
+            ),
             self._commit(),
             *self._kink_functions(),
         ]
         return [
             *made,
-            self._straight("couple_and_solve", straight.couple_and_solve(programs), "vector", "node_matrix", "argument"),
+            self._straight(
+                "couple_and_solve", straight.couple_and_solve(programs), "vector", "node_matrix", "argument"
+            ),
             self._straight("solve_support", straight.couple_and_solve(programs, couple=False), "vector"),
             self._straight("slope_in_time", straight.slope_in_time(programs), "old", "node_matrix"),
-            self._straight("finish_sensitivity", straight.finish(programs, self.e.layout, stages), "old", "new", "scale"),
+            self._straight(
+                "finish_sensitivity", straight.finish(programs, self.e.layout, stages), "old", "new", "scale"
+            ),
             *(self._right_hand_side(i) for i in range(stages)),
             *(self._argument(i) for i in range(1, stages) if not self.tableau.follows[i]),
         ]

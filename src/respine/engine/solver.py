@@ -117,7 +117,9 @@ class Solver:
         _once(outputs, "output")
         _once(sensitivities, "sensitivity")
         if not 0 < options.sensitivity_tolerance < np.inf:
-            raise ValueError(f"sensitivity_tolerance is {options.sensitivity_tolerance:g}; it must be a positive number")
+            raise ValueError(
+                f"sensitivity_tolerance is {options.sensitivity_tolerance:g}; it must be a positive number"
+            )
         if sensitivities and options.precision != "float64":
             raise ValueError(f'sensitivities need precision="float64", not "{options.precision}": their error would be '
                              "as large as what they are used for")  # fmt: skip
@@ -137,7 +139,12 @@ class Solver:
             known = (*self.system.parameters, *schedule.dependent)
             _known(self.sensitivities, known, "parameter (or name a dose depends on)", self.system)
             known = (*self.system.parameters, *self.sensitivities)
-            _known(schedule.dependent, known, "parameter or sensitivity, but a dose depends on it; such a name", self.system)
+            _known(
+                schedule.dependent,
+                known,
+                "parameter or sensitivity, but a dose depends on it; such a name",
+                self.system,
+            )
         return Ask(
             self.outputs,
             self.free,
@@ -178,7 +185,8 @@ class Solver:
         ``atol`` is one number or one per state (default 1e-3 * rtol); ``initial`` overrides start values (a number, or
         one a subject). With `Records` there are no ``times``: every record is read, ``values`` is (n_records, n_outputs)
         and ``times`` (n_records,). Systems with events, or ``locate_jumps`` in the equations, are solved one subject at a time
-        in float64, an output at the time of a triggered event after it. The result does not depend on ``threads``. Raises ValueError for input that cannot be meant.
+        in float64, an output at the time of a triggered event after it. The result does not depend on ``threads``.
+        Raises ValueError for input that cannot be meant.
         """
         begun = clock.perf_counter()
         count = schedule.n_subjects if schedule else 1
@@ -218,7 +226,9 @@ class Solver:
         count, names = len(self.outputs), self.sensitivities
         values = run.rows[:, :count].reshape(*shape, count)
         gradients = run.rows[:, count:].reshape(*shape, count, len(names)) if names else None
-        return Solution(values, moments, self.outputs, run.status, run.steps, failures, seconds, settings, gradients, names)
+        return Solution(
+            values, moments, self.outputs, run.status, run.steps, failures, seconds, settings, gradients, names
+        )
 
     def _spot_check(
         self,
@@ -243,7 +253,9 @@ class Solver:
         among = np.zeros(len(run.status), bool)
         among[chosen] = True
         twin.go(among, 1, None)
-        rows = np.concatenate([run.readings.row[s] + np.arange(run.readings.count[s]) for s in chosen] or [[]]).astype(int)
+        rows = np.concatenate([run.readings.row[s] + np.arange(run.readings.count[s]) for s in chosen] or [[]]).astype(
+            int
+        )
         exact = twin.rows[rows]
         size = np.max(np.abs(exact), axis=0, initial=1e-300)
         worst = np.max(np.abs(run.rows[rows] - exact) / size, initial=0.0)
@@ -280,7 +292,7 @@ class Solver:
     def _starts(
         self, code: Code, p: np.ndarray, initial: Mapping[str, float | np.ndarray], start: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Start states (n_subjects or 1, n_live), followed by their sensitivities, and which subjects have finite parameters and starts."""
+        """Start states (n_subjects or 1, n_live) followed by their sensitivities, and which subjects are finite throughout."""
         _known(initial, self.system.states, "start state", self.system)
         frozen = [s for s in initial if s in code.constant]
         if frozen:
@@ -392,8 +404,8 @@ class _Run:
         driver.drive(
             np.array([code.address[k] for k in driver.KERNELS], np.int64), w, w.ctypes.data,
             np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64), lanes, len(code.states),
-            len(solver.sensitivities), len(solver.free), len(code.slow), len(solver.outputs) * self.columns, self.parameters, self.starts, self.start_slow,
-            self.rates_from, self.events.first, self.events.time, self.events.kind, self.events.target,
+            len(solver.sensitivities), len(solver.free), len(code.slow), len(solver.outputs) * self.columns,
+            self.parameters, self.starts, self.start_slow, self.rates_from, self.events.first, self.events.time, self.events.kind, self.events.target,
             self.events.value, self.events.slopes, self.events.value_slopes, self.events.time_slopes, self.slope_slots,
             self.readings.times, self.readings.first, self.readings.count, self.readings.row,
             self.readings.need, self.tolerance, queue, self.start, float(options.largest_step),

@@ -24,7 +24,8 @@ class Ask:
 
     ``vary``: parameters that differ between subjects; ``changing``: inputs that change in time; ``dosed``: states that
     receive boluses or are set; ``infused``: states that receive infusions; ``sensitivities``: what to differentiate by;
-    ``moved``: states whose doses depend on a name of these, ``driven``: (state, name) where the rate of an infusion does; ``nonnegative``:
+    ``moved``: states whose doses depend on a name of these, ``driven``: (state, name) where the rate of an infusion does;
+    ``nonnegative``:
     no state may turn negative.
     """
 
@@ -133,9 +134,7 @@ def _graph(
     return graph, rates, [names[o] for o in ask.outputs]
 
 
-def _unmoved(
-    system: System, ask: Ask, values: Mapping[str, float], numbers: Mapping[str, float]
-) -> dict[str, float]:
+def _unmoved(system: System, ask: Ask, values: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
     """States that rest at their start for the whole run because everything that could move them is absent."""
     start = start_values(system, values)
     fixed = {*ask.dosed, *ask.infused} | {s for s in system.states if _depends(system, s, {*ask.vary, *ask.changing})}

@@ -252,9 +252,7 @@ declare void @llvm.x86.sse.ldmxcsr(ptr)
 declare void @llvm.x86.sse.stmxcsr(ptr)"""
 
 
-def _top_level(
-    emitter: Emitter, programs: Programs, tableau: Tableau, sensitivities: SensitivityKernels | None
-) -> str:
+def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivities: SensitivityKernels | None) -> str:
     """The exported kernels; those of the sensitivities go on where the plain ones end."""
     t = emitter.target
     x86 = "x86_64" in t.triple

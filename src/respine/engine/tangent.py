@@ -18,7 +18,8 @@ Entries = Mapping[tuple[int, int], int]
 
 @dataclass(frozen=True)
 class Tangent:
-    """Nodes by place: ``varying`` (i, j) of J where j is in the ``support``; ``drive`` (i, p) = d(rate i)/d(parameter p); and of the outputs
+    """Nodes by place: ``varying`` (i, j) of J where j is in the ``support``; ``drive`` (i, p) = d(rate i)/d(parameter p);
+    and of the outputs
     ``by_state`` (o, j), ``directly`` (o, p). ``switches`` change their sign where a choice turns on which these depend."""
 
     n_parameters: int

@@ -166,7 +166,8 @@ def _parameter_table(recipe: Recipe, best: Minimum) -> pd.DataFrame:
             "parameter": free.name, "value": value, "low": low, "high": high,
             "error": error, "scale": prior.scale, "prior": prior.median, "prior_low": prior.low,
             "prior_high": prior.high, "shrinkage": _shrinkage(free, best.x[j], error), "library": now.value,
-            "difference": now.value - value, "within": away <= WITHIN and marked or (away <= WITHIN and free.place.field != "value"),
+            "difference": now.value - value,
+            "within": (away <= WITHIN and marked) or (away <= WITHIN and free.place.field != "value"),
         })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -73,7 +73,7 @@ def minimise(
     cost, scale, converged = _cost(here), 1.0, False
     jacobian = _jacobian(residuals, x, here, widths, central)
     step = 0
-    for step in range(1, most_steps + 1):
+    for step in range(1, most_steps + 1):  # noqa: B007 - used after the loop
         gradient, hessian = jacobian.T @ here, jacobian.T @ jacobian
         moved = False
         for _ in range(MOST_STEPS_OUT):

@@ -252,7 +252,7 @@ def _prior(doc: Document, at: Where, raw: dict[str, Any]) -> Prior | None:
             at, "low, median and high are not in this order.", "Correct the prior.", seen=f"{low}, {median}, {high}"
         )
         return None
-    if (scale == "log" and low <= 0) or (scale == "logit" and not (0 < low and high < 1)):
+    if (scale == "log" and low <= 0) or (scale == "logit" and not (low > 0 and high < 1)):
         doc.problem(at, f"These numbers do not lie on a {scale} scale.", "Choose another scale.", seen=f"{low}, {high}")
         return None
     if not raw.get("source") and not raw.get("note"):

@@ -13,7 +13,6 @@ from respine.fit.recipe import Free, Target, experiment
 from respine.run.grid import output_times
 from respine.run.typical import TypicalStudy, typical_parameters
 
-
 WINDOWED = ("mean", "peak", "area", "time-of-peak")
 
 
@@ -35,8 +34,10 @@ class TypicalTargets:
         )  # later than asked for costs time and nothing else
         arms = dict.fromkeys(a for one in targets for a in (one.arm, one.against, one.healthy) if a)
         outputs = dict.fromkeys(one.output for one in targets)
-        self.solved = TypicalStudy(loaded, list(outputs), grid, vary=[*(n for n in names if n not in self.held), *self.held], arms=list(arms),
-                                   system=system, threads=threads)  # fmt: skip
+        vary = [*(n for n in names if n not in self.held), *self.held]
+        self.solved = TypicalStudy(
+            loaded, list(outputs), grid, vary=vary, arms=list(arms), system=system, threads=threads
+        )
         ignored = [id for id in self.held for arm in arms if id in typical_parameters(loaded, arm, system)]
         if ignored:
             raise ValueError(

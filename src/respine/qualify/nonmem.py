@@ -22,7 +22,23 @@ from respine.model.expression import num, sym
 from respine.model.system import System
 from respine.qualify.outcome import FAIL, PASS, REPORTED, Case, Findings
 
-COLUMNS = ("id", "time", "cp", "cmt", "amt", "evid", "ii", "ss", "addl", "rate", "lagt", "bioav", "rat2", "dur2", "mode")
+COLUMNS = (
+    "id",
+    "time",
+    "cp",
+    "cmt",
+    "amt",
+    "evid",
+    "ii",
+    "ss",
+    "addl",
+    "rate",
+    "lagt",
+    "bioav",
+    "rat2",
+    "dur2",
+    "mode",
+)
 COMPARTMENTS = {1: "depot", 2: "central"}
 FIRST_UNBOUND = 100
 TOLERANCE = 1e-4  # the file prints five digits

@@ -79,7 +79,7 @@ def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str,
             equations = specialise(system, replace(ask, keep_all=True), values)
         if not equations.states:
             raise ValueError(f"{system.name} has no states, so there is nothing to solve")
-        programs = compile_programs(equations)
+        programs = compile_programs(equations, clock=not target.double)
         module = step_module(programs, TABLEAUS[method], target, nonnegative=ask.nonnegative)
         text = Text(module.text, programs, module.layout)
         write_cached(key, ".ir", pickle.dumps(text, protocol=5))

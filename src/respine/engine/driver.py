@@ -37,9 +37,11 @@ OK = int(Status.OK)
 AREAS = (
     "time", "step", "error", "log_error", "last_log_error", "last_step", "growth", "predicted_growth", "accepted",
     "fraction", "begin_step", "state", "rate", "slow", "output", "lowest",
-    "kink",
+    "kink", "time_rest",
 )  # fmt: skip
-KERNELS = ("begin", "step", "commit", "interpolate", "observe")
+KERNELS = (
+    "begin_inside", "step_inside", "commit_inside", "interpolate_inside", "observe_inside", "enter", "leave",
+)  # fmt: skip
 NEXT, DONE, STOP, FAILED = range(4)  # shared counters
 LARGEST_GROWTH, SMALLEST_GROWTH, LARGEST_CUT = 6.0, 0.2, 0.1
 BEST_LOG_ERROR = -6.64  # the controller does not believe errors below 1e-2 of the tolerance
@@ -70,16 +72,18 @@ def _fetch_add(typing_context: Any, address: Any, amount: Any) -> tuple[Any, Cal
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _is_due(
-    times: np.ndarray, need: np.ndarray, quiet: bool, k: int, n: int, moment: int, row: int, happened: int, time: float
-) -> bool:
-    """Whether a subject's next output lies at or before ``time`` and all events that precede it have happened."""
-    return not quiet and k < n and times[moment + k] <= time and need[row + k] <= happened
+def _next_output(
+    times: np.ndarray, need: np.ndarray, quiet: bool, k: int, n: int, moment: int, row: int, happened: int
+) -> float:
+    """When a subject's next output is read: never while events that precede it have not happened."""
+    if quiet or k >= n or need[row + k] > happened:
+        return np.inf
+    return times[moment + k]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def drive(
-    kernels: np.ndarray,  # (5,) addresses
+    kernels: np.ndarray,  # (len(KERNELS),) addresses
     w: np.ndarray,  # workspace
     base: int,  # its address
     at: np.ndarray,  # (len(AREAS),) offsets, in numbers
@@ -123,7 +127,7 @@ def drive(
     o_time, o_step, o_error, o_log, o_last_log, o_last_step = at[0], at[1], at[2], at[3], at[4], at[5]
     o_growth, o_predicted, o_accepted, o_fraction, o_begin = at[6], at[7], at[8], at[9], at[10]
     o_state, o_rate, o_slow, o_output, o_lowest = at[11], at[12], at[13], at[14], at[15]
-    o_kink = at[16]
+    o_kink, o_rest = at[16], at[17]
     horizon = 1e-300
     for s in queue:
         horizon = max(horizon, abs(times[time_first[s] + count[s] - 1] - start))
@@ -155,10 +159,15 @@ def drive(
     at_event = np.zeros(lanes, np.bool_)
     changed = np.zeros(lanes, np.bool_)
     due = np.zeros(lanes, np.bool_)
+    next_output = np.full(lanes, np.inf)
+    n_accepted = np.zeros(lanes, np.int64)
+    n_rejected = np.zeros(lanes, np.int64)
     lost = np.zeros(lanes, np.bool_)
     alive = 0
     more = True
     parked = False
+    events_wait = True
+    _call(kernels[5], base)
     while True:
         # -- idle lanes take the next subjects
         if more and alive < lanes:
@@ -186,9 +195,14 @@ def drive(
                     quiet[lane] = False
                     at_event[lane] = True
                 t[lane] = start
-                h[lane] = 0.0
+                h[lane] = 0.0 if subject[lane] >= 0 else 1e-6
+                t_break[lane] = np.inf
                 rejected[lane] = 1
                 phase[lane] = 0
+                n_accepted[lane] = 0
+                n_rejected[lane] = 0
+                next_output[lane] = np.inf
+                events_wait = True
                 s0 = s if start_states.shape[0] > 1 else 0
                 for q in range(n_all):
                     w[o_state + q * lanes + lane] = start_states[s0, q]
@@ -197,6 +211,7 @@ def drive(
                 for q in range(n_vary, n_slow):
                     w[o_slow + q * lanes + lane] = start_slow[q - n_vary]
                 w[o_time + lane] = start
+                w[o_rest + lane] = start - np.float64(w[o_time + lane])
             parked = True
         if alive == 0:
             break
@@ -205,12 +220,12 @@ def drive(
                 if subject[lane] >= 0:
                     status[subject[lane]] = STOPPED
                     end_time[subject[lane]] = t[lane]
+                    steps[subject[lane], 0] = n_accepted[lane]
+                    steps[subject[lane], 1] = n_rejected[lane]
             break
         # -- events that are due, and outputs at their times, in the order of the records
         any_changed = False
-        pending = False
-        for lane in range(lanes):
-            pending |= at_event[lane]
+        pending = events_wait
         while pending:
             any_due = False
             for lane in range(lanes):
@@ -221,8 +236,8 @@ def drive(
                 first_event = event[lane]
                 while event[lane] < last_event[lane] and event_time[event[lane]] <= t[lane]:
                     e = event[lane]
-                    if _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
-                               e - first[s], t[lane]):  # fmt: skip
+                    if _next_output(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
+                                    e - first[s]) <= t[lane]:  # fmt: skip
                         break
                     event[lane] += 1
                     target = event_target[e]
@@ -233,6 +248,7 @@ def drive(
                     moved = slope >= 0 and moves(time_slopes[slope])
                     if moved:
                         w[o_time + lane] = t[lane]
+                        w[o_rest + lane] = t[lane] - np.float64(w[o_time + lane])
                         _call(kernels[0], base)
                         shift(w, o_state, o_rate, lanes, lane, n, time_slopes[slope], 1.0)
                     if kind == ADD_STATE:
@@ -300,6 +316,11 @@ def drive(
                         for q in range(n):
                             failed[steps_lost, 2 + q] = w[o_state + q * lanes + lane]
                     lost[lane] = False
+                    steps[s, 0] = n_accepted[lane]
+                    steps[s, 1] = n_rejected[lane]
+                    h[lane] = 1e-6
+                    t_break[lane] = np.inf
+                    next_output[lane] = np.inf
                     subject[lane] = -1
                     at_event[lane] = False
                     alive -= 1
@@ -308,8 +329,9 @@ def drive(
                 # a stop only to read the sensitivities does not make the step start afresh
                 changed[lane] |= n_sensitivities == 0 or event[lane] > first_event or h[lane] == 0.0
                 any_changed |= changed[lane]
-                if _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
-                           event[lane] - first[s], t[lane]):  # fmt: skip
+                next_output[lane] = _next_output(times, need, quiet[lane], output[lane], n_times[lane], moment[lane],
+                                                 row[lane], event[lane] - first[s])  # fmt: skip
+                if next_output[lane] <= t[lane]:
                     due[lane] = True
                     any_due = True
                 else:
@@ -327,6 +349,7 @@ def drive(
                     w[o_fraction + lane] = 0.0
                     if due[lane]:
                         w[o_time + lane] = t[lane]
+                        w[o_rest + lane] = t[lane] - np.float64(w[o_time + lane])
                         for q in range(n):
                             w[o_rate + q * lanes + lane] = w[o_state + q * lanes + lane]
                 _call(kernels[4], base)
@@ -340,6 +363,11 @@ def drive(
                     if output[lane] == n_times[lane]:
                         status[s] = OK
                         end_time[s] = t[lane]
+                        steps[s, 0] = n_accepted[lane]
+                        steps[s, 1] = n_rejected[lane]
+                        h[lane] = 1e-6
+                        t_break[lane] = np.inf
+                        next_output[lane] = np.inf
                         subject[lane] = -1
                         at_event[lane] = False
                         changed[lane] = False
@@ -361,90 +389,75 @@ def drive(
                     w[o_last_step + lane] = h[lane]
                     w[o_last_log + lane] = BEST_LOG_ERROR
                     changed[lane] = False
-        # -- one attempt in every lane
+        # -- one attempt in every lane; what follows has no branches, since lanes seldom do the same
         for lane in range(lanes):
             gap = t_break[lane] - t[lane]
             step = min(h[lane], largest_step)
-            if subject[lane] < 0:
-                step = min(step, 1.0) if step > 0.0 else 1e-6
-            elif step >= gap * 0.999999:
-                step = gap
-            elif step > 0.5 * gap:
-                step = 0.5 * gap
-            w[o_step + lane] = step
+            w[o_step + lane] = gap if step >= gap * 0.999999 else min(step, 0.5 * gap)
             w[o_time + lane] = t[lane]
+            w[o_rest + lane] = t[lane] - np.float64(w[o_time + lane])
         _call(kernels[1], base)
         any_due = False
-        any_failed = False
+        any_trouble = False
+        events_wait = False
         for lane in range(lanes):
-            s = subject[lane]
-            if s < 0:
-                w[o_accepted + lane] = 0.0
-                due[lane] = False
-                continue
+            active = subject[lane] >= 0
             error = np.float64(w[o_error + lane])
             step = np.float64(w[o_step + lane])
-            ok = error <= 1.0
+            ok = active & (error <= 1.0)
+            bad = active & (not ok)
             growth = np.float64(w[o_growth + lane])
-            if not growth >= 0.0:
-                growth = LARGEST_CUT
-            if ok:
-                steps[s, 0] += 1
-                grown = growth
+            growth = growth if growth >= 0.0 else LARGEST_CUT
+            predicted = np.float64(w[o_predicted + lane])
+            grown = min(growth, predicted) if rejected[lane] == 0 else growth
+            grown = min(LARGEST_GROWTH, max(SMALLEST_GROWTH, grown))
+            grown = min(grown, 1.0) if rejected[lane] == 2 else grown
+            proposed = step * grown
+            # a step cut short by an event says little about the next
+            proposed = max(proposed, h[lane]) if (step < 0.5 * h[lane]) & (grown > 0.9) else proposed
+            cut = step * min(0.9, max(LARGEST_CUT, growth))
+            after = t_break[lane] if step >= (t_break[lane] - t[lane]) * 0.9999999 else t[lane] + step
+            h[lane] = proposed if ok else cut if active else h[lane]
+            t_new[lane] = after if ok else t[lane]
+            w[o_last_step + lane] = step if ok else np.float64(w[o_last_step + lane])
+            log_error = max(BEST_LOG_ERROR, np.float64(w[o_log + lane]))
+            w[o_last_log + lane] = log_error if ok else np.float64(w[o_last_log + lane])
+            w[o_accepted + lane] = 1.0 if ok else 0.0
+            rejected[lane] = 0 if ok else 2
+            n_accepted[lane] += ok
+            n_rejected[lane] += bad
+            due[lane] = ok & (n_sensitivities == 0) & (t_new[lane] >= next_output[lane])
+            at_event[lane] = ok & (t_new[lane] >= t_break[lane])
+            spent = n_accepted[lane] + n_rejected[lane] >= max_steps
+            stuck = bad & (h[lane] < max(1e-15 * abs(t[lane]), 1e-18 * horizon))
+            any_trouble |= (active & spent) | stuck | (ok & (w[o_lowest + lane] < 0.0))
+            any_due |= due[lane]
+            events_wait |= at_event[lane]
+        if n_sensitivities > 0:
+            for lane in range(lanes):
+                if subject[lane] < 0:
+                    continue
+                error = np.float64(w[o_error + lane])
+                step = np.float64(w[o_step + lane])
+                kink = np.float64(w[o_kink + lane])
                 if rejected[lane] == 0:
-                    grown = min(grown, np.float64(w[o_predicted + lane]))
-                grown = min(LARGEST_GROWTH, max(SMALLEST_GROWTH, grown))
-                if rejected[lane] == 2:
-                    grown = min(grown, 1.0)
-                proposed = step * grown
-                if step < 0.5 * h[lane] and grown > 0.9:
-                    proposed = max(proposed, h[lane])  # a step cut short by an event says little about the next
-                h[lane] = proposed
-                t_new[lane] = t_break[lane] if step >= (t_break[lane] - t[lane]) * 0.9999999 else t[lane] + step
-                w[o_last_step + lane] = step
-                w[o_last_log + lane] = max(BEST_LOG_ERROR, np.float64(w[o_log + lane]))
-                w[o_accepted + lane] = 1.0
-                rejected[lane] = 0
-                any_failed |= w[o_lowest + lane] < 0.0
-                due[lane] = n_sensitivities == 0 and _is_due(
-                    times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
-                    event[lane] - first[s], t_new[lane])  # fmt: skip
-                any_due |= due[lane]
-                at_event[lane] = t_new[lane] >= t_break[lane]
-                if phase[lane] > 0:
-                    h[lane] = across[lane] if phase[lane] == 1 else resume[lane] if phase[lane] == 2 else h[lane]
-                    phase[lane] = 0 if at_event[lane] else (phase[lane] + 1) % 4
-            elif (
-                n_sensitivities > 0
-                and w[o_kink + lane] > 0.0
-                and (
-                    phase[lane] < 3 or step * w[o_kink + lane] > across[lane]  # not again the one just crossed
-                )
-            ):
-                steps[s, 1] += 1
-                resume[lane] = max(step, resume[lane]) if phase[lane] > 0 else step
-                across[lane] = step * ACROSS / np.sqrt(error)
-                h[lane] = step * w[o_kink + lane] - 0.25 * across[lane]
-                phase[lane] = 1
-                if h[lane] < 0.25 * across[lane]:
-                    h[lane] = across[lane]
-                    phase[lane] = 2
-                rejected[lane] = 1
-                w[o_accepted + lane] = 0.0
-                due[lane] = False
-                t_new[lane] = t[lane]
-            else:
-                steps[s, 1] += 1
-                phase[lane] = 0
-                h[lane] = step * min(0.9, max(LARGEST_CUT, growth))
-                rejected[lane] = 2
-                w[o_accepted + lane] = 0.0
-                due[lane] = False
-                t_new[lane] = t[lane]
-                if h[lane] < max(1e-15 * abs(t[lane]), 1e-18 * horizon) or steps[s, 0] + steps[s, 1] >= max_steps:
-                    any_failed = True
-            if steps[s, 0] + steps[s, 1] >= max_steps:
-                any_failed = True
+                    if phase[lane] > 0:
+                        h[lane] = (
+                            across[lane] if phase[lane] == 1 else resume[lane] if phase[lane] == 2 else h[lane]
+                        )
+                        phase[lane] = 0 if at_event[lane] else (phase[lane] + 1) % 4
+                elif kink > 0.0 and (phase[lane] < 3 or step * kink > across[lane]):  # not again the one just crossed
+                    resume[lane] = max(step, resume[lane]) if phase[lane] > 0 else step
+                    across[lane] = step * ACROSS / np.sqrt(error)
+                    h[lane] = step * kink - 0.25 * across[lane]
+                    phase[lane] = 1
+                    if h[lane] < 0.25 * across[lane]:
+                        h[lane] = across[lane]
+                        phase[lane] = 2
+                    rejected[lane] = 1
+                else:
+                    phase[lane] = 0
+        complete = any_due or n_sensitivities > 0
         # -- outputs inside the step
         while any_due:
             any_due = False
@@ -463,32 +476,26 @@ def drive(
                 for q in range(n_outputs):
                     values[row[lane] + output[lane], q] = w[o_output + q * lanes + lane]
                 output[lane] += 1
-                due[lane] = _is_due(times, need, quiet[lane], output[lane], n_times[lane], moment[lane], row[lane],
-                                    event[lane] - first[s], t_new[lane])  # fmt: skip
+                next_output[lane] = _next_output(times, need, quiet[lane], output[lane], n_times[lane], moment[lane],
+                                                 row[lane], event[lane] - first[s])  # fmt: skip
+                due[lane] = next_output[lane] <= t_new[lane]
                 any_due |= due[lane]
         _call(kernels[2], base)
+        for lane in range(lanes):
+            t[lane] = t_new[lane]
+        if not (complete or any_trouble):
+            continue
         for lane in range(lanes):
             s = subject[lane]
             if s < 0:
                 continue
-            t[lane] = t_new[lane]
-            if output[lane] == n_times[lane] and not (rejected[lane] == 0 and w[o_lowest + lane] < 0.0):
+            finished = output[lane] == n_times[lane]
+            spent = n_accepted[lane] + n_rejected[lane] >= max_steps
+            stuck = rejected[lane] == 2 and h[lane] < max(1e-15 * abs(t[lane]), 1e-18 * horizon)
+            negative = rejected[lane] == 0 and w[o_lowest + lane] < 0.0
+            if finished and not negative:
                 status[s] = OK
-                end_time[s] = t[lane]
-                subject[lane] = -1
-                at_event[lane] = False
-                alive -= 1
-                _fetch_add(counters_address + 8 * DONE, 1)
-        if any_failed:
-            for lane in range(lanes):
-                s = subject[lane]
-                if s < 0:
-                    continue
-                spent = steps[s, 0] + steps[s, 1] >= max_steps
-                stuck = rejected[lane] == 2 and h[lane] < max(1e-15 * abs(t[lane]), 1e-18 * horizon)
-                negative = rejected[lane] == 0 and w[o_lowest + lane] < 0.0
-                if not (spent or stuck or negative):
-                    continue
+            elif spent or stuck or negative:
                 error = np.float64(w[o_error + lane])
                 if negative:
                     status[s] = NEGATIVE
@@ -496,14 +503,22 @@ def drive(
                     status[s] = STEP_FLOOR if error < 1e300 else NOT_FINITE
                 else:
                     status[s] = STEP_BUDGET
-                end_time[s] = t[lane]
                 k = _fetch_add(counters_address + 8 * FAILED, 1)
                 if k < failed.shape[0]:
                     failed[k, 0] = s
                     failed[k, 1] = w[o_step + lane]
                     for q in range(n):
                         failed[k, 2 + q] = w[o_state + q * lanes + lane]
-                subject[lane] = -1
-                at_event[lane] = False
-                alive -= 1
-                _fetch_add(counters_address + 8 * DONE, 1)
+            else:
+                continue
+            end_time[s] = t[lane]
+            steps[s, 0] = n_accepted[lane]
+            steps[s, 1] = n_rejected[lane]
+            h[lane] = 1e-6
+            t_break[lane] = np.inf
+            next_output[lane] = np.inf
+            subject[lane] = -1
+            at_event[lane] = False
+            alive -= 1
+            _fetch_add(counters_address + 8 * DONE, 1)
+    _call(kernels[6], base)

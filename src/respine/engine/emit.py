@@ -61,12 +61,15 @@ class Emitter:
         return "\n".join(sorted(self._declared.values()))
 
     # ---- functions --------------------------------------------------------------------------------------------------
+    def body(self, pointers: tuple[str, ...]) -> Body:
+        return Body(self, pointers)
+
     def function(self, name: str, program: Program, pointers: Sequence[str] = ()) -> str:
         """IR of ``name(w, *pointers)``; areas named in ``pointers`` are addressed from those instead of ``w``.
 
         ``program`` must be spelled out (see functions.py).
         """
-        body = _Body(self, pointers)
+        body = self.body(tuple(pointers))
         for k, (op, *a) in enumerate(program.operations):
             body.operation(k, op, a)
         arguments = "".join(f", ptr %{p}" for p in pointers)
@@ -74,7 +77,9 @@ class Emitter:
         return "\n".join([head, *body.lines, "  ret void", "}"])
 
 
-class _Body:
+class Body:
+    """The lines of one function, operation by operation."""
+
     def __init__(self, emitter: Emitter, pointers: Sequence[str]) -> None:
         self.e, self.t, self.pointers = emitter, emitter.target, pointers
         self.lines: list[str] = []
@@ -169,9 +174,6 @@ class _Body:
         v, x, y = self.t.vector, self.names[a], self.names[b]
         self.line(f"%c{k} = fcmp {relation} {v} {x}, {y}")
         self.line(f"{result} = select {self.t.mask} %c{k}, {v} {x}, {v} {y}")
-
-    def _ordered(self, k: int, result: str, a: int) -> None:
-        self.line(f"{result} = fcmp ord {self.t.vector} {self.names[a]}, {self.names[a]}")
 
     def _select(self, k: int, result: str, mask: int, a: int, b: int) -> None:
         v, n = self.t.vector, self.names

@@ -20,7 +20,7 @@ LIBRARY_CALLS = ("asin", "acos", "atan")  # rare in models: one scalar call per 
 
 
 def spell_out(program: Program, target: Target) -> Program:
-    """The same program with ``exp2 log2 sin cos reciprocal pivot`` replaced by primitive operations."""
+    """The same program with ``exp2 log2 sin cos reciprocal`` replaced by primitive operations."""
     spelled = Program()
     speller = _Speller(spelled, target)
     position: list[int] = []
@@ -66,24 +66,9 @@ class _Speller:
         return result
 
     # ---- reciprocals ------------------------------------------------------------------------------------------------
-    def pivot(self, x: int) -> int:
-        """1/x of a pivot: a zero pivot gives NaN or infinity, which rejects the step."""
-        return self._newton(x)[1] if self.target.avx512 else self.p.do("div", self.c(1.0), x)
-
     def reciprocal(self, x: int) -> int:
-        """1/x with 1/0 = infinity and 1/infinity = 0 kept."""
-        if not self.target.avx512:
-            return self.p.do("div", self.c(1.0), x)
-        rough, refined = self._newton(x)
-        return self.p.do("select", self.p.do("ordered", refined), refined, rough)
-
-    def _newton(self, x: int) -> tuple[int, int]:
-        p = self.p
-        rough = p.do("rough_reciprocal", x)
-        e = p.do("fma", p.do("neg", rough), x, self.c(1.0))
-        # rough (1 + e + e^2 + e^3) reaches 2^-56 in float64; one term is enough in float32
-        g = p.do("fma", p.do("fma", e, e, e), e, e) if self.double else e
-        return rough, p.do("fma", rough, g, rough)
+        """1/x; the divider works beside the multipliers, so that refining a rough guess takes longer."""
+        return self.p.do("div", self.c(1.0), x)
 
     def rough(self, x: int) -> int:
         """1/x to a few digits (error norms)."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 CONTROL = (
     "time",
+    "time_rest",  # float32: what rounding took from the time
     "step",
     "shift",
     "inverse_step",
     "stage_time",
+    "stage_time_rest",
     "error",
     "log_error",
     "last_log_error",
@@ -22,6 +24,7 @@ CONTROL = (
     "begin_step",
     "lowest",
     "kink",
+    "float_mode",
 )
 
 
@@ -62,6 +65,7 @@ def lay_out(
     n_slow: int,
     n_outputs: int,
     n_uniform: int,
+    n_clock: int = 0,
     n_parameters: int = 0,
     extra: Sequence[tuple[str, int]] = (),
 ) -> Layout:
@@ -76,6 +80,7 @@ def lay_out(
         ("rate", n_states),
         ("stage", n_states),
         ("time_slope", n_time_slopes),
+        ("clock", n_clock),
         ("factor", n_factors),
         ("increment", stages * n_states),
         ("hoisted", n_hoisted),

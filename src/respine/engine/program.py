@@ -18,7 +18,7 @@ from respine.engine.specialise import Equations, rank
 from respine.engine.tangent import Tangent, tangent_of
 from respine.model.expression import _NUMPY
 
-READ_ONLY = frozenset(("slow", "hoisted", "uniform", "state", "time", "tolerance"))
+READ_ONLY = frozenset(("slow", "hoisted", "uniform", "state", "time", "tolerance", "clock"))
 
 
 @dataclass
@@ -49,11 +49,15 @@ class Program:
 
 @dataclass(frozen=True)
 class Hoisted:
-    """Work done once: ``uniform`` nodes once a run (one number each), ``slow`` nodes once a segment (one lane vector)."""
+    """Work done once: ``uniform`` nodes once a run (one number each), ``slow`` nodes once a segment (one lane vector).
+
+    ``clock`` nodes depend on time and on none of the states; where they are named, they are computed apart.
+    """
 
     uniform: dict[int, int]
     slow: dict[int, int]
     ranks: dict[int, int]
+    clock: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,15 @@ class Programs:
     factor: Program
     solve: Program
     observe: Program
+    clock: Program
     tangent: Tangent | None = None  # where sensitivities are asked
 
 
-def compile_programs(equations: Equations) -> Programs:
-    """Rates, Jacobian with its factorisation, triangular solves and outputs as straight-line code."""
+def compile_programs(equations: Equations, *, clock: bool = False) -> Programs:
+    """Rates, Jacobian with its factorisation, triangular solves and outputs as straight-line code.
+
+    ``clock``: what depends on time alone becomes a program of its own.
+    """
     graph, n = equations.graph, len(equations.states)
     derivatives = Derivatives(graph, equations.sensitivities)
     rows = [derivatives.row(r) for r in equations.rates]
@@ -82,7 +90,7 @@ def compile_programs(equations: Equations) -> Programs:
     tangent = tangent_of(equations, derivatives, rows, jacobian) if equations.sensitivities else None
     roots = [*equations.rates, *jacobian.values(), *time_slopes.values(), *equations.outputs]
     roots += tangent.roots if tangent else []
-    hoisted = _hoist(graph, roots)
+    hoisted = _hoist(graph, roots, clock=clock)
     pivoting = markowitz(n, jacobian)
     return Programs(
         equations,
@@ -94,11 +102,12 @@ def compile_programs(equations: Equations) -> Programs:
         _factor(equations, hoisted, pivoting, jacobian, time_slopes, tangent),
         _solve(pivoting),
         _store_all(equations, hoisted, "output", equations.outputs),
+        _clock(equations, hoisted),
         tangent,
     )
 
 
-def _hoist(graph: Graph, roots: Sequence[int]) -> Hoisted:
+def _hoist(graph: Graph, roots: Sequence[int], *, clock: bool) -> Hoisted:
     """Nodes at the border between slow and fast: each gets a slot, what lies behind it leaves the time loop."""
     ranks = rank(graph, roots)
     slow: dict[int, int] = {}
@@ -117,7 +126,23 @@ def _hoist(graph: Graph, roots: Sequence[int]) -> Hoisted:
                 border(part)
     for node in roots:
         border(node)
-    return Hoisted(uniform, slow, ranks)
+    return Hoisted(uniform, slow, ranks, _of_time_alone(graph, roots) if clock else {})
+
+
+def _of_time_alone(graph: Graph, roots: Sequence[int]) -> dict[int, int]:
+    """The nodes without states at which time enters the rest of the graph, each with a slot."""
+    order = graph.order(roots)
+    leaves: dict[int, frozenset[str]] = {}
+    for node in order:
+        op = graph.nodes[node][0]
+        found = [frozenset([op])] if op in ("state", "time") else [leaves[p] for p in graph.operands(node)]
+        leaves[node] = frozenset().union(*found)
+
+    def alone(node: int) -> bool:
+        return leaves[node] == {"time"} and not _is_mask(graph, node)
+
+    inner = [p for node in order if not alone(node) for p in graph.operands(node)]
+    return {node: k for k, node in enumerate(dict.fromkeys(n for n in (*inner, *roots) if alone(n)))}
 
 
 def _is_mask(graph: Graph, node: int) -> bool:
@@ -125,9 +150,18 @@ def _is_mask(graph: Graph, node: int) -> bool:
 
 
 def lower(
-    equations: Equations, hoisted: Hoisted, program: Program, roots: Sequence[int], *, preparing: bool
+    equations: Equations,
+    hoisted: Hoisted,
+    program: Program,
+    roots: Sequence[int],
+    *,
+    preparing: bool,
+    clocking: bool = False,
 ) -> list[int]:
-    """Operations for ``roots``. While preparing, slow nodes are computed; elsewhere they are loaded from their slot."""
+    """Operations for ``roots``. While preparing, slow nodes are computed; elsewhere they are loaded from their slot.
+
+    Clock nodes likewise: computed while clocking, loaded elsewhere.
+    """
     graph = equations.graph
     slots = {name: k for k, name in enumerate(equations.slow)}
     values: dict[int, int] = {}
@@ -142,6 +176,8 @@ def lower(
             return program.load("slow", slots[a[0]])
         if op == "state":
             return program.load("state", a[0])
+        if node in hoisted.clock and not clocking:
+            return program.load("clock", hoisted.clock[node])
         if op == "time":
             return program.load("time")
         if node in hoisted.slow and not preparing:
@@ -176,6 +212,14 @@ def _prepare(equations: Equations, hoisted: Hoisted) -> Program:
     return program
 
 
+def _clock(equations: Equations, hoisted: Hoisted) -> Program:
+    program, nodes = Program(), list(hoisted.clock)
+    values = lower(equations, hoisted, program, nodes, preparing=False, clocking=True)
+    for node, value in zip(nodes, values, strict=True):
+        program.store("clock", hoisted.clock[node], value)
+    return program
+
+
 def _store_all(equations: Equations, hoisted: Hoisted, area: str, roots: Sequence[int]) -> Program:
     program = Program()
     for k, value in enumerate(lower(equations, hoisted, program, roots, preparing=False)):
@@ -191,9 +235,10 @@ def _factor(
     time_slopes: Mapping[int, int],
     tangent: Tangent | None,
 ) -> Program:
-    """Rates, time slopes and the LU factors of c*I - J in one pass, so that they share every sub-expression.
+    """Rates, time slopes and the LU factors of J - c*I in one pass, so that they share every sub-expression.
 
-    The lower factor holds the multipliers, the diagonal the reciprocals of the pivots. With sensitivities their
+    The lower factor holds the multipliers, the diagonal the reciprocals of the pivots with the sign of c*I - J, which
+    the solve is for: turning that sign alone is cheaper than that of every entry. With sensitivities their
     equations at the start of the step are kept too.
     """
     p = Program()
@@ -212,12 +257,12 @@ def _factor(
         n_drive = len(tangent.drive) if tangent else 0
         p.store(*(("drive", k) if k < n_drive else ("switch", k - n_drive)), value)
     c = p.load("shift")
-    a = {ij: p.do("neg", value) for ij, value in entries.items()}
+    a = dict(entries)
     for i in range(len(equations.states)):
-        a[i, i] = p.do("sub", c, entries[i, i]) if (i, i) in entries else c
+        a[i, i] = p.do("sub", entries[i, i], c) if (i, i) in entries else p.do("neg", c)
     for k, pivot in enumerate(pivoting.order):
-        inverse = p.do("pivot", a[pivot, pivot])
-        p.store("factor", pivoting.slots[pivot, pivot], inverse)
+        inverse = p.do("reciprocal", a[pivot, pivot])
+        p.store("factor", pivoting.slots[pivot, pivot], p.do("neg", inverse))
         right = pivoting.right(k)
         for j in right:
             p.store("factor", pivoting.slots[pivot, j], a[pivot, j])
@@ -244,7 +289,7 @@ def _solve(pivoting: Pivoting) -> Program:
     for k in range(len(pivoting.order) - 1, -1, -1):
         pivot = pivoting.order[k]
         for j in pivoting.right(k):
-            x[pivot] = p.do("sub", x[pivot], p.do("mul", factor(pivot, j), x[j]))
+            x[pivot] = p.do("add", x[pivot], p.do("mul", factor(pivot, j), x[j]))
         x[pivot] = p.do("mul", x[pivot], factor(pivot, pivot))
     for k in pivoting.order:
         p.store("vector", k, x[k])

@@ -100,7 +100,7 @@ def couple_and_solve(programs: Programs, *, couple: bool = True) -> Program:
         i = order[k]
         for j in order[k + 1 :]:
             if (i, j) in slots:
-                add("sub", i, p.load("factor", slots[i, j]), x[j])
+                add("add", i, p.load("factor", slots[i, j]), x[j])  # the diagonal carries the sign
         x[i] = p.do("mul", x[i], p.load("factor", slots[i, i]))
     for i, value in x.items():
         p.store("vector", i, value)

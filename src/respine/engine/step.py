@@ -19,6 +19,7 @@ from respine.engine.loop import Loop
 from respine.engine.program import Program, Programs
 from respine.engine.tableaus import Tableau
 from respine.engine.target import Target
+from respine.engine.wide_time import clock_function, observed_time, stage_times
 
 if TYPE_CHECKING:
     from respine.engine.sensitivity_step import SensitivityKernels
@@ -27,7 +28,8 @@ SAFETY = 0.9
 SMALLEST_ERROR = 1e-20  # squared norm; below it the step grows by the limit anyway
 ALLOWED_BELOW_ZERO = 1e3  # error weights a state may undershoot zero by before it counts as negative
 BEGIN = 0.01  # the first step changes the state by about this share
-EXPORTS = ("begin", "step", "commit", "interpolate", "observe")
+KERNELS = ("begin", "step", "commit", "interpolate", "observe")
+EXPORTS = (*KERNELS, *(f"{name}_inside" for name in KERNELS), "enter", "leave")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         len(equations.slow),
         len(equations.outputs),
         len(programs.hoisted.uniform),
+        len(programs.hoisted.clock),
         tangent.n_parameters if tangent else 0,
         areas(programs, tableau) if tangent else (),
     )
@@ -68,6 +71,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         "first_step": (_first_step(layout, n), ()),
     }
     functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
+    functions += [clock_function(emitter, programs.clock)] if programs.hoisted.clock else []
     functions += _StageLoops(emitter, tableau, programs).functions()
     functions += sensitivities.functions() if sensitivities else []
     functions.append(_top_level(emitter, programs, tableau, sensitivities))
@@ -246,7 +250,8 @@ class _StageLoops:
 
 
 # ---- the exported functions -----------------------------------------------------------------------------------------
-# denormal numbers (drug that has decayed away) cost hundreds of cycles each: flush them to zero while a kernel runs
+# denormal numbers (drug that has decayed away) cost hundreds of cycles each: flush them to zero while kernels run.
+# Switching takes as long as a small kernel, so a loop over kernels calls `enter`, the kernels ``_inside``, and `leave`.
 _FLUSH = """@flush_to_zero = internal constant i32 40896
 declare void @llvm.x86.sse.ldmxcsr(ptr)
 declare void @llvm.x86.sse.stmxcsr(ptr)"""
@@ -261,13 +266,24 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
     def pointer(name: str, area: str, k: int = 0) -> str:
         return emitter.address(name, here(area, k))
 
-    def wrap(name: str, body: Sequence[str]) -> str:
-        enter = ["  %old = alloca i32", "  call void @llvm.x86.sse.stmxcsr(ptr %old)",
-                 "  call void @llvm.x86.sse.ldmxcsr(ptr @flush_to_zero)"] if x86 else []  # fmt: skip
-        leave = ["  call void @llvm.x86.sse.ldmxcsr(ptr %old)"] if x86 else []
-        return "\n".join([f"define void @{name}(ptr %w) nounwind {{", *enter, *body, *leave, "  ret void", "}"])
+    def define(name: str, body: Sequence[str]) -> str:
+        return "\n".join([f"define void @{name}(ptr %w) nounwind {{", *body, "  ret void", "}"])
 
-    rates_here = [pointer("%y", "state"), pointer("%t", "time"), "  call void @rates(ptr %w, ptr %y, ptr %t)"]
+    def both(name: str, body: Sequence[str]) -> str:
+        outer = ["  call void @enter(ptr %w)", f"  call void @{name}_inside(ptr %w)", "  call void @leave(ptr %w)"]
+        return define(f"{name}_inside", body) + "\n\n" + define(name, outer)
+
+    mode = pointer("%mode", "float_mode")
+    enter = [mode, "  call void @llvm.x86.sse.stmxcsr(ptr %mode)",
+             "  call void @llvm.x86.sse.ldmxcsr(ptr @flush_to_zero)"] if x86 else []  # fmt: skip
+    leave = [mode, "  call void @llvm.x86.sse.ldmxcsr(ptr %mode)"] if x86 else []
+    clock = bool(programs.hoisted.clock)
+    rates_here = [
+        pointer("%y", "state"),
+        pointer("%t", "time"),
+        *(["  call void @clock(ptr %w, ptr %t)"] if clock else []),
+        "  call void @rates(ptr %w, ptr %y, ptr %t)",
+    ]
     begin = ["  call void @prepare(ptr %w)", *rates_here, "  call void @first_step(ptr %w)"]
     v, align = t.vector, t.alignment
     observe = [  # the interpolated state lies in `rate`; its time is time + fraction * step
@@ -276,24 +292,23 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
         f"  %ahead = fmul {v} %v_fraction, %v_step",
         f"  %now = fadd {v} %v_time, %ahead",
         f"  store {v} %now, ptr %stage_time, align {align}",
+        *(observed_time(emitter) if clock else []),
         "  call void @outputs(ptr %w, ptr %rate, ptr %stage_time)",
     ]
     step, commit = _step_body(emitter, programs, tableau), ["  call void @commit_states(ptr %w)"]
     if sensitivities:
         step, commit = step + sensitivities.step(), commit + sensitivities.commit()
         observe += sensitivities.observe()
-    return "\n\n".join([
-        wrap("begin", begin),
-        wrap("step", step),
-        wrap("commit", commit),
-        wrap("interpolate", ["  call void @interpolate_states(ptr %w)"]),
-        wrap("observe", observe),
-    ])  # fmt: skip
+    bodies = {"begin": begin, "step": step, "commit": commit,
+              "interpolate": ["  call void @interpolate_states(ptr %w)"], "observe": observe}  # fmt: skip
+    kernels = [both(name, body) for name, body in bodies.items()]
+    return "\n\n".join([define("enter", enter), define("leave", leave), *kernels])
 
 
 def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[str]:
     t, n = emitter.target, len(programs.equations.states)
     v, align = t.vector, t.alignment
+    clock = bool(programs.hoisted.clock)
     lines = [emitter.address(f"%p_{a}", emitter.layout.index(a))
              for a in ("time", "step", "shift", "inverse_step", "stage_time", "stage")]  # fmt: skip
     lines += [
@@ -303,9 +318,13 @@ def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[s
         f"  %shift = fmul {v} %inverse, {emitter.splat(1 / tableau.gamma)}",
         f"  store {v} %inverse, ptr %p_inverse_step, align {align}",
         f"  store {v} %shift, ptr %p_shift, align {align}",
+        *(["  call void @clock(ptr %w, ptr %p_time)"] if clock else []),
         "  call void @factorise(ptr %w)",
     ]
     loops = _StageLoops(emitter, tableau, programs)
+    if clock:
+        begin_time, exact_time = stage_times(emitter, tableau.alpha)
+        lines += begin_time
     for i in range(tableau.stages):
         if i:
             if not tableau.follows[i]:
@@ -314,6 +333,7 @@ def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[s
                 f"  %d{i} = fmul {v} %h, {emitter.splat(tableau.alpha[i])}",
                 f"  %s{i} = fadd {v} %t, %d{i}",
                 f"  store {v} %s{i}, ptr %p_stage_time, align {align}",
+                *(exact_time[i] if clock else []),
                 "  call void @rates(ptr %w, ptr %p_stage, ptr %p_stage_time)",
             ]
         lines.append(f"  call void @right{i}(ptr %w)")

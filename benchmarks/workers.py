@@ -7,6 +7,7 @@ import os
 import resource
 import time
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -100,7 +101,7 @@ def _serve(connection: Connection, peer: str, problem: str, subjects: int, cores
         account = None
         whole = hasattr(module, "build")
         first = module.build(given, people[:1], **arguments)[0] if whole else module.prepare(given, people[:1])
-        first(1e-4)
+        _try(first, (1e-4, 1e-5, 1e-6))
         cold = time.perf_counter() - begun
         if hasattr(module, "build"):
             solve, account = module.build(given, people, **arguments)
@@ -116,14 +117,33 @@ def _serve(connection: Connection, peer: str, problem: str, subjects: int, cores
             else:
                 rtol, keep = asked
                 begun = time.perf_counter()
-                found = solve(rtol)
+                try:
+                    found = solve(rtol)
+                except Exception as error:  # the next tolerance may do
+                    connection.send((False, _reason(error)))
+                    continue
                 seconds = time.perf_counter() - begun
                 connection.send((True, (seconds, found[:64] if keep else None)))
     except EOFError:
         return
     except BaseException as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        connection.send((False, reason if str(error) else traceback.format_exc().splitlines()[-1]))
+        connection.send((False, _reason(error)))
+
+
+def _try(solve: Callable[[float], Any], tolerances: Sequence[float]) -> None:
+    """Solve at the first of the tolerances at which it succeeds."""
+    for rtol in tolerances[:-1]:
+        try:
+            solve(rtol)
+            return
+        except Exception:  # some solvers fail at a loose tolerance
+            continue
+    solve(tolerances[-1])
+
+
+def _reason(error: BaseException) -> str:
+    first = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return first if str(error) else traceback.format_exc().splitlines()[-1]
 
 
 def _memory() -> float:

@@ -37,7 +37,7 @@ OK = int(Status.OK)
 AREAS = (
     "time", "step", "error", "log_error", "last_log_error", "last_step", "growth", "predicted_growth", "accepted",
     "fraction", "begin_step", "state", "rate", "slow", "output", "lowest",
-    "kink", "time_rest",
+    "kink", "time_rest", "state_rest",
 )  # fmt: skip
 KERNELS = (
     "begin_inside", "step_inside", "commit_inside", "interpolate_inside", "observe_inside", "enter", "leave",
@@ -89,6 +89,7 @@ def drive(
     at: np.ndarray,  # (len(AREAS),) offsets, in numbers
     lanes: int,
     n: int,  # states
+    n_lost: int,  # states of which the part lost in rounding is kept: all in float32
     n_sensitivities: int,  # parameters whose sensitivities follow the states, and the outputs
     n_vary: int,
     n_slow: int,
@@ -127,7 +128,7 @@ def drive(
     o_time, o_step, o_error, o_log, o_last_log, o_last_step = at[0], at[1], at[2], at[3], at[4], at[5]
     o_growth, o_predicted, o_accepted, o_fraction, o_begin = at[6], at[7], at[8], at[9], at[10]
     o_state, o_rate, o_slow, o_output, o_lowest = at[11], at[12], at[13], at[14], at[15]
-    o_kink, o_rest = at[16], at[17]
+    o_kink, o_rest, o_lost = at[16], at[17], at[18]
     horizon = 1e-300
     for s in queue:
         horizon = max(horizon, abs(times[time_first[s] + count[s] - 1] - start))
@@ -206,6 +207,8 @@ def drive(
                 s0 = s if start_states.shape[0] > 1 else 0
                 for q in range(n_all):
                     w[o_state + q * lanes + lane] = start_states[s0, q]
+                for q in range(n_lost):
+                    w[o_lost + q * lanes + lane] = 0.0
                 for q in range(n_vary):
                     w[o_slow + q * lanes + lane] = parameters[s, q]
                 for q in range(n_vary, n_slow):
@@ -260,10 +263,14 @@ def drive(
                         w[o_slow + target * lanes + lane] = 0.0 if abs(rate) < 1e-9 * abs(value) else rate
                     elif kind == SET_STATE:
                         w[o_state + target * lanes + lane] = value
+                        if n_lost > 0:
+                            w[o_lost + target * lanes + lane] = 0.0
                     elif kind == RESET or kind == STEADY_BEGIN:  # noqa: SIM109 - numba compiles this faster
                         for q in range(n_all):
                             kept[lane, q] = w[o_state + q * lanes + lane] - start_states[s0, q]
                             w[o_state + q * lanes + lane] = start_states[s0, q]
+                        for q in range(n_lost):
+                            w[o_lost + q * lanes + lane] = 0.0
                         for q in range(rates_from, n_slow):
                             kept_slow[lane, q] = w[o_slow + q * lanes + lane]
                             w[o_slow + q * lanes + lane] = 0.0

@@ -66,17 +66,20 @@ def lay_out(
     n_outputs: int,
     n_uniform: int,
     n_clock: int = 0,
+    n_rest: int = 0,
     n_parameters: int = 0,
     extra: Sequence[tuple[str, int]] = (),
 ) -> Layout:
     """The layout for one model and method.
 
     With sensitivities each state and output is followed, parameter by parameter, by its derivatives; ``extra`` areas of
-    the sensitivity kernels come last.
+    the sensitivity kernels come last. ``n_rest``: states of which the part lost in rounding is kept.
     """
     areas: Sequence[tuple[str, int]] = (
         *((name, 1) for name in CONTROL),
         ("state", n_states * (1 + n_parameters)),
+        ("state_rest", n_rest),
+        ("new_rest", n_rest),
         ("rate", n_states),
         ("stage", n_states),
         ("time_slope", n_time_slopes),

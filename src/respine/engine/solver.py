@@ -404,6 +404,7 @@ class _Run:
         driver.drive(
             np.array([code.address[k] for k in driver.KERNELS], np.int64), w, w.ctypes.data,
             np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64), lanes, len(code.states),
+            0 if solver.target.double else len(code.states),
             len(solver.sensitivities), len(solver.free), len(code.slow), len(solver.outputs) * self.columns,
             self.parameters, self.starts, self.start_slow, self.rates_from, self.events.first,
             self.events.time, self.events.kind, self.events.target,

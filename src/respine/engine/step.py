@@ -56,6 +56,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         len(equations.outputs),
         len(programs.hoisted.uniform),
         len(programs.hoisted.clock),
+        0 if target.double else n,
         tangent.n_parameters if tangent else 0,
         areas(programs, tableau) if tangent else (),
     )
@@ -90,8 +91,10 @@ def _finish(layout: Layout, tableau: Tableau, n: int, target: Target, nonnegativ
     sums: list[int | None] = [None] * 4  # four chains, so that the sum does not wait for itself
     for q in range(n):
         last = p.load("increment", (tableau.stages - 1) * n + q)
-        new = p.do("fma", p.const(scale_k), last, p.load("stage", q))
-        p.store("stage", q, new)
+        new = p.load("stage", q)
+        if target.double:
+            new = p.do("fma", p.const(scale_k), last, new)
+            p.store("stage", q, new)
         size = p.do("max", p.do("abs", new), p.do("abs", p.load("state", q)))
         weight = p.do("fma", relative, size, p.do("broadcast", layout.absolute_tolerance(q)))
         if nonnegative:
@@ -150,7 +153,7 @@ class _StageLoops:
         if self.plain:
             self.argument, self.right, self.dense = tableau.a, tableau.c, tableau.dense
         else:
-            self.argument, self.right, self.dense = tableau.increments()
+            self.argument, self.right, self.dense, self.new = tableau.increments()
         self.weight = 1.0 if self.plain else tableau.gamma
 
     def functions(self) -> list[str]:
@@ -161,20 +164,24 @@ class _StageLoops:
             made.append(self._right_hand_side(i))
             if self._has_after(i):
                 made.append(self._after(i))
-        return [*made, self._commit(), self._interpolate()]
+        exact = [] if self.plain else [self._compensate()]
+        return [*made, *exact, self._commit(), self._interpolate()]
 
     def _follows(self, i: int) -> bool:
         return i + 1 < self.tableau.stages and self.tableau.follows[i + 1]
 
     def _has_after(self, i: int) -> bool:
-        return not self.plain or self._follows(i)
+        """Whether a loop of its own ends stage i; in float32 the next argument's loop does so where there is one."""
+        return self._follows(i) or (not self.plain and i == self.tableau.stages - 1)
 
     def _argument(self, i: int) -> str:
         f = Loop(self.e, f"argument{i}", self.n)
         f.loop()
         value = f.load("state")
+        last = None if self.plain else self._increment(f, i - 1)
         for j in np.flatnonzero(self.argument[i]):
-            value = f.fma(f.const(self.argument[i, j]), f.load("increment", int(j) * self.n), value)
+            increment = last if last and j == i - 1 else f.load("increment", int(j) * self.n)
+            value = f.fma(f.const(self.argument[i, j]), increment, value)
         f.store(value, "stage")
         f.end()
         return f.text()
@@ -214,7 +221,33 @@ class _StageLoops:
         if self._follows(i):
             f.store(f.fma(f.const(self.weight), value, f.load("stage")), "stage")
         if not self.plain:
-            f.store(f.arithmetic("fsub", value, f.load("rate")), "increment", i * self.n)
+            self._increment(f, i)
+        f.end()
+        return f.text()
+
+    def _increment(self, f: Loop, i: int) -> str:
+        """What the solve of stage i gave, as an increment (float32)."""
+        value = f.arithmetic("fsub", f.load("increment", i * self.n), f.load("rate"))
+        f.store(value, "increment", i * self.n)
+        return value
+
+    def _compensate(self) -> str:
+        """New state = state + increments, with what rounding takes kept for the next step (float32).
+
+        Slow states move by less than a rounding error a step and would stand still.
+        """
+        f = Loop(self.e, "compensate", self.n)
+        f.loop()
+        moved = f.load("state_rest")
+        last = self.tableau.stages - 1
+        for j in np.flatnonzero(self.new):
+            k = f.load("increment", int(j) * self.n)
+            k = f.arithmetic("fsub", k, f.load("rate")) if j == last else k
+            moved = f.fma(f.const(self.new[j]), k, moved)
+        state = f.load("state")
+        new = f.arithmetic("fadd", state, moved)
+        f.store(new, "stage")
+        f.store(f.arithmetic("fsub", moved, f.arithmetic("fsub", new, state)), "new_rest")
         f.end()
         return f.text()
 
@@ -223,8 +256,9 @@ class _StageLoops:
         v = self.e.target.vector
         mask = f.value(f"fcmp ogt {v} {f.load('accepted', fixed=True)}, {f.const(0.5)}")
         f.loop()
-        chosen = f"select {self.e.target.mask} {mask}, {v} {f.load('stage')}, {v} {f.load('state')}"
-        f.store(f.value(chosen), "state")
+        for new, old in (("stage", "state"),) if self.plain else (("stage", "state"), ("new_rest", "state_rest")):
+            chosen = f"select {self.e.target.mask} {mask}, {v} {f.load(new)}, {v} {f.load(old)}"
+            f.store(f.value(chosen), old)
         f.end()
         return f.text()
 
@@ -340,6 +374,7 @@ def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[s
         lines.append(emitter.address(f"%k{i}", emitter.layout.index("increment", i * n)))
         lines.append(f"  call void @solve(ptr %w, ptr %k{i})")
         if i == tableau.stages - 1:
+            lines += [] if loops.plain else ["  call void @compensate(ptr %w)"]
             lines.append("  call void @finish(ptr %w)")
         elif loops._has_after(i):
             lines.append(f"  call void @after{i}(ptr %w)")

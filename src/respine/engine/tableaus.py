@@ -29,8 +29,8 @@ class Tableau:
     def stages(self) -> int:
         return len(self.alpha)
 
-    def increments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The same method in the increments k: (argument, right-hand side, dense) coefficients.
+    def increments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The same method in the increments k: (argument, right-hand side, dense, new state) coefficients.
 
         They are smaller than those of the (a, c) form, so round-off in float32 stays below the tolerance.
         """
@@ -41,12 +41,14 @@ class Tableau:
             if self.follows[i]:
                 full[i] = full[i - 1]
                 full[i, i - 1] += 1
+        new = full[-1].copy()
+        new[-1] += 1
         gammas = np.linalg.inv(np.eye(s) / self.gamma - self.c)
 
         def clean(m: np.ndarray) -> np.ndarray:
             return np.where(np.abs(m) < 1e-12, 0.0, m)
 
-        return clean(full @ gammas), np.tril(clean(gammas / self.gamma), -1), self.dense @ gammas
+        return clean(full @ gammas), np.tril(clean(gammas / self.gamma), -1), self.dense @ gammas, new @ gammas
 
 
 def _lower(rows: list[list[float]]) -> np.ndarray:

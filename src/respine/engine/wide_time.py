@@ -30,6 +30,9 @@ def stage_times(narrow: Emitter, fractions: Sequence[float]) -> tuple[list[str],
     begin = [*_sum_of_two(narrow, "now", "%p_time", double), f"  %h_wide = fpext {v} %h to {double}"]
     stages = []
     for i, fraction in enumerate(fractions):
+        if i and fraction == fractions[i - 1]:
+            stages.append([])  # the clock stands at this time already
+            continue
         stages.append([
             f"  %ahead{i} = fmul {double} %h_wide, {splat(fraction)}",
             f"  %at{i} = fadd {double} %now, %ahead{i}",

@@ -147,7 +147,7 @@ def test_random_models_agree_with_scipy(case):
 
 
 @pytest.mark.slow
-@settings(slowly, max_examples=int(os.environ.get("RESPINE_FUZZ", "200")))
+@settings(slowly, max_examples=int(os.environ.get("RESPINE_FUZZ", "2000")))
 @given(models())
 def test_many_random_models_agree_with_scipy(case):
     check(case)

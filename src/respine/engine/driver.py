@@ -449,9 +449,7 @@ def drive(
                 kink = np.float64(w[o_kink + lane])
                 if rejected[lane] == 0:
                     if phase[lane] > 0:
-                        h[lane] = (
-                            across[lane] if phase[lane] == 1 else resume[lane] if phase[lane] == 2 else h[lane]
-                        )
+                        h[lane] = across[lane] if phase[lane] == 1 else resume[lane] if phase[lane] == 2 else h[lane]
                         phase[lane] = 0 if at_event[lane] else (phase[lane] + 1) % 4
                 elif kink > 0.0 and (phase[lane] < 3 or step * kink > across[lane]):  # not again the one just crossed
                     resume[lane] = max(step, resume[lane]) if phase[lane] > 0 else step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numba import njit
@@ -52,6 +52,17 @@ class Readings:
     count: np.ndarray
     row: np.ndarray
     need: np.ndarray
+
+    def rows_of(self, subjects: np.ndarray) -> np.ndarray:
+        """The rows of some subjects, one subject after the other."""
+        parts = [self.row[s] + np.arange(self.count[s]) for s in subjects]
+        return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
+
+    def only(self, subjects: np.ndarray) -> Readings:
+        """The same for some subjects, with rows for no others."""
+        row = np.zeros_like(self.row)
+        row[subjects] = np.cumsum(self.count[subjects]) - self.count[subjects]
+        return replace(self, row=row, need=self.need[self.rows_of(subjects)])
 
 
 def shared_readings(times: np.ndarray, events: EventTable, *, after: bool) -> Readings:

@@ -7,6 +7,7 @@ import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -247,19 +248,21 @@ class Solver:
         """
         well = np.flatnonzero(run.status == Status.OK)
         chosen = well[np.unique(np.linspace(0, len(well) - 1, SPOT_CHECK).astype(int))] if len(well) else well
-        judge = Solver(self.system, self.outputs, self.vary, self.values, replace(self.options, precision="float64"))
+        judge = self._judge
         twin = _Run(judge, judge.code(judge.ask(schedule)), run.parameters, schedule, moments, start, rtol, tolerances,
-                    starts, after)  # fmt: skip
+                    starts, after, only=chosen)  # fmt: skip
         among = np.zeros(len(run.status), bool)
         among[chosen] = True
         twin.go(among, 1, None)
-        rows = np.concatenate([run.readings.row[s] + np.arange(run.readings.count[s]) for s in chosen] or [[]]).astype(
-            int
-        )
-        exact = twin.rows[rows]
+        exact, rows = twin.rows, run.readings.rows_of(chosen)
         size = np.max(np.abs(exact), axis=0, initial=1e-300)
         worst = np.max(np.abs(run.rows[rows] - exact) / size, initial=0.0)
         return {"subjects": len(chosen), "largest_difference": float(worst)}
+
+    @cached_property
+    def _judge(self) -> Solver:
+        """The float64 twin of a float32 solver."""
+        return Solver(self.system, self.outputs, self.vary, self.values, replace(self.options, precision="float64"))
 
     def _extended(self, p: np.ndarray) -> np.ndarray:
         """Parameters (n_subjects, len(free)): those that vary, then those to differentiate by that do not."""
@@ -327,6 +330,7 @@ class _Run:
         tolerances: np.ndarray,
         starts: np.ndarray,
         after: bool,
+        only: np.ndarray | None = None,  # the subjects whose outputs are kept
     ) -> None:
         self.solver, self.code, self.parameters, self.times, self.start = solver, code, parameters, times, start
         self.starts = starts
@@ -346,8 +350,9 @@ class _Run:
         for state, k in rates.items():
             for number, name in enumerate(solver.sensitivities):
                 self.slope_slots[k, number] = slow.get(rate_slope(state, name), -1)
-        self.readings = schedule.readings(times, self.events, after=after)
-        self.rows = np.full((int(self.readings.count.sum()), len(solver.outputs) * self.columns), np.nan)
+        readings = schedule.readings(times, self.events, after=after)
+        self.readings = readings if only is None else readings.only(only)
+        self.rows = np.full((len(self.readings.need), len(solver.outputs) * self.columns), np.nan)
         self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.free) :]], float)
         values = {**solver.values, "#zero": min(max(float(np.max(tolerances)), 1e-14), 1e-4)}
         index = {s: k for k, s in enumerate(solver.system.states)}

@@ -28,16 +28,18 @@ def stage_times(narrow: Emitter, fractions: Sequence[float]) -> tuple[list[str],
     v, double = narrow.target.vector, f"<{narrow.target.lanes} x double>"
     splat = _WideEmitter(narrow).splat
     begin = [*_sum_of_two(narrow, "now", "%p_time", double), f"  %h_wide = fpext {v} %h to {double}"]
-    stages = []
+    stages: list[list[str]] = []
     for i, fraction in enumerate(fractions):
         if i and fraction == fractions[i - 1]:
             stages.append([])  # the clock stands at this time already
             continue
-        stages.append([
-            f"  %ahead{i} = fmul {double} %h_wide, {splat(fraction)}",
-            f"  %at{i} = fadd {double} %now, %ahead{i}",
-            *_set_clock(narrow, f"at{i}", "%p_stage_time"),
-        ])
+        stages.append(
+            [
+                f"  %ahead{i} = fmul {double} %h_wide, {splat(fraction)}",
+                f"  %at{i} = fadd {double} %now, %ahead{i}",
+                *_set_clock(narrow, f"at{i}", "%p_stage_time"),
+            ]
+        )
     return begin, stages
 
 

@@ -28,6 +28,7 @@ import peak
 import peers
 import scaling
 import summary
+from account import account as where
 from workers import PeerFailed, Worker
 
 TARGET = 1e-5
@@ -52,11 +53,17 @@ class Entry:
     rtol: float = np.nan
     error: float = np.nan
     worst: float = np.nan
+    unsolved: int = 0  # of the subjects of the reference
     one_core: list[float] = field(default_factory=list)  # seconds a subject, one figure an alternation
     two_cores: list[float] = field(default_factory=list)
     memory: float = np.nan
     steps: float = np.nan
     gflops: float = np.nan
+    account: str = ""
+
+    @property
+    def note(self) -> str:
+        return f" ({self.unsolved} of the judged subjects failed)" if self.unsolved else ""
 
     @property
     def ours(self) -> bool:
@@ -112,6 +119,7 @@ def climb(entry: Entry, truth: np.ndarray, ladder: tuple[float, ...], patience: 
         assert timed.trajectories is not None
         found = accuracy.errors(timed.trajectories, truth)
         entry.error, entry.worst = float(np.median(found)), float(found.max())
+        entry.unsolved = int(np.isinf(found).sum())
         entry.ladder[entry.rtol], entry.costs[entry.rtol] = entry.error, timed.seconds / entry.subjects
         if abs(np.log(entry.error / TARGET)) < 0.12:
             break
@@ -132,7 +140,7 @@ def time_in_turn(entries: list[Entry], alternations: int) -> None:
         print(f"  round {round_number + 1} of {alternations}: load {os.getloadavg()[0]:.1f}", flush=True)
 
 
-def account(entry: Entry, problem: models.Problem) -> None:
+def account(entry: Entry, problem: models.Problem, peaks: dict[str, float]) -> None:
     """Memory of every solver; steps and operations of ours."""
     entry.memory = max(worker.ask("memory") for worker in entry.workers())
     if not entry.ours:
@@ -144,6 +152,9 @@ def account(entry: Entry, problem: models.Problem) -> None:
     solver = engine.build(problem.system, outputs=problem.states, vary=problem.vary, options=options)
     ir = solver.code(solver.ask(problem.schedule(1))).text.ir
     entry.gflops = entry.steps * peak.operations_of_a_step(ir) * entry.per_second(1) / 1e9
+    seconds = solver.target.lanes / (entry.steps * entry.per_second(1))
+    workspace = solver.code(solver.ask(problem.schedule(1))).layout.vectors * solver.target.lanes
+    entry.account = where(ir, solver.target, seconds, peaks[options.precision], workspace).sentence()
 
 
 def one_model(name: str, asked: argparse.Namespace) -> list[Entry]:
@@ -175,7 +186,7 @@ def one_model(name: str, asked: argparse.Namespace) -> list[Entry]:
                     worker.close()
     time_in_turn(entries, 2 if asked.quick else 5)
     for entry in entries:
-        account(entry, problem)
+        account(entry, problem, asked.peaks)
         for worker in entry.workers():
             worker.close()
     return entries
@@ -198,7 +209,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     asked.out.mkdir(exist_ok=True, parents=True)
-    peaks = {p: peak.measured_peak(p) for p in ("float64", "float32")}
+    asked.peaks = peaks = {p: peak.measured_peak(p) for p in ("float64", "float32")}
     print(summary.machine())
     print(f"multiply-add peak of one core: {peaks['float64']:.0f} GFLOP/s float64, {peaks['float32']:.0f} float32")
     compile_times = {name: scaling.compile_times(name) for name in asked.models}

@@ -48,7 +48,7 @@ def rows(
         best = {c: max((e.per_second(c) for e in entries if not e.ours), default=float("nan")) for c in (1, 2)}
         found += [
             {
-                "model": model, "solver": e.title, "rtol": f"{e.rtol:.3g}", "error_median": f"{e.error:.3g}",
+                "model": model, "solver": e.title + e.note, "rtol": f"{e.rtol:.3g}", "error_median": f"{e.error:.3g}",
                 "ms_per_subject": f"{1e3 / e.per_second(1):.3f}", "subjects_per_s_1": f"{e.per_second(1):.1f}",
                 "subjects_per_s_2": f"{e.per_second(2):.1f}", "ratio_1": f"{e.per_second(1) / best[1]:.1f}",
                 "ratio_2": f"{e.per_second(2) / best[2]:.1f}",
@@ -89,6 +89,7 @@ def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict
     for model in results:
         parts += [f"## {model}", "", *_table([r for r in found if r["model"] == model]), ""]
         cold, cached = compiled[model]
+        parts += [text for e in results[model] if e.ours for text in (e.account, "")]
         parts += [f"Machine code of the whole model: {cold:.2f} s from nothing, {cached:.2f} s from the cache.", ""]
         if model in grown:
             parts += _population(grown[model])

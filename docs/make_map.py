@@ -10,7 +10,7 @@ SOURCE = ROOT / "src" / "respine"
 # the order in which a dose becomes a result; a room that is new stands at the end until it is put in its place
 ROOMS = [
     *("library", "model", "engine", "population", "study", "trial", "run"),
-    *("fit", "evidence", "qualify", "interop", "report", "cli"),
+    *("fit", "evidence", "qualify", "interop", "report", "credibility", "cli"),
 ]
 BEGIN, END = "<!-- map: made by docs/make_map.py -->", "<!-- end of map -->"
 

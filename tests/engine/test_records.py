@@ -32,7 +32,7 @@ def solve(records, **settings):
     return engine.build(central(), outputs=["central"]).solve(None, Records([records]), **settings)
 
 
-@pytest.mark.parametrize("lag", [0.0, 1.5, 11.0])
+@pytest.mark.parametrize("lag", [0.0, 1.5, 11.0, 12.0, 31.0])
 @pytest.mark.parametrize("fraction", [1.0, 0.4])
 @pytest.mark.parametrize("duration", [0.0, 3.0, 12.0, 30.0])
 @pytest.mark.parametrize("additional", [0, 2])
@@ -79,6 +79,22 @@ def test_a_reset_cancels_what_was_still_to_come():
     dose = Record(0.0, 1, "central", 10, interval=4, additional=5, lag=1)
     records = [dose, Record(6.0, 3), Record(6.5), Record(30.0)]
     assert np.all(solve(records)["central"][2:] == 0)
+
+
+def test_time_may_go_back_at_a_reset():
+    """A second occasion starts its own clock; nothing of the first is mixed in."""
+    records = [
+        Record(0.0, 1, "central", 10, interval=8, additional=3), Record(10.0),
+        Record(0.0, 4, "central", 5, interval=6, additional=1, lag=0.5), Record(4.0), Record(7.0), Record(0.0, 3), Record(2.0),
+    ]  # fmt: skip
+    solution = engine.build(central(), outputs=["central"]).solve(None, Records([records]), rtol=1e-9)
+    second = [pulse(t - 0.5, 5, 0) + pulse(t - 6.5, 5, 0) for t in (4.0, 7.0)]
+    want = [10, pulse(10.0, 10, 0) + pulse(2.0, 10, 0), 0, *second, 0, 0]
+    assert np.allclose(solution["central"], want, rtol=1e-7)
+    assert solution.times.tolist() == [0, 10, 0, 4, 7, 0, 2]
+    timed = system({"central": "cos(t) - k*central"}, {"central": 0.0}, {"k": K})
+    with pytest.raises(ValueError, match="central of test depends on the time itself"):
+        engine.build(timed, outputs=["central"]).solve(None, Records([records]))
 
 
 def test_modelled_rate_and_duration():

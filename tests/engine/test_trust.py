@@ -250,3 +250,11 @@ def test_unused_parts_are_cut():
     solver = engine.build(s, outputs=["y", "idle"])
     assert solver.code(solver.ask(schedule)).states == ("x", "y")  # idle rests, nothing asks for far
     assert solver.solve(None, schedule, [1.0])["idle"][0, 0] == 1.0
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_a_logistic_beyond_the_largest_number_has_a_slope_of_zero(precision):
+    s = system({"x": "1/(1 + exp((40 - x)/0.05)) - x"}, {"x": 1.0})
+    got = engine.build(s, outputs=["x"], options=engine.Options(precision=precision)).solve(None, None, [1.0, 3.0])
+    assert not got.failures
+    assert got["x"][0] == pytest.approx(np.exp([-1.0, -3.0]), rel=1e-4)

@@ -18,7 +18,7 @@ from respine.engine.specialise import Ask, literals, specialise, start_values
 from respine.engine.step import EXPORTS, step_module
 from respine.engine.tableaus import TABLEAUS
 from respine.engine.target import Target
-from respine.model.expression import evaluate
+from respine.model.expression import evaluate, symbols
 from respine.model.system import System
 
 
@@ -49,19 +49,21 @@ class Code:
     def culprit(self, values: Mapping[str, float], states: np.ndarray, step: float, time: float) -> tuple[str, float]:
         """The state that most likely broke a step: one that is or turns negative, else one whose rate is no number."""
         known = {**values, **self.constant, **dict(zip(self.states, states, strict=True))}
-        for name, rule in self.system.rules.items():
-            try:
-                known[name] = float(evaluate(rule, known, time))
-            except KeyError:
-                continue  # a rule over states this run does not need
+        pending = dict(self.system.rules)
+        while pending:  # rules may stand before what they need; those over states this run cut stay unknown
+            ready = [name for name, rule in pending.items() if all(s in known for s in symbols(rule))]
+            if not ready:
+                break
+            known |= {name: float(evaluate(pending.pop(name), known, time)) for name in ready}
         below = min(self.states, key=lambda s: known[s])
         if known[below] < 0:
             return below, known[below]
-        rates = {s: float(evaluate(self.system.rates[s], known, time)) for s in self.states}
-        no_number = [s for s in self.states if not np.isfinite(rates[s])]
+        here = [s for s in self.states if all(name in known for name in symbols(self.system.rates[s]))]
+        rates = {s: float(evaluate(self.system.rates[s], known, time)) for s in here}
+        no_number = [s for s in here if not np.isfinite(rates[s])]
         reach = max(step, 1e-12) * 10
-        sinking = [s for s in self.states if rates[s] < 0 and known[s] + reach * rates[s] <= 0 and known[s] < 1e-3]
-        fastest = max(self.states, key=lambda s: abs(rates[s]) / (abs(known[s]) + 1e-9), default="")
+        sinking = [s for s in here if rates[s] < 0 and known[s] + reach * rates[s] <= 0 and known[s] < 1e-3]
+        fastest = max(here, key=lambda s: abs(rates[s]) / (abs(known[s]) + 1e-9), default="")
         name = (sinking or no_number or [fastest])[0]
         return name, known.get(name, np.nan)
 
@@ -79,7 +81,7 @@ def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str,
             equations = specialise(system, replace(ask, keep_all=True), values)
         if not equations.states:
             raise ValueError(f"{system.name} has no states, so there is nothing to solve")
-        programs = compile_programs(equations, clock=not target.double)
+        programs = compile_programs(equations, narrow=not target.double)
         module = step_module(programs, TABLEAUS[method], target, nonnegative=ask.nonnegative)
         text = Text(module.text, programs, module.layout)
         write_cached(key, ".ir", pickle.dumps(text, protocol=5))

@@ -14,12 +14,14 @@ TIME = ("time",)  # no state number and no name
 class Derivatives:
     """d(node)/d(seed) for many nodes; a row maps a seed (state number, TIME, or a slow name) to a node.
 
-    ``slow`` names listed in ``parameters`` are seeds too, for sensitivities.
+    ``slow`` names listed in ``parameters`` are seeds too, for sensitivities. A slope of a power is at most ``largest``: where
+    the power itself has overflown, as in 1/(1 + exp(x)), its slope must not turn 0 into 0 times infinity.
     """
 
-    def __init__(self, graph: Graph, parameters: Iterable[str] = ()) -> None:
+    def __init__(self, graph: Graph, parameters: Iterable[str] = (), largest: float = 2.0**960) -> None:
         self.graph = graph
         self._parameters = frozenset(parameters)
+        self._largest = graph.const(largest)
         self._rows: dict[int, Row] = {}
 
     def row(self, root: int) -> Row:
@@ -75,7 +77,7 @@ class Derivatives:
         if op == "reciprocal":
             return g.neg(g.mul(node, node))
         if op == "exp2":
-            return g.mul(g.const(LN_2), node)
+            return g.mul(g.const(LN_2), g.minimum(node, self._largest))
         if op == "log2":
             return g.mul(g.const(1 / LN_2), g.reciprocal(a))
         if op == "sqrt":

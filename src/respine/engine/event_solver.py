@@ -112,6 +112,8 @@ def solve_subjects(job: Job, progress: Callable[[int, int], None] | None = None)
         "events": len(job.system.events),
         "switches": len(prepared.hybrid.switches),
     }
+    if job.schedule.covariates:
+        settings["covariates"] = job.schedule.covariates
     seconds = clock.perf_counter() - begun
     return Solution(values, job.times, job.outputs, status, steps, failures, seconds, settings)
 

@@ -77,20 +77,20 @@ class Programs:
     tangent: Tangent | None = None  # where sensitivities are asked
 
 
-def compile_programs(equations: Equations, *, clock: bool = False) -> Programs:
+def compile_programs(equations: Equations, *, narrow: bool = False) -> Programs:
     """Rates, Jacobian with its factorisation, triangular solves and outputs as straight-line code.
 
-    ``clock``: what depends on time alone becomes a program of its own.
+    ``narrow``, for float32: what depends on time alone becomes a program of its own.
     """
     graph, n = equations.graph, len(equations.states)
-    derivatives = Derivatives(graph, equations.sensitivities)
+    derivatives = Derivatives(graph, equations.sensitivities, 2.0**90 if narrow else 2.0**960)
     rows = [derivatives.row(r) for r in equations.rates]
     jacobian = {(i, j): node for i, row in enumerate(rows) for j, node in row.items() if isinstance(j, int)}
     time_slopes = {i: row[TIME] for i, row in enumerate(rows) if TIME in row}
     tangent = tangent_of(equations, derivatives, rows, jacobian) if equations.sensitivities else None
     roots = [*equations.rates, *jacobian.values(), *time_slopes.values(), *equations.outputs]
     roots += tangent.roots if tangent else []
-    hoisted = _hoist(graph, roots, clock=clock)
+    hoisted = _hoist(graph, roots, clock=narrow)
     pivoting = markowitz(n, jacobian)
     return Programs(
         equations,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from respine.engine import covariates
 from respine.engine.dose_slopes import NONE, DoseSlopes, EventSlopes, weigh
 from respine.engine.events_table import (
     ADD_SLOW,
@@ -40,8 +41,8 @@ class Record:
     """One line of a data set.
 
     ``compartment`` is a state's name; ``rate`` -1 and -2 take ``modelled`` as the rate or the duration.
-    ``covariates``: inputs that take a new value here (carried forward until the next record that names them). For
-    sensitivities ``lag_sensitivity=(("alag", 1.0),)`` says that d(lag)/d(alag) is 1; likewise the others.
+    ``covariates``: inputs and their values measured here (`Records` says what holds in between). For sensitivities 
+    ``lag_sensitivity=(("alag", 1.0),)`` says that d(lag)/d(alag) is 1; likewise the others.
     """
 
     time: float
@@ -63,16 +64,21 @@ class Record:
 
     def problem(self) -> str | None:
         """Why this record cannot be meant, None if it can."""
-        numbers = (self.time, self.amount, self.rate, self.interval, self.lag, self.fraction)
+        numbers = (self.time, self.amount, self.rate, self.interval, self.lag, self.fraction, self.additional)
         slopes = [s for part in self._slopes for _, s in part]
         if not all(map(math.isfinite, (*numbers, *slopes))):
             return "a number is missing or infinite; write 0 where nothing is meant"
+        for name, value in self.covariates:
+            if not math.isfinite(value):
+                return f"covariate {name} is {value:g}; leave it out where it was not measured"
         if self.evid not in (0, 1, 2, 3, 4):
             return f"EVID {self.evid} is unknown; write 0 to 4"
         if self.steady not in (0, 1, 2):
             return f"SS {self.steady} is not supported; write 0, 1 or 2"
         if self.evid not in (1, 4):
-            return None
+            dosing = {"AMT": self.amount, "RATE": self.rate, "ADDL": self.additional, "SS": self.steady}
+            given = [name for name, value in dosing.items() if value]
+            return f"EVID {self.evid} is no dose but has {' and '.join(given)}; write EVID 1, or 0 for {' and '.join(given)}" if given else None
         if not self.compartment:
             return "a dose names no compartment; write CMT"
         for name, value in (("AMT", self.amount), ("II", self.interval), ("ADDL", self.additional),
@@ -83,6 +89,8 @@ class Record:
             return f"RATE is {self.rate:g}; write a rate above 0, 0 for a bolus, -1 or -2 if modelled"
         if self.rate < 0 and not self.modelled > 0:
             return f"RATE {self.rate:g} needs a positive modelled {'rate' if self.rate == -1 else 'duration'}"
+        if self.additional != int(self.additional):
+            return f"ADDL is {self.additional:g}; write a whole number"
         if self.additional and not self.interval > 0:
             return f"ADDL {self.additional} needs II above 0"
         if self.amount == 0 and not (self.steady and self.rate > 0 and self.interval == 0):
@@ -140,13 +148,17 @@ class _Happening:
 class Records:
     """Data records of several subjects, usable wherever a `Schedule` is; every record is also a reading.
 
-    Raises ValueError with subject and record number for the first record that cannot be meant.
+    ``interpolation`` of covariates: ``LOCF`` a value holds from its record to the next that has one, ``NOCB`` from the one
+    before to its record, ``linear`` straight lines in between. A steady state is that of its record's own values. Raises ValueError with subject and record number for the first record that cannot be meant.
     """
 
     subjects: Sequence[Sequence[Record]]
+    interpolation: str = "LOCF"
+    _running: list[list[Record]] = field(init=False, repr=False)  # on a clock that never goes back
     _happenings: list[list[_Happening]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        covariates.check(self.interpolation)
         for s, records in enumerate(self.subjects):
             for k, record in enumerate(records):
                 problem = record.problem()
@@ -154,21 +166,36 @@ class Records:
                     problem = f"time {record.time:g} lies before the record above it ({records[k - 1].time:g})"
                 if problem:
                     raise ValueError(f"subject {s}, record {k}: {problem}")
-        self._happenings = [_happenings(records) for records in self.subjects]
+        self._running = [_on_one_clock(records) for records in self.subjects]
+        self._happenings = [_happenings(records, self.interpolation) for records in self._running]
 
     @property
     def n_subjects(self) -> int:
         return len(self.subjects)
 
     def times(self, start: float) -> np.ndarray:
-        """Time of every record, (n_records,). Raises ValueError where one precedes ``start`` or a subject has none."""
+        """When every record is read, (n_records,), on a clock that never goes back (see `own_times`).
+
+        Raises ValueError where one precedes ``start`` or a subject has none.
+        """
         for s, records in enumerate(self.subjects):
             if not records:
                 raise ValueError(f"subject {s} has no record")
             if records[0].time < start:
                 seen = f"subject {s}: the first record at {records[0].time:g}"
                 raise ValueError(f"{seen} lies before the start {start:g}")
+        return np.array([r.time for records in self._running for r in records], float)
+
+    @property
+    def own_times(self) -> np.ndarray:
+        """Time of every record as it is written, (n_records,)."""
         return np.array([r.time for records in self.subjects for r in records], float)
+
+    @property
+    def goes_back(self) -> int | None:
+        """The first subject whose time goes back at a reset, None where there is none."""
+        pairs = zip(self.subjects, self._running, strict=True)
+        return next((s for s, (own, running) in enumerate(pairs) if list(own) != list(running)), None)
 
     def _targets(self, *kinds: int) -> tuple[str, ...]:
         return tuple(dict.fromkeys(h.target for one in self._happenings for h in one if h.kind in kinds))
@@ -184,6 +211,15 @@ class Records:
     @property
     def dosed(self) -> frozenset[str]:
         return frozenset(self._targets(ADD_STATE))
+
+    @property
+    def covariates(self) -> dict[str, str]:
+        """How each covariate is interpolated."""
+        every = (name for records in self.subjects for r in records for name, _ in r.covariates)
+        return dict.fromkeys(every, self.interpolation)
+
+    def check_start(self, start: float) -> None:
+        """`times` has done so."""
 
     @property
     def finite(self) -> np.ndarray:
@@ -230,21 +266,33 @@ class Records:
         count = np.array([len(r) for r in self.subjects], np.int64)
         first = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int64)
         need: list[int] = []
-        for records, happenings in zip(self.subjects, self._happenings, strict=True):
+        for records, happenings in zip(self._running, self._happenings, strict=True):
             order = [h.order for h in happenings]
             need += [sum(o < (r.time, 1, 2 * k + 1) for o in order) for k, r in enumerate(records)]
         return Readings(times, first, count, first.copy(), np.array(need, np.int32))
 
 
-def _happenings(records: Sequence[Record]) -> list[_Happening]:
+def _on_one_clock(records: Sequence[Record]) -> list[Record]:
+    """The records with their times moved on where a reset sets the time back."""
+    moved, behind, last = [], 0.0, -math.inf
+    for record in records:
+        if record.time < last:  # only a reset may
+            behind += last - record.time
+        last = record.time
+        moved.append(replace(record, time=record.time + behind) if behind else record)
+    return moved
+
+
+def _happenings(records: Sequence[Record], interpolation: str) -> list[_Happening]:
     """All events of one subject in the order in which they happen."""
     found: list[_Happening] = []
+    changes = _covariate_changes(records, interpolation)
     for k, record in enumerate(records):
         here = (record.time, 1, 2 * k)
-        found += [_Happening(here, record.time, SET_SLOW, name, value) for name, value in record.covariates]
         cancels = record.evid in (3, 4) or (record.evid == 1 and record.steady == 1)
         if cancels:
             found = [h for h in found if h.order < here]
+        found += changes[k]
         if record.evid in (3, 4):
             found.append(_Happening(here, record.time, RESET, "", 0.0))
         if record.evid in (1, 4):
@@ -255,9 +303,44 @@ def _happenings(records: Sequence[Record]) -> list[_Happening]:
     return sorted(found, key=lambda h: h.order)  # stable: equal order keeps the sequence of the records
 
 
+def _covariate_changes(records: Sequence[Record], way: str) -> list[list[_Happening]]:
+    """Of each record: its own values before it, and after its reading what holds until the next one."""
+    changes: list[list[_Happening]] = [[] for _ in records]
+
+    def put(k: int, after: int, values: Sequence[tuple[str, float]]) -> None:
+        time = records[k].time
+        changes[k] += [_Happening((time, 1, 2 * k + after), time, SET_SLOW, *value) for value in values]
+
+    for name in dict.fromkeys(name for record in records for name, _ in record.covariates):
+        knots = [(k, dict(r.covariates)[name]) for k, r in enumerate(records) if name in dict(r.covariates)]
+        if way == "linear":
+            knots = _with_steady_states(records, knots)
+        level, slope, since = covariates.line(name)
+        if way != "LOCF" and knots[0][0] > 0:
+            put(0, 0, [(level if way == "linear" else name, knots[0][1])])
+        for (k, value), (later, following) in zip(knots, [*knots[1:], knots[-1]], strict=True):
+            span = records[later].time - records[k].time
+            if way == "linear":
+                rise = (following - value) / span if span > 0 else 0.0
+                put(k, 0, [(level, value), (slope, 0.0), (since, records[k].time)])
+                put(k, 1, [(slope, rise)])
+            else:
+                put(k, 0, [(name, value)])
+                put(k, 1, [(name, following)] if way == "NOCB" else [])
+    return changes
+
+
+def _with_steady_states(records: Sequence[Record], knots: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """A value for each steady state too: the clock runs apart there, so that the line must be held."""
+    times, values = [records[k].time for k, _ in knots], [value for _, value in knots]
+    known = dict(knots)
+    extra = [k for k, r in enumerate(records) if r.steady and k not in known]
+    return sorted([*knots, *((k, float(np.interp(records[k].time, times, values))) for k in extra)])
+
+
 def _doses(record: Record, here: tuple[float, int, int]) -> list[_Happening]:
     doses = []
-    for n in range(record.additional + 1):
+    for n in range(int(record.additional) + 1):
         time = record.time + n * record.interval + record.lag
         order = here if n == 0 and record.lag == 0 else (time, 0, here[2])
         doses += _one_dose(record, time, order)
@@ -301,7 +384,8 @@ def _steady_state(record: Record, here: tuple[float, int, int]) -> list[_Happeni
             at(now, STEADY_END, kind),
         ]
     ii = record.interval
-    behind = (ii - math.fmod(record.lag, ii)) % ii or ii if record.lag else ii  # since the last arrival
+    behind = ii - math.fmod(record.lag, ii)  # since the last arrival
+    behind = behind if behind > CLOSE * ii else ii
     arrival = now - behind
     interval, running = _interval(record)
     doses = [at(arrival + dt, what, value, record.compartment, slopes) for dt, what, value, slopes in interval]
@@ -311,11 +395,23 @@ def _steady_state(record: Record, here: tuple[float, int, int]) -> list[_Happeni
         made += [at(now, JUMP, arrival), *(d for d in doses if d.time <= now + CLOSE * ii)]
     else:
         made.append(at(now, JUMP, now))
-        if running and len(interval) == 2 and interval[1][0] == 0:  # one ends as the record's own dose starts
-            _, kind_of_end, value, slopes = interval[1]
-            made.append(at(now, kind_of_end, value, record.compartment, slopes))
+    if running and interval[1][0] == 0 and behind >= (1 - CLOSE) * ii:  # one ends as the next dose starts, now
+        _, kind_of_end, value, slopes = interval[1]
+        made.append(at(now, kind_of_end, value, record.compartment, slopes))
     made.append(at(now, STEADY_END, kind))
-    return made + _ends_of_running_infusions(record, arrival)
+    return made + _ends_of_running_infusions(record, arrival) + _still_to_arrive(record, here)
+
+
+def _still_to_arrive(record: Record, here: tuple[float, int, int]) -> list[_Happening]:
+    """Earlier doses of the steady regimen that a lag of an interval or more keeps from arriving before the record."""
+    found = []
+    first = math.floor(record.lag / record.interval + CLOSE)
+    for n in range(first, 0, -1):
+        wait = record.lag - n * record.interval
+        at_once = wait <= CLOSE * record.interval
+        time = record.time if at_once else record.time + wait
+        found += _one_dose(record, time, here if at_once else (time, 0, here[2]))
+    return found
 
 
 def _interval(

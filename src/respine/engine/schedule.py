@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from respine.engine import covariates
 from respine.engine.dose_slopes import NONE, DoseSlopes, EventSlopes, Number, Slope, weigh
 from respine.engine.events_table import (
     ADD_SLOW,
@@ -42,6 +43,11 @@ class Schedule:
 
     n_subjects: int
     _entries: list[_Entry] = field(default_factory=list)
+    _covariates: dict[str, str] = field(default_factory=dict)  # how each was interpolated
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.n_subjects, int | np.integer) and self.n_subjects >= 0):
+            raise ValueError(f"a schedule for {self.n_subjects!r} subjects; write a whole number")
 
     def _spread(self, value: Number, what: str) -> np.ndarray:
         array = np.asarray(value, float)
@@ -56,6 +62,12 @@ class Schedule:
                 subject = int(np.flatnonzero(~np.isfinite(array))[0])
                 raise ValueError(f"{what} by {name} is {array[subject]:g} for subject {subject}; write a finite number")
         return spread
+
+    def _where(self, value: Number, spread: np.ndarray, what: str) -> np.ndarray:
+        """Subjects that have a value; NaN is a way to say no only where some subjects are left out. Raises ValueError."""
+        if np.ndim(value) == 0 and np.isnan(spread).any():
+            raise ValueError(f"{what} is nan; leave the line out, or give one number a subject with nan for none")
+        return ~np.isnan(spread)
 
     def _add(self, kind: int, target: str, time: np.ndarray, value: np.ndarray, slopes: EventSlopes = NONE) -> None:
         self._entries.append(_Entry(kind, target, time, value, slopes))
@@ -76,19 +88,20 @@ class Schedule:
     ) -> None:
         """Put ``amount * fraction`` into a state at ``time + lag``: at once, or evenly over ``duration``.
 
-        An amount of NaN or 0 is no dose (subjects of one schedule may be dosed differently). For sensitivities the last
-        four say how the dose depends on parameters: ``lag_sensitivity={"alag": 1.0}`` means d(lag)/d(alag) = 1 (one
-        number or one a subject). Raises ValueError for a negative amount, duration, or fraction.
+        An amount of 0 is no dose; so is NaN in an array (subjects of one schedule may be dosed differently). For
+        sensitivities the last four say how the dose depends on parameters: ``lag_sensitivity={"alag": 1.0}`` means
+        d(lag)/d(alag) = 1 (one number or one a subject). Raises ValueError for a number that is infinite, missing where
+        there is a dose, or negative (all but the time).
         """
         whole, share = self._spread(amount, "amount"), self._spread(fraction, "fraction")
-        amounts = whole * share
-        durations = self._spread(duration, "duration")
-        for array, what in ((amounts, "amount"), (durations, "duration")):
-            if np.any(array < 0):
-                subject = int(np.flatnonzero(array < 0)[0])
-                seen = f"{what} into {state} is {array[subject]:g} for subject {subject}"
-                raise ValueError(f"{seen}; it cannot be negative")
-        start = self._spread(time, "time") + self._spread(lag, "lag")
+        begin, delay, durations = self._spread(time, "time"), self._spread(lag, "lag"), self._spread(duration, "duration")
+        wanted = self._where(amount, whole, f"amount into {state}") & (whole != 0)
+        for array, what in ((whole, "amount"), (durations, "duration"), (share, "fraction"), (delay, "lag")):
+            self._refuse(wanted & (array < 0), array, f"{what} of a dose into {state}", "it cannot be negative")
+        for array, what in ((whole, "amount"), (begin, "time"), (durations, "duration"), (share, "fraction"),
+                            (delay, "lag"), (whole * share, "amount times fraction")):  # fmt: skip
+            self._refuse(wanted & ~np.isfinite(array), array, f"{what} of a dose into {state}", "write a finite number")
+        amounts, start = whole * share, begin + delay
         slopes = DoseSlopes(
             weigh((share, self._spread_slope(amount_sensitivity, "amount_sensitivity")),
                   (np.where(np.isfinite(whole), whole, 0.0),
@@ -96,7 +109,7 @@ class Schedule:
             self._spread_slope(lag_sensitivity, "lag_sensitivity"),
             self._spread_slope(duration_sensitivity, "duration_sensitivity"),
         )  # fmt: skip
-        given = np.isfinite(amounts) & ((amounts != 0) | any(np.any(slope != 0) for slope in slopes.given.values()))
+        given = wanted & ((amounts != 0) | any(np.any(slope != 0) for slope in slopes.given.values()))
         at_once = given & (durations == 0)
         if at_once.any():
             self._add(ADD_STATE, state, np.where(at_once, start, np.nan), amounts, slopes.of_bolus())
@@ -108,18 +121,60 @@ class Schedule:
             self._add(ADD_SLOW, state, np.where(infused, start, np.nan), rates, first)
             self._add(ADD_SLOW, state, np.where(infused, start + durations, np.nan), -rates, last)
 
+    def _refuse(self, bad: np.ndarray, values: np.ndarray, what: str, why: str) -> None:
+        if bad.any():
+            subject = int(np.flatnonzero(bad)[0])
+            raise ValueError(f"{what} is {values[subject]:g} for subject {subject}; {why}")
+
     def set(self, name: str, *, time: Number, value: Number) -> None:
-        """Give an input a new value from ``time`` on (NaN: leave it as it is for that subject)."""
-        values = self._spread(value, "value")
-        self._add(SET_SLOW, name, np.where(np.isnan(values), np.nan, self._spread(time, "time")), values)
+        """Give an input a new value from ``time`` on (NaN in an array: leave it as it is for that subject).
+
+        Raises ValueError for a time that is no finite number. An infinite value ends its subject with a status.
+        """
+        self._change(SET_SLOW, name, time, value)
 
     def set_state(self, name: str, *, time: Number, value: Number) -> None:
-        """Give a state a new value at ``time``."""
-        self._add(SET_STATE, name, self._spread(time, "time"), self._spread(value, "value"))
+        """Give a state a new value at ``time`` (NaN in an array: leave it as it is). Raises ValueError as `set`."""
+        self._change(SET_STATE, name, time, value)
+
+    def _change(self, kind: int, name: str, time: Number, value: Number) -> None:
+        values, times = self._spread(value, "value"), self._spread(time, "time")
+        wanted = self._where(value, values, f"value of {name}")
+        self._refuse(wanted & ~np.isfinite(times), times, f"time at which {name} is set", "write a finite number")
+        self._add(kind, name, np.where(wanted, times, np.nan), values)
 
     def reset(self, *, time: Number) -> None:
-        """Put all states back to their start and end all infusions."""
-        self._add(RESET, "", self._spread(time, "time"), self._spread(0.0, "value"))
+        """Put all states back to their start and end all infusions (NaN in an array: not for that subject)."""
+        times = self._spread(time, "time")
+        self._where(time, times, "time of a reset")
+        self._refuse(np.isinf(times), times, "time of a reset", "write a finite number")
+        self._add(RESET, "", times, self._spread(0.0, "value"))
+
+    def covariate(self, name: str, *, times: np.ndarray, values: np.ndarray, interpolation: str) -> None:
+        """Let an input follow measured values: ``times`` and ``values`` (n,) for all or (n_subjects, n), NaN where none.
+
+        ``interpolation``: ``LOCF`` each value holds until the next, ``NOCB`` each value holds since the one before,
+        ``linear`` straight lines between them. Before the first value that value holds, after the last the last one.
+        The way taken is named in the solution's settings. Raises ValueError for times that do not ascend.
+        """
+        if name in self._covariates:
+            raise ValueError(f"{name} already follows values; give all of them at once")
+        for row in covariates.steps(name, times, values, interpolation, self.n_subjects):
+            self._add(SET_SLOW, row.target, row.time, row.value)
+        self._covariates[name] = interpolation
+
+    @property
+    def covariates(self) -> dict[str, str]:
+        """How each covariate is interpolated."""
+        return dict(self._covariates)
+
+    def check_start(self, start: float) -> None:
+        """Raises ValueError for a dose, or a state that is set, before the run begins."""
+        for e in self._entries:
+            if e.kind in (ADD_STATE, ADD_SLOW, SET_STATE) and np.any(e.time < start):
+                subject = int(np.flatnonzero(e.time < start)[0])
+                seen = f"subject {subject}: a dose into {e.target}, or a value set, at {e.time[subject]:g}"
+                raise ValueError(f"{seen} lies before the start {start:g}; let the run start earlier")
 
     @property
     def changing(self) -> tuple[str, ...]:

@@ -13,17 +13,22 @@ import numpy as np
 
 from respine.engine import driver
 from respine.engine.code import Code, code_for
+from respine.engine.covariates import line, on_lines
 from respine.engine.equals import representatives
 from respine.engine.events_table import EventTable
 from respine.engine.records import Records
 from respine.engine.schedule import Schedule
+from respine.engine.sensitivity_jumps import refuse_jumps
 from respine.engine.sensitivity_starts import scales, start_slopes
 from respine.engine.specialise import RATE_PREFIX, Ask, rate_slope, start_values
 from respine.engine.status import Failure, Status
 from respine.engine.target import host_target
+from respine.model.expression import Expr
 from respine.model.system import System
 
 Progress = Callable[[int, int], None]
+LANES = (1, 2, 4, 8, 16, 32)
+SMALLEST_RTOL = 1e-14
 SPOT_CHECK = 8  # subjects of a float32 run that are solved in float64 too
 
 
@@ -45,6 +50,17 @@ class Options:
     max_steps: int = 1_000_000
     nonnegative: bool = False
     sensitivity_tolerance: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what cannot be meant."""
+        if self.lanes is not None and self.lanes not in LANES:
+            raise ValueError(f"lanes is {self.lanes}; write one of {', '.join(map(str, LANES))}, or None for the widest")
+        if not self.largest_step > 0:
+            raise ValueError(f"largest_step is {self.largest_step:g}; it must be a positive time")
+        if self.max_steps < 1:
+            raise ValueError(f"max_steps is {self.max_steps}; at least 1 is needed")
+        if not 0 < self.sensitivity_tolerance < np.inf:
+            raise ValueError(f"sensitivity_tolerance is {self.sensitivity_tolerance:g}; it must be a positive number")
 
 
 @dataclass(frozen=True)
@@ -91,8 +107,8 @@ def build(
 
     ``vary`` names the parameters that differ between subjects, ``fixed`` gives others a new value for all.
     ``sensitivities`` names what to differentiate the outputs by (`Solution.gradients`): parameters of the system, varying
-    or not, and names that only doses depend on (see `Schedule.dose`). A piecewise formula has the derivative of the piece
-    in use. float64 only. Raises ValueError for a name the system does not have.
+    or not, and names that only doses depend on (see `Schedule.dose`). A rate must not jump at a moment that depends
+    on what to differentiate by; corners are well. float64 only. Raises ValueError for a name the system does not have.
     """
     return Solver(system, tuple(outputs), tuple(vary), dict(fixed or {}), options or Options(), tuple(sensitivities))
 
@@ -117,10 +133,6 @@ class Solver:
         _once(vary, "varying parameter")
         _once(outputs, "output")
         _once(sensitivities, "sensitivity")
-        if not 0 < options.sensitivity_tolerance < np.inf:
-            raise ValueError(
-                f"sensitivity_tolerance is {options.sensitivity_tolerance:g}; it must be a positive number"
-            )
         if sensitivities and options.precision != "float64":
             raise ValueError(f'sensitivities need precision="float64", not "{options.precision}": their error would be '
                              "as large as what they are used for")  # fmt: skip
@@ -131,6 +143,8 @@ class Solver:
         self.free = (*vary, *own)  # parameters that are no literals in the code
         self.target = host_target(options.precision, options.lanes)
         self._code: dict[Ask, Code] = {}
+        self.lines: tuple[str, ...] = ()  # covariates the system has as straight lines, see covariates.py
+        self._twins: dict[tuple[str, ...], Solver] = {}
 
     def ask(self, schedule: Schedule | Records) -> Ask:
         """What this schedule needs of the system. Raises ValueError for an unknown dose target or input."""
@@ -162,7 +176,10 @@ class Solver:
     def code(self, ask: Ask) -> Code:
         """The machine code for one kind of schedule, compiled or loaded at first use."""
         if ask not in self._code:
-            self._code[ask] = code_for(self.system, ask, self.values, self.options.method, self.target)
+            made = code_for(self.system, ask, self.values, self.options.method, self.target)
+            if self.sensitivities:
+                refuse_jumps(self.system, ask, self.values, made.states)
+            self._code[ask] = made
         return self._code[ask]
 
     def solve(
@@ -197,9 +214,21 @@ class Solver:
         schedule = schedule or Schedule(len(p))
         if schedule.n_subjects != len(p):
             raise ValueError(f"the schedule is for {schedule.n_subjects} subjects, the parameters for {len(p)}")
+        lines = tuple(sorted(name for name, way in schedule.covariates.items() if way == "linear"))
+        if lines and self.lines != lines:
+            return self._on_lines(lines).solve(
+                parameters, schedule, times, start=start, rtol=rtol, atol=atol, threads=threads,
+                after=after, initial=initial, progress=progress, locate_jumps=locate_jumps,
+            )  # fmt: skip
         own_times = isinstance(schedule, Records)
         moments = schedule.times(start) if isinstance(schedule, Records) else _moments(times, start)
+        schedule.check_start(start)
+        if isinstance(schedule, Records):
+            _one_clock(self.system, schedule)
         tolerances = _tolerances(self.system, rtol, atol)
+        for name, value in (initial or {}).items():
+            if np.shape(value) not in ((), (len(p),)):
+                raise ValueError(f"start of {name} has shape {np.shape(value)}; write one number or {len(p)}")
         if self.system.events or locate_jumps:
             if self.sensitivities:
                 raise ValueError(f"sensitivities stop at triggered events, and {self.system.name} has some or jumps are "
@@ -219,6 +248,8 @@ class Solver:
             "equations": len(code.states),
             "equations_before": len(self.system.states),
         }
+        if schedule.covariates:
+            settings["covariates"] = schedule.covariates
         if self.options.precision == "float32":
             settings["float64_check"] = self._spot_check(run, schedule, moments, start, rtol, tolerances, starts, after)
         seconds = clock.perf_counter() - begun
@@ -227,8 +258,9 @@ class Solver:
         count, names = len(self.outputs), self.sensitivities
         values = run.rows[:, :count].reshape(*shape, count)
         gradients = run.rows[:, count:].reshape(*shape, count, len(names)) if names else None
+        shown = schedule.own_times if isinstance(schedule, Records) else moments
         return Solution(
-            values, moments, self.outputs, run.status, run.steps, failures, seconds, settings, gradients, names
+            values, shown, self.outputs, run.status, run.steps, failures, seconds, settings, gradients, names
         )
 
     def _spot_check(
@@ -259,10 +291,26 @@ class Solver:
         worst = np.max(np.abs(run.rows[rows] - exact) / size, initial=0.0)
         return {"subjects": len(chosen), "largest_difference": float(worst)}
 
+    def counts_as_zero(self, tolerances: np.ndarray) -> float:
+        """How far below zero a power's base may fall and still mean zero: what a step may err by in one of its states."""
+        rounding = 1e-14 if self.target.double else 1e-6
+        return min(max(10 * float(np.max(tolerances)), rounding), 1e-4)
+
     @cached_property
     def _judge(self) -> Solver:
         """The float64 twin of a float32 solver."""
         return Solver(self.system, self.outputs, self.vary, self.values, replace(self.options, precision="float64"))
+
+    def _on_lines(self, names: tuple[str, ...]) -> Solver:
+        """The solver of the same system where some inputs follow straight lines in time."""
+        if names not in self._twins:
+            own = {name: self.values[name] for name in self.system.inputs}
+            system = on_lines(replace(self.system, inputs=own), names)
+            fixed = {name: self.values[name] for name in system.parameters}
+            twin = Solver(system, self.outputs, self.vary, fixed, self.options, self.sensitivities)
+            twin.lines = names
+            self._twins[names] = twin
+        return self._twins[names]
 
     def _extended(self, p: np.ndarray) -> np.ndarray:
         """Parameters (n_subjects, len(free)): those that vary, then those to differentiate by that do not."""
@@ -354,7 +402,7 @@ class _Run:
         self.readings = readings if only is None else readings.only(only)
         self.rows = np.full((len(self.readings.need), len(solver.outputs) * self.columns), np.nan)
         self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.free) :]], float)
-        values = {**solver.values, "#zero": min(max(float(np.max(tolerances)), 1e-14), 1e-4)}
+        values = {**solver.values, "#zero": solver.counts_as_zero(tolerances)}
         index = {s: k for k, s in enumerate(solver.system.states)}
         live = [tolerances[index[s]] for s in code.states]
         self.shared = np.concatenate([code.uniform(values), [rtol, *live]])
@@ -440,6 +488,23 @@ class _Run:
         return values
 
 
+def _one_clock(system: System, records: Records) -> None:
+    """Raises ValueError where a subject's time goes back although the equations depend on it."""
+    subject = records.goes_back
+    if subject is None:
+        return
+    covariates = {name for name in system.rules if all(part in system.inputs for part in line(name))}  # move along
+    formulas = (*system.rates.items(), *system.rules.items())
+    timed = next((name for name, expr in formulas if _mentions_time(expr) and name not in covariates), None)
+    if timed is not None:
+        raise ValueError(f"the time of subject {subject} goes back at a reset, but {timed} of {system.name} depends on "
+                         "the time itself; make two subjects of it, or let the time go on")  # fmt: skip
+
+
+def _mentions_time(expr: Expr) -> bool:
+    return expr[0] == "time" or (expr[0] not in ("num", "sym") and any(map(_mentions_time, expr[1:])))
+
+
 def _moments(times: Sequence[float] | np.ndarray, start: float) -> np.ndarray:
     moments = np.ascontiguousarray(times, float)
     if moments.ndim != 1 or len(moments) == 0:
@@ -458,6 +523,8 @@ def _tolerances(system: System, rtol: float, atol: float | Mapping[str, float] |
     """Absolute tolerance of every state, (n_states,)."""
     if not (np.isfinite(rtol) and 0 < rtol < 1):
         raise ValueError(f"rtol is {rtol:g}; it must lie between 0 and 1, for example 1e-5")
+    if rtol < SMALLEST_RTOL:
+        raise ValueError(f"rtol is {rtol:g}; numbers of 64 bits cannot do better than {SMALLEST_RTOL:g}")
     if isinstance(atol, Mapping):
         _known(atol, system.states, "atol state", system)
         tolerances = np.array([atol.get(s, 1e-3 * rtol) for s in system.states], float)

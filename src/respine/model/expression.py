@@ -46,6 +46,11 @@ def symbols(expr: Expr) -> Iterator[str]:
             yield from symbols(part)
 
 
+def mentions_time(expr: Expr) -> bool:
+    """Whether an expression depends on the time itself."""
+    return expr[0] == "time" or (expr[0] not in ("sym", "num") and any(map(mentions_time, expr[1:])))
+
+
 def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:
     """The expression with symbols replaced by other expressions."""
     if expr[0] == "sym":

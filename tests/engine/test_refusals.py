@@ -47,7 +47,7 @@ def test_subjects_without_a_dose_need_no_other_numbers():
 
 @pytest.mark.parametrize("duration", [0.0, 10.0])
 def test_a_dose_before_the_start(duration):
-    with pytest.raises(ValueError, match="subject 0: a dose into depot.* at -5 lies before the start 0"):
+    with pytest.raises(ValueError, match=r"subject 0: a dose into depot.* at -5 lies before the start 0"):
         dosed(time=-5.0, duration=duration)
     assert dosed(time=-5.0, duration=duration, start=-5.0)["central"][0, 0] > 0
 
@@ -55,7 +55,7 @@ def test_a_dose_before_the_start(duration):
 def test_changes_and_resets():
     for change in (engine.Schedule.set, engine.Schedule.set_state):
         for bad in ({"time": NAN, "value": 1.0}, {"time": INF, "value": 1.0}, {"time": 0.0, "value": NAN}):
-            with pytest.raises(ValueError, match="nan|inf"):
+            with pytest.raises(ValueError, match=r"nan|inf"):
                 change(engine.Schedule(1), "x", **bad)
     for time in (NAN, INF):
         with pytest.raises(ValueError, match="time of a reset is"):

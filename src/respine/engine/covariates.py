@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def knots(times: Sequence[float], values: Sequence[float], what: str) -> tuple[l
     for t, v in kept:
         if not (np.isfinite(t) and np.isfinite(v)):
             raise ValueError(f"{what} is {v:g} at {t:g}; write finite numbers, or nan as the value where there is none")
-    for (t, _), (later, _) in zip(kept, kept[1:], strict=False):
+    for (t, _), (later, _) in pairwise(kept):
         if not later > t:
             raise ValueError(f"the times of {what} must ascend; {later:g} comes after {t:g}")
     return [t for t, _ in kept], [v for _, v in kept]
@@ -94,7 +95,9 @@ def steps(name: str, times: np.ndarray, values: np.ndarray, way: str, n_subjects
     courses = [course(name, *knots(t, v, f"{name} of subject {s}"), way) for s, (t, v) in enumerate(rows)]
     found = []
     for k in range(max((len(c) for c in courses), default=0)):
-        target = next(c[k][1] for c in courses if k < len(c))  # the same for all: each measurement makes the same changes
+        target = next(
+            c[k][1] for c in courses if k < len(c)
+        )  # the same for all: each measurement makes the same changes
         mine = [c[k] if k < len(c) else (np.nan, target, np.nan) for c in courses]
         found.append(Step(target, np.array([t for t, _, _ in mine]), np.array([v for _, _, v in mine])))
     return found

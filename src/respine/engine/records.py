@@ -41,7 +41,7 @@ class Record:
     """One line of a data set.
 
     ``compartment`` is a state's name; ``rate`` -1 and -2 take ``modelled`` as the rate or the duration.
-    ``covariates``: inputs and their values measured here (`Records` says what holds in between). For sensitivities 
+    ``covariates``: inputs and their values measured here (`Records` says what holds in between). For sensitivities
     ``lag_sensitivity=(("alag", 1.0),)`` says that d(lag)/d(alag) is 1; likewise the others.
     """
 
@@ -78,7 +78,8 @@ class Record:
         if self.evid not in (1, 4):
             dosing = {"AMT": self.amount, "RATE": self.rate, "ADDL": self.additional, "SS": self.steady}
             given = [name for name, value in dosing.items() if value]
-            return f"EVID {self.evid} is no dose but has {' and '.join(given)}; write EVID 1, or 0 for {' and '.join(given)}" if given else None
+            seen = " and ".join(given)
+            return f"EVID {self.evid} is no dose but has {seen}; write EVID 1, or 0 for {seen}" if given else None
         if not self.compartment:
             return "a dose names no compartment; write CMT"
         for name, value in (("AMT", self.amount), ("II", self.interval), ("ADDL", self.additional),
@@ -149,7 +150,8 @@ class Records:
     """Data records of several subjects, usable wherever a `Schedule` is; every record is also a reading.
 
     ``interpolation`` of covariates: ``LOCF`` a value holds from its record to the next that has one, ``NOCB`` from the one
-    before to its record, ``linear`` straight lines in between. A steady state is that of its record's own values. Raises ValueError with subject and record number for the first record that cannot be meant.
+    before to its record, ``linear`` straight lines in between. A steady state is that of its record's own values. Raises
+    ValueError with subject and record number for the first record that cannot be meant.
     """
 
     subjects: Sequence[Sequence[Record]]

@@ -94,7 +94,11 @@ class Schedule:
         there is a dose, or negative (all but the time).
         """
         whole, share = self._spread(amount, "amount"), self._spread(fraction, "fraction")
-        begin, delay, durations = self._spread(time, "time"), self._spread(lag, "lag"), self._spread(duration, "duration")
+        begin, delay, durations = (
+            self._spread(time, "time"),
+            self._spread(lag, "lag"),
+            self._spread(duration, "duration"),
+        )
         wanted = self._where(amount, whole, f"amount into {state}") & (whole != 0)
         for array, what in ((whole, "amount"), (durations, "duration"), (share, "fraction"), (delay, "lag")):
             self._refuse(wanted & (array < 0), array, f"{what} of a dose into {state}", "it cannot be negative")

@@ -54,7 +54,9 @@ class Options:
     def __post_init__(self) -> None:
         """Raises ValueError for what cannot be meant."""
         if self.lanes is not None and self.lanes not in LANES:
-            raise ValueError(f"lanes is {self.lanes}; write one of {', '.join(map(str, LANES))}, or None for the widest")
+            raise ValueError(
+                f"lanes is {self.lanes}; write one of {', '.join(map(str, LANES))}, or None for the widest"
+            )
         if not self.largest_step > 0:
             raise ValueError(f"largest_step is {self.largest_step:g}; it must be a positive time")
         if self.max_steps < 1:

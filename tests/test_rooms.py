@@ -12,7 +12,7 @@ import respine
 HOUSE = Path(respine.__file__).parent
 ROOMS = [
     "library", "model", "engine", "population", "study", "trial", "run", "fit", "evidence", "qualify", "report",
-    "interop", "web", "cli",
+    "credibility", "interop", "web", "cli",
 ]  # fmt: skip
 FREE = {"errors"}  # the shape of a user's mistake, for all
 

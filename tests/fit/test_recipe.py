@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from respine import library
 from respine.errors import InputError
 from respine.fit import recipe
+from respine.fit.typical import half_rise
 
 GOOD = """\
 schema: respine/recipe/1
@@ -79,6 +81,19 @@ def test_a_number_that_the_library_lacks_is_told(tmp_path: Path) -> None:
 
 def test_a_text_row_needs_a_number_of_its_own(tmp_path: Path) -> None:
     assert "is not one number" in problems(tmp_path, GOOD.replace("value: 2.5, ", ""))
+
+
+def test_a_lag_has_an_earlier_output_and_a_window(tmp_path: Path) -> None:
+    bare = GOOD.replace("as: ratio", "as: lag")
+    assert bare != GOOD
+    told = problems(tmp_path, bare)
+    assert "Write after: OUTPUT" in told and "read over a window" in told
+
+
+def test_half_of_the_greatest_rise_is_found_between_points() -> None:
+    moments = np.array([0.0, 1.0, 2.0, 3.0])
+    window = np.array([[1.0, 1.0, 3.0, 2.0], [0.0, 4.0, 4.0, 5.0], [2.0, 2.0, 2.0, 2.0]])
+    assert half_rise(moments, window).tolist() == pytest.approx([1.5, 0.625, 0.0])
 
 
 BLOCKS = ["pk", "signalling", "spine-turnover", "stress", "slow-drugs", "symptom-scale", "expectancy", "side-effects"]

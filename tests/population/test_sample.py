@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from respine import library, population
+from respine import library, model, population
 from respine.errors import InputError
 from respine.model.system import Quantity, System
 from respine.population import read
@@ -205,7 +205,12 @@ def test_covariates_feed_parameters_of_their_name() -> None:
 def test_library_population(name: str) -> None:
     one = population.load(name)
     assert one.name == name
-    everyone = population.sample(one, system(), range(4000), seed=5)
+    own = model.load(one.model)  # its overrides name numbers that only the real model has
+    everyone = population.sample(one, own, range(4000), seed=5)
+    for id, override in one.parameters.items():
+        if own.quantities[id].variability or id not in everyone.parameters:
+            continue
+        assert np.median(everyone.parameters[id]) == pytest.approx(float(override.value), rel=0.05)
     table = everyone.covariates
     assert not table.isna().any().any() and (table["weight_kg"] > 0).all()
     assert table["weight_kg"].median() == pytest.approx({"human": 78, "rat": 0.3, "mouse": 0.025}[one.species], rel=0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from respine.cli import calibrate, careful, doctor, evidence, model, qualify, run, studies
+from respine.cli import calibrate, careful, credibility, doctor, evidence, model, qualify, run, studies
 
 app = typer.Typer(
     name="respine",
@@ -42,6 +42,7 @@ app.command("calibrate")(calibrate.calibrate)
 app.command("evidence")(evidence.evidence)
 app.command("assertions")(evidence.assertions)
 app.command("claims")(evidence.claims)
+app.command("credibility")(credibility.credibility)
 app.command("doctor")(doctor.doctor)
 app.add_typer(qualify.group, name="qualify")
 

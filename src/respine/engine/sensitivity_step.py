@@ -70,8 +70,6 @@ class SensitivityKernels:
         self.nodes = nodes_of(tableau)
         self.arguments, self.right = combinations(tableau)
         self.range = straight.support_range(programs)
-        columns = [j for _, j in self.tangent.varying] or [0]
-        self.columns = min(columns), max(columns) + 1  # the states an argument is needed of
 
     # ---- the functions --------------------------------------------------------------------------------------------------
     def functions(self) -> list[str]:
@@ -100,7 +98,6 @@ class SensitivityKernels:
                 "finish_sensitivity", straight.finish(programs, self.e.layout, stages), "old", "new", "scale"
             ),
             *(self._right_hand_side(i) for i in range(stages)),
-            *(self._argument(i) for i in range(1, stages) if not self.tableau.follows[i]),
         ]
 
     def _straight(self, name: str, program: Program, *pointers: str) -> str:
@@ -154,7 +151,10 @@ class SensitivityKernels:
         return f.text()
 
     def _right_hand_side(self, i: int) -> str:
-        """The vector of a stage before its drive, coupling and solve."""
+        """The vector of a stage before its drive, coupling and solve; with it the argument, from the same numbers.
+
+        An argument lies where the next stage's vector will; the first stage's and those that follow another need none.
+        """
         first, last = self.range
         f = Loop(self.e, f"sensitivity_right{i}", last - first, ("old",))
         inverse = f.load("inverse_step", fixed=True)
@@ -162,16 +162,11 @@ class SensitivityKernels:
         value = f.arithmetic("fmul", inverse, self._combination(f, self.right[i], first))
         if self.tableau.d[i]:
             value = f.fma(f.const(self.tableau.d[i]), f.load("sensitivity_slope", first), value)
+        argued = bool(i) and not self.tableau.follows[i]
+        argument = self._combination(f, self.arguments[i], first) if argued else None
         f.store(value, "sensitivity_stage", i * self.n + first)
-        f.end()
-        return f.text()
-
-    def _argument(self, i: int) -> str:
-        """The argument of a stage, for the states whose column of J varies; it lies where the next stage's vector will."""
-        first, last = self.columns
-        f = Loop(self.e, f"sensitivity_argument{i}", last - first, ("old",))
-        f.loop()
-        f.store(self._combination(f, self.arguments[i], first), "sensitivity_stage", (i + 1) * self.n + first)
+        if argument is not None:
+            f.store(argument, "sensitivity_stage", (i + 1) * self.n + first)
         f.end()
         return f.text()
 
@@ -302,7 +297,6 @@ class SensitivityKernels:
         if self.tableau.follows[i]:
             return [f"  call void @couple_and_solve({pointers}, ptr %vector{p}_{i - 1})"]
         return [
-            f"  call void @sensitivity_argument{i}(ptr %w, ptr %old{p})",
             self.e.address(f"%argument{p}_{i}", self.e.layout.index("sensitivity_stage", (i + 1) * self.n)),
             f"  call void @couple_and_solve({pointers}, ptr %argument{p}_{i})",
         ]

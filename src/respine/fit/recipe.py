@@ -24,7 +24,9 @@ from respine.trial.published import Z95, published
 
 SCHEMA = "respine/recipe/1"
 SCALES = ("log", "linear", "logit")
-READ_AS = ("value", "ratio", "percent", "change", "restored", "mean", "peak", "area", "time-of-peak", "share", "curve")
+READ_AS = (
+    "value", "ratio", "percent", "change", "restored", "mean", "peak", "area", "time-of-peak", "lag", "share", "curve",
+)  # fmt: skip
 _Z90 = 1.6448536269514722
 _FIELDS = {
     "schema", "block", "title", "note", "settings", "parameters", "targets", "experiments",
@@ -34,7 +36,8 @@ _PARAMETER = {"id", "in", "field", "prior", "note"}
 _PRIOR = {"median", "low", "high", "scale", "source", "note"}
 _TARGET = {
     "row", "table", "study", "arm", "against", "healthy", "output", "as", "at", "from", "until", "endpoint", "statistic",
-    "value", "tolerance", "at_most", "at_least", "of", "over", "compare", "why", "curve", "times", "weight", "parameters",
+    "value", "tolerance", "at_most", "at_least", "of", "over", "after", "compare", "why", "curve", "times", "weight",
+    "parameters",
 }  # fmt: skip
 
 
@@ -97,7 +100,8 @@ class Target:
 
     ``value`` with ``tolerance`` (one standard error) or a bound ``at_most`` / ``at_least`` with its tolerance; times in
     hours. ``endpoint`` targets are read over virtual people, ``output`` targets from the typical subject, ``held`` with
-    model parameters held at other values (a knock-out).
+    model parameters held at other values (a knock-out). A lag is the time from half of the greatest rise of the output
+    ``after`` to half of that of ``output``.
     """
 
     row: Mapping[str, str]
@@ -122,6 +126,7 @@ class Target:
     weight: float = 1.0
     why: str = ""
     held: tuple[tuple[str, float], ...] = ()
+    after: str = ""
 
     @property
     def id(self) -> str:
@@ -318,7 +323,11 @@ def _target(doc: Document, at: Where, raw: dict[str, Any], row: dict[str, str]) 
     how = str(raw.get("as", "value"))
     if how not in READ_AS:
         doc.problem((*at, "as"), "This is no way to read an output.", f"Write one of {', '.join(READ_AS)}.")
+    if (how == "lag") != bool(raw.get("after")):
+        doc.problem((*at, "after"), "A lag, and nothing else, has an earlier output.", "Write after: OUTPUT.", seen="")
     times = {name: _hours(doc, (*at, name), raw.get(name)) for name in ("at", "from", "until", "of")}
+    if how == "lag" and not times["from"] < times["until"]:
+        doc.problem((*at, "from"), "A lag is read over a window.", "Write from: 0 h, until: 6 h.", seen="")
     bounds = [name for name in ("at_most", "at_least") if raw.get(name) is not None]
     number = published(row)
     bar = (
@@ -360,6 +369,7 @@ def _target(doc: Document, at: Where, raw: dict[str, Any], row: dict[str, str]) 
         curve=dict(raw.get("curve") or {}), logarithm=str(raw.get("compare", "linear")) == "log",
         weight=float(raw.get("weight", 1.0)), why=str(raw.get("why") or ""),
         held=tuple(sorted((str(id), float(x)) for id, x in (raw.get("parameters") or {}).items())),
+        after=str(raw.get("after") or ""),
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from respine.fit.recipe import Free, Target, experiment
 from respine.run.grid import output_times
 from respine.run.typical import TypicalStudy, typical_parameters
 
-WINDOWED = ("mean", "peak", "area", "time-of-peak")
+LAG_STEP = 0.05  # h between the points from which a lag is read
+WINDOWED = ("mean", "peak", "area", "time-of-peak", "lag")
 
 
 class TypicalTargets:
@@ -26,6 +27,9 @@ class TypicalTargets:
         system = model.load(loaded.model)
         names = [f.name for f in free if f.place.field == "value" and f.moves(system)]
         wanted = [t for one in targets for t in (one.at, one.begin, one.until, one.of, *one.times) if np.isfinite(t)]
+        for one in targets:
+            if one.how == "lag":
+                wanted += np.arange(one.begin, one.until, LAG_STEP).tolist()
         windows = any(one.how in WINDOWED or not (np.isfinite(one.at) or one.times) for one in targets)
         open_end = any(not np.isfinite(one.until) for one in targets if not (np.isfinite(one.at) or one.times))
         grid = np.unique([loaded.start, *(output_times(loaded) if windows else []), *wanted])
@@ -33,7 +37,7 @@ class TypicalTargets:
             grid if open_end else grid[grid <= max(wanted) + 1e-9]
         )  # later than asked for costs time and nothing else
         arms = dict.fromkeys(a for one in targets for a in (one.arm, one.against, one.healthy) if a)
-        outputs = dict.fromkeys(one.output for one in targets)
+        outputs = dict.fromkeys(name for one in targets for name in (one.output, one.after) if name)
         vary = [*(n for n in names if n not in self.held), *self.held]
         self.solved = TypicalStudy(
             loaded, list(outputs), grid, vary=vary, arms=list(arms), system=system, threads=threads
@@ -57,6 +61,8 @@ class TypicalTargets:
             reference = curves.reference(target.curve, np.asarray(target.times))
             return np.log(np.maximum(self._at(course, target.times), 1e-12) / reference)
         mine = self._one(target, course)
+        if target.how == "lag":
+            return mine - self._one(target, self._course(values, target.arm, target.after))
         if target.how == "share":  # of the same subject at another time
             return mine / self._at(course, [target.of])[:, 0]
         if target.how not in ("ratio", "percent", "change", "restored"):
@@ -89,6 +95,20 @@ class TypicalTargets:
                 return np.asarray(window.max(axis=1))
             if target.how == "time-of-peak":
                 return moments[np.argmax(window, axis=1)]
+            if target.how == "lag":
+                return half_rise(moments, window)
             area = np.trapezoid(window, moments, axis=1)
             return np.asarray(area if target.how == "area" else area / (moments[-1] - moments[0]))
         return np.asarray(self._at(course, [target.at])[:, 0])
+
+
+def half_rise(moments: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """When each course ``(n, n_times)`` first has half of its greatest rise over its first value, by interpolation ``(n,)``."""
+    rise = window - window[:, :1]
+    half = rise.max(axis=1) / 2
+    after = np.maximum(1, np.argmax(rise >= half[:, None], axis=1))
+    rows = np.arange(len(rise))
+    low, high = rise[rows, after - 1], rise[rows, after]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.where(high > low, (half - low) / (high - low), 0.0)
+    return np.asarray(moments[after - 1] + part * (moments[after] - moments[after - 1]))

@@ -1,0 +1,118 @@
+"""Predictions beside published results, by role and system; studies one by one, so that they can be simulated side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from respine import evidence, library
+from respine import study as studies
+from respine.evidence import kinetics, people, store
+from respine.evidence import studies as trials
+from respine.evidence.line import ROLES, Line, unpredicted
+from respine.study.schema import Study
+from respine.trial.compare import Match
+
+LEFT_OUT = "left out of this quick report: its study is not simulated yet"
+COUNTED = ("trial", "exposure")  # kinds whose intervals are counted: results, not inputs
+COLUMNS = ["id", "table", "system", "what", "role", "kind", "study", "arm", "time_h", "unit", "n", "predicted", "low",
+           "high", "q25", "q75", "published", "published_low", "published_high", "published_text", "inside",
+           "inside_50", "z", "rule", "note", "reason", "where"]  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _compared() -> dict[str, tuple[Study, list[Match]]]:
+    """Every compared study of the library as it is simulated, with its published rows; read once, it takes seconds."""
+    return {study.name: trials.completed(study) for study in trials.library_studies()}
+
+
+def library_studies() -> dict[str, Study]:
+    """Studies of the library with a published row that needs simulation, completed for their rows, by name."""
+    compared = _compared()
+    return {name: study for name, (study, found) in compared.items() if any(m.endpoint is not None for m in found)}
+
+
+def kept(name: str, subjects: int) -> bool:
+    """Whether a study's rows lie in the cache folder already, for this science, code and number of people."""
+    complete, found = _compared()[name]
+    rows = repr([sorted(match.row.items()) for match in found])
+    digest = store.key(store.study_text(complete), str(subjects), rows)
+    return store.read(complete.name, digest) is not None
+
+
+def rows_of(name: str, subjects: int, threads: int | None = None) -> list[dict[str, Any]]:
+    """The lines of one study of the library as plain values."""
+    return [line.to_dict() for line in trials.predict([studies.load(name)], subjects, threads=threads)]
+
+
+def inputs_and_kinetics(threads: int | None = None) -> list[dict[str, Any]]:
+    """The lines of the tables that need no study; threads do not matter."""
+    return [line.to_dict() for line in [*kinetics.predict(), *people.predict()]]
+
+
+def gather(rows: Iterable[Mapping[str, Any]], left_out: Collection[str] = ()) -> list[Line]:
+    """A line for every row of the evidence tables; studies named in ``left_out`` give their rows back with that reason."""
+    lines = [Line.of(one) for one in rows]
+    for name, (_, found) in _compared().items():
+        reason = LEFT_OUT if name in left_out else ""
+        lines += [
+            unpredicted(match.row, trials.table_of(match.row), match.reason or reason)
+            for match in found
+            if match.reason or (reason and match.endpoint is not None)
+        ]
+    lines = trials.without_duplicates(lines)
+    reached = {line.id for line in lines}
+    lines += [
+        unpredicted(row, table, "no study simulates it")
+        for table in ("clinical", "preclinical")
+        for row in library.rows("evidence", table)
+        if row["id"] not in reached
+    ]
+    order = {(table, row["id"]): k for table in library.names("evidence") for k, row in
+             enumerate(library.rows("evidence", table))}  # fmt: skip
+    return sorted(lines, key=lambda line: (line.table, order.get((line.table, line.id), 0)))
+
+
+def table(lines: Iterable[Line]) -> pd.DataFrame:
+    """The lines as a table, columns ``COLUMNS``."""
+    return pd.DataFrame([line.to_dict() for line in lines], columns=COLUMNS)
+
+
+def by_role(lines: Sequence[Line]) -> pd.DataFrame:
+    """Rows ``role, rows, predicted, judged, inside, share, numbers, inside_50, inside_90, rms_z`` of all systems."""
+    counts = {row["role"]: row for row in evidence.summary(lines) if row["system"] == "all"}
+    return pd.DataFrame([_shares(counts[role], lines, role, "") for role in ROLES if role in counts])
+
+
+def by_system(lines: Sequence[Line]) -> pd.DataFrame:
+    """The same by system and role."""
+    counted = [row for row in evidence.summary(lines) if row["system"] != "all"]
+    return pd.DataFrame([_shares(row, lines, row["role"], row["system"]) for row in counted])
+
+
+def _shares(row: Mapping[str, Any], lines: Sequence[Line], role: str, system: str) -> dict[str, Any]:
+    honest = evidence.calibration([one for one in lines if not system or one.system == system], role)
+    facts: dict[str, Any] = {"system": system} if system else {}
+    return facts | {
+        "role": role, "rows": row["rows"], "predicted": row["predicted"], "judged": row["judged"],
+        "inside": row["inside"], "share": row["share"], "numbers": honest["rows"], "inside_50": honest["inside_50"],
+        "inside_90": honest["inside_90"], "rms_z": honest["root_mean_square_z"],
+    }  # fmt: skip
+
+
+def with_numbers(lines: Iterable[Line]) -> list[Line]:
+    """Lines with a predicted and a published number and an interval: results of trials and experiments, not inputs."""
+    return [
+        one for one in lines
+        if one.kind in COUNTED and np.isfinite(one.published) and np.isfinite(one.predicted) and one.low < one.high
+    ]  # fmt: skip
+
+
+def untested_systems(lines: Sequence[Line]) -> list[str]:
+    """Systems without a single judged row that was never fitted to."""
+    tested = {one.system for one in lines if one.role == "validate" and one.inside is not None}
+    return [name for name in evidence.systems() if name not in tested and any(one.system == name for one in lines)]

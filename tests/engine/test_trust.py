@@ -88,6 +88,22 @@ def test_one_bad_subject_among_many_is_named_and_alone():
     assert np.allclose(solution.values[others, -1, 0], 1.0, rtol=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_overflow_and_no_numbers_do_not_reach_neighbours(precision):
+    s = system({"a": "k*a*a - g*a", "b": "ln(a) - b"}, {"a": 1.0, "b": 1.0}, {"k": 0.1, "g": 0.2})
+    p = np.tile([0.1, 0.2], (64, 1))
+    odd = {5: (1e30, 1e30), 17: (np.inf, 1.0), 20: (-1e6, 1.0), 41: (1e300, -1e300)}
+    for subject, values in odd.items():
+        p[subject] = values
+    solver = engine.build(s, outputs=["a", "b"], vary=["k", "g"], options=engine.Options(precision=precision))
+    solution = solver.solve(p, times=np.linspace(0, 50, 11))
+    assert {17, 41} <= set(np.flatnonzero(solution.status).tolist()) <= set(odd)
+    assert solution.status[17] == Status.BAD_PARAMETER and np.isnan(solution.values[41, -1]).all()
+    others = np.delete(np.arange(64), [*odd])
+    alone = solver.solve(p[:1], times=np.linspace(0, 50, 11)).values[0]
+    assert np.array_equal(solution.values[others], np.broadcast_to(alone, (len(others), 11, 2)))
+
+
 def test_runaway_ends_at_the_step_floor():
     s = system({"x": "x*x"}, {"x": 1.0})
     solution = engine.build(s, outputs=["x"]).solve(times=[0, 0.5, 2.0])

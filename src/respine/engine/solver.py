@@ -49,7 +49,7 @@ class Options:
     largest_step: float = np.inf
     max_steps: int = 1_000_000
     nonnegative: bool = False
-    sensitivity_tolerance: float = 30.0
+    sensitivity_tolerance: float = 10.0
 
     def __post_init__(self) -> None:
         """Raises ValueError for what cannot be meant."""

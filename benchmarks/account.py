@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from respine.engine.target import Target
 
-DIVISION = {"float64": 16.0, "float32": 10.0}  # cycles between two 512-bit divisions, measured
-
 
 @dataclass(frozen=True)
 class Account:
@@ -24,6 +22,7 @@ class Account:
     code_kb: float
     workspace_kb: float
     cycles: float  # measured, from the time of a step in a whole run and the clock behind the measured peak
+    division: float  # cycles between two divisions, measured
     precision: str
 
     @property
@@ -32,7 +31,7 @@ class Account:
 
     def sentence(self) -> str:
         """The account in words."""
-        needed, divider = self.arithmetic / 2, self.divisions * DIVISION[self.precision]
+        needed, divider = self.arithmetic / 2, self.divisions * self.division
         parts = [("multiply-adds", self.multiply_adds), ("single additions and multiplications", self.single),
                  ("comparisons and choices", self.compares), ("exponents, tables and bits", self.bits),
                  ("divisions", self.divisions)]  # fmt: skip
@@ -53,13 +52,14 @@ class Account:
         return (2 * self.multiply_adds + self.single + self.divisions) / (2 * self.arithmetic)
 
 
-def account(ir: str, target: Target, seconds_of_a_step: float, peak: float, workspace: int) -> Account:
-    """``seconds_of_a_step`` of one lane block, ``peak`` in GFLOP/s, ``workspace`` in numbers."""
+def account(ir: str, target: Target, seconds_of_a_step: float, peak: float, division: float, workspace: int) -> Account:
+    """``seconds_of_a_step`` of one lane block, ``peak`` in GFLOP/s, ``division`` in ns, ``workspace`` in numbers."""
     kinds, size = _step(ir, target)
     clock = peak * 1e9 / (4 * target.lanes)  # two multiply-adds a cycle, two operations each
     return Account(
         kinds["fma"], kinds["single"], kinds["division"], kinds["compare"], kinds["bits"], kinds["move"],
-        size / 1024, workspace * target.bits / 8 / 1024, seconds_of_a_step * clock, target.precision,
+        size / 1024, workspace * target.bits / 8 / 1024, seconds_of_a_step * clock,
+        division * clock / 1e9, target.precision,
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ _KINDS = (
     ("fma", r"vfn?m(add|sub)"),
     ("division", r"v(div|sqrt)p"),
     ("single", r"v(add|sub|mul)p"),
-    ("compare", r"v(max|min|cmp|blendm)p|k(or|and|xor|not)"),
+    ("compare", r"v(max|min|cmp|blendv?m?)p|k(or|and|xor|not)"),
     ("bits", r"v(getexp|getmant|scalef|perm|rcp14|rndscale|psll|psrl|pand|por|pxor|andp|orp|xorp|padd|cvt|pternlog)"),
     ("move", r"v(mov|broadcast|insert|extract)"),
 )

@@ -5,7 +5,8 @@
 
 Each solver runs in a process of its own. Its tolerance is set so that its median error (over subjects, of the largest
 scaled error over states and times) against a 1e-11 reference is the target; then all solvers are timed in turn, five
-times over, and medians are reported. Peers return full trajectories to Python, as their users get them.
+times over (once, if ten times slower than the fastest peer), and medians are reported. Peers return full trajectories to
+Python, as their users get them. `python benchmarks/install.py` installs the peers that can be had.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from workers import PeerFailed, Worker
 
 TARGET = 1e-5
 LADDER = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+FAR_BEHIND = 10  # times the cost of the fastest peer: such a peer is timed once
 JUDGED = 16  # subjects of the reference
 OURS = ("respine float64", "respine float32")
 
@@ -128,8 +130,11 @@ def climb(entry: Entry, truth: np.ndarray, ladder: tuple[float, ...], patience: 
 
 
 def time_in_turn(entries: list[Entry], alternations: int) -> None:
-    """Every solver on one core, then on two, again and again."""
+    """Every solver on one core, then on two, again and again; what is far behind the fastest peer, once."""
+    fastest = min((e.costs[e.rtol] for e in entries if not e.ours), default=0.0)
+    slow = [e for e in entries if e.costs[e.rtol] > FAR_BEHIND * fastest and not e.ours]
     for round_number in range(alternations):
+        entries = [e for e in entries if round_number == 0 or e not in slow]
         for entry in entries:
             entry.one_core.append(entry.one.solve(entry.rtol).seconds / entry.subjects)
         for entry in entries:
@@ -154,7 +159,8 @@ def account(entry: Entry, problem: models.Problem, peaks: dict[str, float]) -> N
     entry.gflops = entry.steps * peak.operations_of_a_step(ir) * entry.per_second(1) / 1e9
     seconds = solver.target.lanes / (entry.steps * entry.per_second(1))
     workspace = solver.code(solver.ask(problem.schedule(1))).layout.vectors * solver.target.lanes
-    entry.account = where(ir, solver.target, seconds, peaks[options.precision], workspace).sentence()
+    division = peak.measured_division(options.precision)
+    entry.account = where(ir, solver.target, seconds, peaks[options.precision], division, workspace).sentence()
 
 
 def one_model(name: str, asked: argparse.Namespace) -> list[Entry]:

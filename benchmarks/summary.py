@@ -80,7 +80,8 @@ def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict
         "",
         "Every solver runs at the tolerance that gives it the stated median error (largest error over all states "
         "and times, scaled by each state's largest value; median of subjects) against a 1e-11 reference. Solvers take "
-        f"turns; medians of {len(next(iter(results.values()))[0].one_core)} rounds, in brackets lowest and highest. "
+        f"turns; medians of {len(next(iter(results.values()))[0].one_core)} rounds (one, for peers ten times slower than the "
+        "fastest), in brackets lowest and highest. "
         "respine keeps every equation (`keep_all`) and returns all states. Two cores: respine with two threads, peers "
         "as two processes. Ratio: to the fastest peer on as many cores. Cold start: from a started Python to the "
         "first subject solved, with nothing cached. Memory: highest, beyond the interpreter with the loaded problem.",

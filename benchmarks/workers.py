@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -82,6 +83,9 @@ class Worker:
 def _serve(connection: Connection, peer: str, problem: str, subjects: int, cores: list[int], arguments: dict[str, Any],
            environment: dict[str, str]) -> None:  # fmt: skip
     os.environ.update(environment)
+    os.environ["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    )  # tools of peers
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
     quiet = os.open(os.devnull, os.O_WRONLY)

@@ -7,11 +7,11 @@ operations on the bits. Both reach about 1e-15 relative (2^x) and 1e-15 absolute
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from numpy.polynomial import chebyshev
+from numpy.polynomial import Polynomial, chebyshev
 
 from respine.engine.program import Program
 from respine.engine.target import Target
@@ -19,21 +19,18 @@ from respine.engine.target import Target
 LIBRARY_CALLS = ("asin", "acos", "atan")  # rare in models: one scalar call per lane
 
 
-def spell_out(program: Program, target: Target) -> Program:
-    """The same program with ``exp2 log2 sin cos reciprocal`` replaced by primitive operations."""
-    spelled = Program()
-    speller = _Speller(spelled, target)
-    position: list[int] = []
-    for op, *a in program.operations:
-        if op in ("const", "load", "broadcast"):
-            position.append(spelled.do(op, *a))
-        elif op == "store":
-            position.append(spelled.do("store", a[0], a[1], position[a[2]]))
-        else:
-            parts = [position[x] for x in a]
-            known: Callable[..., int] | None = getattr(speller, op, None)
-            position.append(known(*parts) if known else spelled.do(op, *parts))
-    return spelled
+WAITING = frozenset(("exp2", "log2", "sin", "cos"))  # long chains of operations, each waiting for the one before it
+
+
+@cache
+def templates(target: Target) -> dict[str, Program]:
+    """What each function is spelled out to; the first operation is the argument, the last the result."""
+    made = {}
+    for op in (*sorted(WAITING), "reciprocal", "rough"):
+        template = Program()
+        getattr(_Speller(template, target), op)(template.do("argument"))
+        made[op] = template
+    return made
 
 
 @cache
@@ -45,11 +42,22 @@ def _fit(kind: str, half_width: float, degree: int) -> tuple[float, ...]:
         f = np.exp2(z)
     elif kind == "log2":  # log2(1 + z) / z
         f = np.where(z == 0, 1, np.log1p(z) / np.where(z == 0, 1, z)) / np.log(np.longdouble(2))
+    elif kind == "atanh":  # log2((1 + r) / (1 - r)) / r with r = sqrt(z + half width)
+        root = np.sqrt(np.maximum(z + np.longdouble(half_width), 1e-30))
+        f = np.log1p(2 * root / (1 - root)) / root / np.log(np.longdouble(2))
     else:  # sin(sqrt(z + w)) / sqrt(z + w), w = half width
         root = np.sqrt(np.maximum(z + np.longdouble(half_width), 1e-30))
         f = np.sin(root) / root
     power = chebyshev.cheb2poly(chebyshev.chebfit(x.astype(float), f.astype(float), degree))
     return tuple(float(c / half_width**i) for i, c in enumerate(power))
+
+
+def _shifted(coefficients: Sequence[float], by: float) -> list[float]:
+    """The polynomial in x - by, as one in x."""
+    total = Polynomial([0.0])
+    for value in reversed(coefficients):
+        total = total * Polynomial([-by, 1.0]) + value
+    return [float(c) for c in total.coef[: len(coefficients)]]
 
 
 class _Speller:
@@ -60,10 +68,13 @@ class _Speller:
         return self.p.const(value)
 
     def _polynomial(self, x: int, coefficients: Sequence[float]) -> int:
-        result = self.c(coefficients[-1])
-        for value in coefficients[-2::-1]:
-            result = self.p.do("fma", result, x, self.c(value))
-        return result
+        """Lowest coefficient first. Halved again and again (Estrin), as a chain of multiply-adds would wait for itself."""
+        terms = [self.c(value) for value in coefficients]
+        while len(terms) > 1:
+            pairs = [self.p.do("fma", b, x, a) for a, b in zip(terms[::2], terms[1::2], strict=False)]
+            terms = pairs + terms[2 * len(pairs) :]
+            x = self.p.do("mul", x, x) if len(terms) > 1 else x
+        return terms[0]
 
     # ---- reciprocals ------------------------------------------------------------------------------------------------
     def reciprocal(self, x: int) -> int:
@@ -94,20 +105,15 @@ class _Speller:
         return p.do("scale", value, nearest)
 
     def _exp2_bits(self, x: int) -> int:
-        p, mantissa = self.p, 52 if self.double else 23
-        original = x
-        top = 1022.0 if self.double else 126.0
-        x = self._clamp(x, -top, top + 1)
+        """The exponent's field runs to its ends: all zeros make 0, all ones infinity."""
+        p, mantissa, bias = self.p, 52 if self.double else 23, 1023 if self.double else 127
+        x = self._clamp(x, -float(bias), bias + 1.0)
         magic = 1.5 * 2.0**mantissa
         shifted = p.do("add", x, self.c(magic))
         rest = p.do("sub", x, p.do("sub", shifted, self.c(magic)))
-        value = self._polynomial(rest, _fit("exp2", 0.5, 13 if self.double else 6))
-        bias = 1023 if self.double else 127
+        value = self._polynomial(rest, _fit("exp2", 0.5, 12 if self.double else 6))
         exponent = p.do("shift_left", p.do("integer_add", p.do("as_bits", shifted), bias), mantissa)
-        result = p.do("mul", value, p.do("as_number", exponent))
-        huge = p.do("gt", original, self.c(top + 1))
-        tiny = p.do("lt", original, self.c(-top))
-        return p.do("select", huge, self.c(math.inf), p.do("select", tiny, self.c(0.0), result))
+        return p.do("mul", value, p.do("as_number", exponent))
 
     def log2(self, x: int) -> int:
         """log2 of a positive number (the graph keeps zero and below away)."""
@@ -131,7 +137,6 @@ class _Speller:
         p, mantissa = self.p, 52 if self.double else 23
         if not self.double:
             x = p.do("max", self.c(1e-30), x)
-        infinite = p.do("eq", x, self.c(math.inf))
         one = (1023 << 52) if self.double else (127 << 23)
         root = math.sqrt(0.5)
         root_half = int(np.float64(root).view(np.int64) if self.double else np.float32(root).view(np.int32))
@@ -143,9 +148,10 @@ class _Speller:
         m = p.do("as_number", p.do("integer_add", p.do("bit_and", shifted, (1 << mantissa) - 1), root_half))
         ratio = p.do("div", p.do("sub", m, self.c(1.0)), p.do("add", m, self.c(1.0)))
         square = p.do("mul", ratio, ratio)
-        series = [2 / math.log(2) / (2 * i + 1) for i in range(12 if self.double else 5)]
-        value = p.do("fma", ratio, self._polynomial(square, series), exponent)
-        return p.do("select", infinite, self.c(math.inf), value)
+        width = ((math.sqrt(2) - 1) / (math.sqrt(2) + 1)) ** 2 / 2 * 1.001
+        series = self._polynomial(square, _shifted(_fit("atanh", width, 8 if self.double else 4), width))
+        value = p.do("fma", ratio, series, exponent)
+        return p.do("select", p.do("lt", x, self.c(math.inf)), value, x)
 
     # ---- circles ----------------------------------------------------------------------------------------------------
     def cos(self, x: int) -> int:

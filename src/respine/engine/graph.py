@@ -184,19 +184,36 @@ class Graph:
             return self._whole_power(a, int(y))
         if y == 0.5:
             return self.square_root(a)
-        size = self.maximum(self.unary("abs", a), self.const(SMALLEST))
-        result = self.unary("exp2", self.mul(b, self.unary("log2", size)))
+        base = a if self.nonnegative(a) else self.unary("abs", a)
+        result = self.unary("exp2", self.mul(b, self.unary("log2", self.maximum(base, self.const(SMALLEST)))))
+        at_zero = self.select(self.compare("gt", b, self.zero), self.zero, self.const(math.inf))
+        at_zero = self.select(self.compare("eq", b, self.zero), self.one, at_zero)
+        if base == a:
+            return self.select(self.compare("eq", a, self.zero), at_zero, result)
+        # what depends on the exponent alone is numbers, not choices, so that it leaves the time loop
         whole = self.compare("eq", self.unary("floor", b), b)
         half = self.mul(self.const(0.5), b)
         odd = self.compare("ne", self.unary("floor", half), half)
-        at_zero = self.select(self.compare("gt", b, self.zero), self.zero, self.const(math.inf))
-        at_zero = self.select(self.compare("eq", b, self.zero), self.one, at_zero)
-        near_zero = self.compare("gt", a, self.neg(self.uniform("#zero")))
-        negative = self.select(
-            whole, self.select(odd, self.neg(result), result), self.select(near_zero, at_zero, self.const(math.nan))
-        )
-        negative = self.select(self.compare("eq", a, self.zero), at_zero, negative)
+        sign = self.select(whole, self.select(odd, self.const(-1.0), self.one), self.const(math.nan))
+        near = self.select(whole, self.zero, self.uniform("#zero"))
+        below = self.const(math.nan) if self.value(sign) != self.value(sign) else self.mul(sign, result)
+        negative = self.select(self.compare("ge", a, self.neg(near)), at_zero, below)
         return self.select(self.compare("gt", a, self.zero), result, negative)
+
+    def nonnegative(self, node: int) -> bool:
+        """Whether a node is 0 or more (or no number) whatever the states: by its form alone."""
+        op, *parts = self.nodes[node]
+        if op == "const":
+            return parts[0] != "nan" and parts[0] >= 0
+        if op == "max":
+            return any(map(self.nonnegative, parts))
+        if op == "select":
+            return all(map(self.nonnegative, parts[1:]))
+        if op == "mul" and parts[0] == parts[1]:
+            return True
+        if op in ("add", "mul", "min"):
+            return all(map(self.nonnegative, parts))
+        return op in ("abs", "sqrt", "exp2")
 
     def _whole_power(self, a: int, n: int) -> int:
         result, square, left = self.one, a, abs(n)

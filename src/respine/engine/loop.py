@@ -44,6 +44,13 @@ class Loop:
         address = self._address(area, k, fixed=fixed)
         self.lines.append(f"  store {self.t.vector} {value}, ptr {address}, align {self.t.alignment}")
 
+    def hidden(self, bits: str, area: str) -> str:
+        """The same integers by way of a place in memory, so that the compiler cannot tell where they come from."""
+        address = self._address(area, 0, fixed=True)
+        kind, align = self.t.integer, self.t.alignment
+        self.lines.append(f"  store volatile {kind} {bits}, ptr {address}, align {align}")
+        return self.value(f"load volatile {kind}, ptr {address}, align {align}")
+
     def const(self, value: float) -> str:
         return self.e.splat(value)
 

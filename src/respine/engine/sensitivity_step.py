@@ -19,9 +19,9 @@ import numpy as np
 from respine.engine import sensitivity_kinks as kinks
 from respine.engine import sensitivity_program as straight
 from respine.engine.emit import Emitter
-from respine.engine.functions import spell_out
 from respine.engine.loop import Loop
 from respine.engine.program import Program, Programs
+from respine.engine.spelling import spell_out
 from respine.engine.step import control_step
 from respine.engine.tableaus import Tableau
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from respine.engine.emit import Emitter
-from respine.engine.functions import spell_out
 from respine.engine.layout import Layout, lay_out
 from respine.engine.loop import Loop
 from respine.engine.program import Program, Programs
+from respine.engine.spelling import spell_out
 from respine.engine.tableaus import Tableau
 from respine.engine.target import Target
 from respine.engine.wide_time import clock_function, observed_time, stage_times
@@ -252,13 +252,22 @@ class _StageLoops:
         return f.text()
 
     def _commit(self) -> str:
+        """New states where the step was accepted, chosen by bits: LLVM would make a ``select`` a masked store, which
+        takes some processors twenty cycles."""
+        t = self.e.target
         f = Loop(self.e, "commit_states", self.n)
-        v = self.e.target.vector
-        mask = f.value(f"fcmp ogt {v} {f.load('accepted', fixed=True)}, {f.const(0.5)}")
+        accepted = f.value(f"fcmp ogt {t.vector} {f.load('accepted', fixed=True)}, {f.const(0.5)}")
+        mask = f.hidden(f.value(f"sext {t.mask} {accepted} to {t.integer}"), "stage_time")  # free between steps
+        ones = "<" + ", ".join([f"i{t.bits} -1"] * t.lanes) + ">"
+        rest = f.value(f"xor {t.integer} {mask}, {ones}")
         f.loop()
         for new, old in (("stage", "state"),) if self.plain else (("stage", "state"), ("new_rest", "state_rest")):
-            chosen = f"select {self.e.target.mask} {mask}, {v} {f.load(new)}, {v} {f.load(old)}"
-            f.store(f.value(chosen), old)
+            parts = []
+            for area, chosen in ((new, mask), (old, rest)):
+                bits = f.value(f"bitcast {t.vector} {f.load(area)} to {t.integer}")
+                parts.append(f.value(f"and {t.integer} {bits}, {chosen}"))
+            both = f.value(f"or {t.integer} {parts[0]}, {parts[1]}")
+            f.store(f.value(f"bitcast {t.integer} {both} to {t.vector}"), old)
         f.end()
         return f.text()
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from respine.engine.emit import Body, Emitter
-from respine.engine.functions import spell_out
 from respine.engine.program import Program
+from respine.engine.spelling import spell_out
 
 CLOCK = "clock"  # the kernel, and the area of its results
 

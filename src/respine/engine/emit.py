@@ -72,7 +72,7 @@ class Emitter:
         body = self.body(tuple(pointers))
         for k, (op, *a) in enumerate(program.operations):
             body.operation(k, op, a)
-        arguments = "".join(f", ptr %{p}" for p in pointers)
+        arguments = "".join(f", ptr noalias %{p}" for p in pointers)
         head = f"define internal void @{name}(ptr %w{arguments}) noinline nounwind {{"
         return "\n".join([head, *body.lines, "  ret void", "}"])
 

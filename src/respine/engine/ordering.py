@@ -22,6 +22,11 @@ class Pivoting:
         pivot = self.order[k]
         return [i for i in self.order[k + 1 :] if (i, pivot) in self.slots]
 
+    def left(self, k: int) -> list[int]:
+        """Columns earlier in the order with a non-zero in row ``order[k]``."""
+        row = self.order[k]
+        return [j for j in self.order[:k] if (row, j) in self.slots]
+
     def right(self, k: int) -> list[int]:
         """Columns later in the order with a non-zero in pivot row ``order[k]``."""
         pivot = self.order[k]

@@ -157,10 +157,12 @@ def lower(
     *,
     preparing: bool,
     clocking: bool = False,
+    area: str = "",
 ) -> list[int]:
     """Operations for ``roots``. While preparing, slow nodes are computed; elsewhere they are loaded from their slot.
 
-    Clock nodes likewise: computed while clocking, loaded elsewhere.
+    Clock nodes likewise: computed while clocking, loaded elsewhere. With an ``area`` each root is stored there as soon as it
+    is known: kept to the end, many would only be moved out of the registers and back.
     """
     graph = equations.graph
     slots = {name: k for k, name in enumerate(equations.slow)}
@@ -184,22 +186,23 @@ def lower(
             return program.load("hoisted", hoisted.slow[node])
         return None
 
-    stack = list(reversed(roots))
-    while stack:
-        node = stack[-1]
-        if node in values:
+    for k, root in enumerate(roots):
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node not in values:
+                known = leaf(node)
+                if known is None:
+                    parts = graph.operands(node)
+                    missing = [p for p in parts if p not in values]
+                    if missing:
+                        stack.extend(reversed(missing))
+                        continue
+                    known = program.do(graph.nodes[node][0], *(values[p] for p in parts))
+                values[node] = known
             stack.pop()
-            continue
-        known = leaf(node)
-        if known is None:
-            parts = graph.operands(node)
-            missing = [p for p in parts if p not in values]
-            if missing:
-                stack.extend(reversed(missing))
-                continue
-            known = program.do(graph.nodes[node][0], *(values[p] for p in parts))
-        values[node] = known
-        stack.pop()
+        if area:
+            program.store(area, k, values[root])
     return [values[r] for r in roots]
 
 
@@ -222,8 +225,7 @@ def _clock(equations: Equations, hoisted: Hoisted) -> Program:
 
 def _store_all(equations: Equations, hoisted: Hoisted, area: str, roots: Sequence[int]) -> Program:
     program = Program()
-    for k, value in enumerate(lower(equations, hoisted, program, roots, preparing=False)):
-        program.store(area, k, value)
+    lower(equations, hoisted, program, roots, preparing=False, area=area)
     return program
 
 
@@ -278,21 +280,21 @@ def _factor(
 def _solve(pivoting: Pivoting) -> Program:
     """Forward and back substitution in place on ``vector``."""
     p = Program()
-    x = {k: p.load("vector", k) for k in pivoting.order}
+    x: dict[int, int] = {}
 
     def factor(i: int, j: int) -> int:
         return p.load("factor", pivoting.slots[i, j])
 
-    for k, pivot in enumerate(pivoting.order):
-        for i in pivoting.below(k):
-            x[i] = p.do("sub", x[i], p.do("mul", factor(i, pivot), x[pivot]))
+    for k, row in enumerate(pivoting.order):  # row by row, so that few values are under way at once
+        x[row] = p.load("vector", row)
+        for pivot in pivoting.left(k):
+            x[row] = p.do("sub", x[row], p.do("mul", factor(row, pivot), x[pivot]))
     for k in range(len(pivoting.order) - 1, -1, -1):
         pivot = pivoting.order[k]
         for j in pivoting.right(k):
             x[pivot] = p.do("add", x[pivot], p.do("mul", factor(pivot, j), x[j]))
         x[pivot] = p.do("mul", x[pivot], factor(pivot, pivot))
-    for k in pivoting.order:
-        p.store("vector", k, x[k])
+        p.store("vector", pivot, x[pivot])
     return p
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from respine.engine import driver
 from respine.engine.code import Code, code_for
+from respine.engine.conserved import watch
 from respine.engine.covariates import line, on_lines
 from respine.engine.equals import representatives
 from respine.engine.events_table import EventTable
@@ -38,8 +39,10 @@ class Options:
 
     ``precision`` float64 or float32; ``method`` rodas5p or rodas4; ``lanes`` forces a vector width; ``keep_all`` keeps
     states no output needs; ``largest_step`` in time units; ``max_steps`` per subject; ``nonnegative`` ends a subject
-    whose state falls clearly below zero (amounts, levels and densities cannot). ``sensitivity_tolerance``: how many times
-    the tolerances of the states their sensitivities (times the parameter) may err by in a step; less is more exact.
+    whose state falls clearly below zero (amounts, levels and densities cannot); ``conserved`` follows the totals that the
+    equations keep, tells their drift in ``settings["conserved"]`` and ends a subject in whom one changes.
+    ``sensitivity_tolerance``: how many times the tolerances of the states their sensitivities (times the parameter) may err
+    by in a step; less is more exact.
     """
 
     precision: str = "float64"
@@ -49,6 +52,7 @@ class Options:
     largest_step: float = np.inf
     max_steps: int = 1_000_000
     nonnegative: bool = False
+    conserved: bool = False
     sensitivity_tolerance: float = 10.0
 
     def __post_init__(self) -> None:
@@ -138,6 +142,10 @@ class Solver:
         if sensitivities and options.precision != "float64":
             raise ValueError(f'sensitivities need precision="float64", not "{options.precision}": their error would be '
                              "as large as what they are used for")  # fmt: skip
+        self.watch = watch(system, vary, {**system.parameters, **system.inputs, **fixed}) if options.conserved else None
+        self.asked = len(outputs)
+        if self.watch:
+            system, outputs = self.watch.extended(system), (*outputs, *self.watch.outputs)
         self.system, self.outputs, self.vary, self.options = system, outputs, vary, options
         self.sensitivities = sensitivities
         self.values = {**system.parameters, **system.inputs, **fixed}
@@ -254,15 +262,31 @@ class Solver:
             settings["covariates"] = schedule.covariates
         if self.options.precision == "float32":
             settings["float64_check"] = self._spot_check(run, schedule, moments, start, rtol, tolerances, starts, after)
-        seconds = clock.perf_counter() - begun
         failures = run.failures()
+        if self.watch:
+            totals = run.rows[:, self.asked : len(self.outputs)]
+            fed = frozenset(schedule.infused)
+            settings["conserved"], lost = self.watch.check(totals, run.readings, run.status, rtol, fed)
+            failures += run.give_up(lost)
+        seconds = clock.perf_counter() - begun
         shape = (-1,) if own_times else (len(p), len(moments))
         count, names = len(self.outputs), self.sensitivities
-        values = run.rows[:, :count].reshape(*shape, count)
-        gradients = run.rows[:, count:].reshape(*shape, count, len(names)) if names else None
+        values = run.rows[:, :count].reshape(*shape, count)[..., : self.asked]
+        gradients = None
+        if names:
+            gradients = run.rows[:, count:].reshape(*shape, count, len(names))[..., : self.asked, :]
         shown = schedule.own_times if isinstance(schedule, Records) else moments
         return Solution(
-            values, shown, self.outputs, run.status, run.steps, failures, seconds, settings, gradients, names
+            values,
+            shown,
+            self.outputs[: self.asked],
+            run.status,
+            run.steps,
+            failures,
+            seconds,
+            settings,
+            gradients,
+            names,
         )
 
     def _spot_check(
@@ -290,7 +314,7 @@ class Solver:
         twin.go(among, 1, None)
         exact, rows = twin.rows, run.readings.rows_of(chosen)
         size = np.max(np.abs(exact), axis=0, initial=1e-300)
-        worst = np.max(np.abs(run.rows[rows] - exact) / size, initial=0.0)
+        worst = np.max(np.abs(run.rows[rows, : self.asked] - exact) / size, initial=0.0)
         return {"subjects": len(chosen), "largest_difference": float(worst)}
 
     def counts_as_zero(self, tolerances: np.ndarray) -> float:
@@ -301,7 +325,8 @@ class Solver:
     @cached_property
     def _judge(self) -> Solver:
         """The float64 twin of a float32 solver."""
-        return Solver(self.system, self.outputs, self.vary, self.values, replace(self.options, precision="float64"))
+        options = replace(self.options, precision="float64", conserved=False)
+        return Solver(self.system, self.outputs[: self.asked], self.vary, self.values, options)
 
     def _on_lines(self, names: tuple[str, ...]) -> Solver:
         """The solver of the same system where some inputs follow straight lines in time."""
@@ -309,7 +334,7 @@ class Solver:
             own = {name: self.values[name] for name in self.system.inputs}
             system = on_lines(replace(self.system, inputs=own), names)
             fixed = {name: self.values[name] for name in system.parameters}
-            twin = Solver(system, self.outputs, self.vary, fixed, self.options, self.sensitivities)
+            twin = Solver(system, self.outputs[: self.asked], self.vary, fixed, self.options, self.sensitivities)
             twin.lines = names
             self._twins[names] = twin
         return self._twins[names]
@@ -336,6 +361,10 @@ class Solver:
 
         if isinstance(schedule, Records):
             raise ValueError(f"{self.system.name} has events; records are for systems without, write a Schedule")
+        if self.watch:
+            raise ValueError(
+                f"{self.system.name} is solved with events, which may change any total; leave conserved out"
+            )
         self.ask(schedule)
         _known(initial, self.system.states, "start state", self.system)
         job = Job(self.system, self.outputs, self.vary, self.values, self.options, p, schedule, moments, start, rtol,
@@ -469,6 +498,15 @@ class _Run:
             options.max_steps, self.rows, self.status, self.end_time, self.steps, self.failed, self.counters,
             self.counters.ctypes.data,
         )  # fmt: skip
+
+    def give_up(self, lost: list[Failure]) -> list[Failure]:
+        """End subjects afterwards: their status, and no numbers from the time named on."""
+        for failure in lost:
+            s, row = failure.subject, self.readings.row[failure.subject]
+            times = self.readings.times[self.readings.first[s] :][: self.readings.count[s]]
+            self.status[s], self.end_time[s] = failure.status, failure.time
+            self.rows[row : row + len(times)][times >= failure.time] = np.nan
+        return lost
 
     def failures(self) -> list[Failure]:
         """Every subject that did not end well, with the state that most likely broke it."""

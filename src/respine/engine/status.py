@@ -19,6 +19,7 @@ class Status(IntEnum):
     EVENT_LOOP = 7
     EVENT_DELAY = 8
     NEGATIVE = 9
+    NOT_KEPT = 10
 
     @property
     def reason(self) -> str:
@@ -65,6 +66,10 @@ _REASONS = {
         "a state fell below zero, which an amount, level or density cannot",
         "look at the state named: for these parameters more is taken away than is there; narrow their belief or bound "
         "the term in the module",
+    ),
+    Status.NOT_KEPT: (
+        "a total that the equations keep has changed",
+        "tighten rtol; if it still drifts, or in float32 only, please report the model",
     ),
 }
 

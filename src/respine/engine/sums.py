@@ -65,6 +65,12 @@ def _terms(graph: Graph, root: int) -> tuple[Terms, list[tuple[int, int]]]:
     return terms, repeated
 
 
+def terms_of(graph: Graph, root: int) -> list[tuple[int, int]]:
+    """The terms of a sum, each with its sign; one that comes up twice stands twice."""
+    terms, repeated = _terms(graph, root)
+    return [*terms.items(), *repeated]
+
+
 def _pairs(terms: Terms) -> Iterator[Pair]:
     ordered = sorted(terms)
     for k, a in enumerate(ordered):

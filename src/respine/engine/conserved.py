@@ -105,7 +105,8 @@ class Watch:
         """
         subject = np.repeat(np.arange(len(readings.count)), readings.count)
         order = np.concatenate([np.arange(r, r + n) for r, n in zip(readings.row, readings.count, strict=True)])
-        told, failures = [], []
+        told: list[dict[str, object]] = []
+        failures: list[Failure] = []
         for k, total in enumerate(self.found):
             if fed & set(total):
                 continue

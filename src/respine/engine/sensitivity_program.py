@@ -1,4 +1,8 @@
-"""Straight-line code of the sensitivity equations for one parameter at a time, whose numbers stay in the nearest cache.
+"""Straight-line code of the sensitivity equations, for a batch of parameters at a time.
+
+A batch holds the same states for a few parameters, which take turns: what a solve waits for in one parameter it does not
+in the next, factors are read once for all, and the numbers of a batch stay in the nearest cache. Only states that can
+depend on one of its parameters are computed.
 
 Areas (see `extra_areas`): at each node of a step (see sensitivity_step.py) ``matrix`` holds what the varying entries of J
 have changed since the start of the step and ``drive`` d(rate)/d(parameter); those of the start itself come first (J in
@@ -7,17 +11,61 @@ full), their slopes in time last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from respine.engine.layout import Layout
 from respine.engine.program import Program, Programs, lower
 from respine.engine.sensitivity_kinks import AREAS as KINK_AREAS
 from respine.engine.tangent import Tangent
 
+WIDTH = 2  # parameters of a batch; with more of them the numbers of a batch leave the nearest cache
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``states`` of ``parameters``, side by side: state k of the a-th parameter is vector k * width + a.
+
+    Batches of one ``shape`` share their code.
+    """
+
+    group: int
+    states: tuple[int, ...]
+    parameters: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        return len(self.parameters)
+
+    @property
+    def shape(self) -> str:
+        return f"{self.group}x{self.width}"
+
+    @property
+    def size(self) -> int:
+        return len(self.states) * self.width
+
+    def places(self) -> Iterator[tuple[int, int, int]]:
+        """(place, state, which parameter of the batch) of every vector."""
+        return ((k * self.width + a, q, a) for k, q in enumerate(self.states) for a in range(self.width))
+
+    def named(self, name: str) -> list[str]:
+        """A pointer's name for each parameter."""
+        return [f"{name}{a}" for a in range(self.width)]
+
+
+def batches_of(tangent: Tangent) -> tuple[Batch, ...]:
+    return tuple(
+        Batch(g, group.states, group.parameters[k : k + WIDTH])
+        for g, group in enumerate(tangent.groups)
+        for k in range(0, len(group.parameters), WIDTH)
+    )
+
 
 def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[str, int]]:
     """Names and sizes of what sensitivities add to a workspace."""
     tangent, n = _tangent(programs), len(programs.equations.states)
+    room = max((batch.size for batch in batches_of(tangent)), default=0)
     return (
         ("matrix", (nodes + 1) * len(tangent.varying)),
         ("drive", (nodes + 1) * len(tangent.drive)),
@@ -28,16 +76,11 @@ def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[s
         ("relative", 1),
         ("scale", tangent.n_parameters),
         ("sensitivity_error", 1),
-        ("sensitivity_slope", n),
-        ("sensitivity_stage", stages * n),
+        ("sensitivity", room),
+        ("sensitivity_slope", room),
+        ("sensitivity_stage", stages * room),
         ("sensitivity_new", tangent.n_parameters * n),
     )
-
-
-def support_range(programs: Programs) -> tuple[int, int]:
-    """First and last + 1 of the states that depend on a parameter."""
-    support = _tangent(programs).support or {0}
-    return min(support), max(support) + 1
 
 
 def _tangent(programs: Programs) -> Tangent:
@@ -60,70 +103,88 @@ def at_node(programs: Programs) -> Program:
     return p
 
 
-def slope_in_time(programs: Programs) -> Program:
-    """sensitivity_slope := slope of J times the sensitivities ``old``."""
+# ---- of a batch ------------------------------------------------------------------------------------------------------
+def begin(programs: Programs, batch: Batch) -> Program:
+    """``sensitivity`` := those of the batch at the start of the step; sensitivity_slope := slope of J times these."""
     p = Program()
-    sums: dict[int, int] = {}
+    here = {(q, a): p.load(f"old{a}", q) for _, q, a in batch.places()}
+    for place, q, a in batch.places():
+        p.store("sensitivity", place, here[q, a])
+    sums: dict[tuple[int, int], int] = {}
     for k, (i, j) in enumerate(_tangent(programs).varying):
-        product = p.do("mul", p.load("node_matrix", k), p.load("old", j))
-        sums[i] = p.do("add", sums[i], product) if i in sums else product
-    for i in range(*support_range(programs)):
-        p.store("sensitivity_slope", i, sums[i] if i in sums else p.const(0.0))
+        for a in range(batch.width if j in batch.states else 0):
+            product = p.do("mul", p.load("node_matrix", k), here[j, a])
+            sums[i, a] = p.do("add", sums[i, a], product) if (i, a) in sums else product
+    for place, q, a in batch.places():
+        p.store("sensitivity_slope", place, sums[q, a] if (q, a) in sums else p.const(0.0))
     return p
 
 
-def drive(programs: Programs, parameter: int) -> Program:
-    """vector += the drive of one parameter."""
+def drive(programs: Programs, batch: Batch) -> Program:
+    """vector += the drives of the batch's own parameters; empty if they have none."""
     p = Program()
-    for k, (i, of) in enumerate(_tangent(programs).drive):
-        if of == parameter:
-            p.store("vector", i, p.do("add", p.load("vector", i), p.load("node_drive", k)))
+    places = {(q, batch.parameters[a]): place for place, q, a in batch.places()}
+    for k, where in enumerate(_tangent(programs).drive):
+        if where in places:
+            place = places[where]
+            p.store("vector", place, p.do("add", p.load("vector", place), p.load("node_drive", k)))
     return p
 
 
-def couple_and_solve(programs: Programs, *, couple: bool = True) -> Program:
-    """vector := (c*I - J)^-1 (vector + matrix * argument), where the vector can differ from zero."""
-    support, slots, p = _tangent(programs).support, programs.pivoting.slots, Program()
-    order = [i for i in programs.pivoting.order if i in support]
-    x = {i: p.load("vector", i) for i in order}
-
-    def add(op: str, i: int, entry: int, other: int) -> None:
-        x[i] = p.do(op, x[i], p.do("mul", entry, other))
-
+def couple_and_solve(programs: Programs, batch: Batch, *, couple: bool = True) -> Program:
+    """vector := (c*I - J)^-1 (vector + matrix * argument)."""
+    slots, p, width = programs.pivoting.slots, Program(), range(batch.width)
+    place = {(q, a): k for k, q, a in batch.places()}
+    order = [i for i in programs.pivoting.order if i in batch.states]
+    coupled: dict[int, list[tuple[int, int]]] = {}
     for k, (i, j) in enumerate(_tangent(programs).varying if couple else ()):
-        add("add", i, p.load("node_matrix", k), p.load("argument", j))
+        if j in batch.states:
+            coupled.setdefault(i, []).append((k, j))
+    x: dict[tuple[int, int], int] = {}
+
+    def add(op: str, i: int, entry: int, others: Sequence[int]) -> None:
+        for a in width:
+            x[i, a] = p.do(op, x[i, a], p.do("mul", entry, others[a]))
+
     for k, i in enumerate(order):  # row by row, so that few numbers are under way at a time
+        x |= {(i, a): p.load("vector", place[i, a]) for a in width}
+        for entry, j in coupled.get(i, ()):
+            add("add", i, p.load("node_matrix", entry), [p.load("argument", place[j, a]) for a in width])
         for j in order[:k]:
             if (i, j) in slots:
-                add("sub", i, p.load("factor", slots[i, j]), x[j])
+                add("sub", i, p.load("factor", slots[i, j]), [x[j, a] for a in width])
     for k in range(len(order) - 1, -1, -1):
         i = order[k]
         for j in order[k + 1 :]:
-            if (i, j) in slots:
-                add("add", i, p.load("factor", slots[i, j]), x[j])  # the diagonal carries the sign
-        x[i] = p.do("mul", x[i], p.load("factor", slots[i, i]))
-    for i, value in x.items():
-        p.store("vector", i, value)
+            if (i, j) in slots:  # the diagonal carries the sign
+                add("add", i, p.load("factor", slots[i, j]), [x[j, a] for a in width])
+        diagonal = p.load("factor", slots[i, i])
+        for a in width:
+            x[i, a] = p.do("mul", x[i, a], diagonal)
+            p.store("vector", place[i, a], x[i, a])
     return p
 
 
-def finish(programs: Programs, layout: Layout, stages: int) -> Program:
+def finish(programs: Programs, batch: Batch, layout: Layout, stages: int) -> Program:
     """New sensitivities, and the largest squared error norm of all parameters so far.
 
     A sensitivity times its parameter is held to a multiple of the tolerances of its state: ``relative`` is that multiple
     of the relative tolerance, ``scale`` is the multiple over |parameter|.
     """
     n, p = len(programs.equations.states), Program()
-    relative, scale, total = p.load("relative"), p.load("scale"), p.const(0.0)
-    for q in sorted(_tangent(programs).support):
-        new = p.load("sensitivity_stage", (stages - 1) * n + q)
-        p.store("new", q, new)
-        error = p.do("sub", new, p.load("sensitivity_stage", (stages - 2) * n + q))
-        size = p.do("max", p.do("abs", new), p.do("abs", p.load("old", q)))
-        absolute = p.do("mul", scale, p.do("broadcast", layout.absolute_tolerance(q)))
+    relative, worst = p.load("relative"), p.load("sensitivity_error")
+    scales, totals = [p.load(name) for name in batch.named("scale")], [p.const(0.0)] * batch.width
+    for place, q, a in batch.places():
+        new = p.load("sensitivity_stage", (stages - 1) * batch.size + place)
+        p.store(f"new{a}", q, new)
+        error = p.do("sub", new, p.load("sensitivity_stage", (stages - 2) * batch.size + place))
+        size = p.do("max", p.do("abs", new), p.do("abs", p.load("sensitivity", place)))
+        absolute = p.do("mul", scales[a], p.do("broadcast", layout.absolute_tolerance(q)))
         z = p.do("mul", error, p.do("rough", p.do("fma", relative, size, absolute)))
-        total = p.do("fma", z, z, total)
-    p.store("sensitivity_error", 0, larger(p, p.load("sensitivity_error"), p.do("mul", total, p.const(1.0 / n))))
+        totals[a] = p.do("fma", z, z, totals[a])
+    for total in totals:
+        worst = larger(p, worst, p.do("mul", total, p.const(1.0 / n)))
+    p.store("sensitivity_error", 0, worst)
     return p
 
 
@@ -132,6 +193,7 @@ def larger(p: Program, a: int, b: int) -> int:
     return p.do("add", p.do("max", a, b), p.do("mul", p.const(0.0), p.do("add", a, b)))
 
 
+# ---- of the outputs --------------------------------------------------------------------------------------------------
 def output_slopes(programs: Programs) -> Program:
     """d(output)/d(parameter), after the outputs themselves."""
     equations, tangent, p = programs.equations, _tangent(programs), Program()
@@ -140,11 +202,12 @@ def output_slopes(programs: Programs) -> Program:
     values = lower(equations, programs.hoisted, p, roots, preparing=False)
     by_state = dict(zip(tangent.by_state, values, strict=False))
     directly = dict(zip(tangent.directly, values[len(by_state) :], strict=True))
+    reached = {(q, k) for group in tangent.groups for q in group.states for k in group.parameters}
     for o in range(m):
         for k in range(count):
             total = directly[o, k] if (o, k) in directly else p.const(0.0)
             for (of, j), slope in by_state.items():
-                if of == o:
+                if of == o and (j, k) in reached:
                     total = p.do("fma", slope, p.load("sensitivity", k * n + j), total)
             p.store("output", m + o * count + k, total)
     return p

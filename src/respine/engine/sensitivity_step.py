@@ -21,14 +21,10 @@ from respine.engine import sensitivity_program as straight
 from respine.engine.emit import Emitter
 from respine.engine.loop import Loop
 from respine.engine.program import Program, Programs
+from respine.engine.sensitivity_batch import BatchKernels, nodes_of
 from respine.engine.spelling import spell_out
 from respine.engine.step import control_step
 from respine.engine.tableaus import Tableau
-
-
-def nodes_of(tableau: Tableau) -> tuple[float, ...]:
-    """Stage times as shares of the step, each once, the start first."""
-    return tuple(sorted(set(map(float, tableau.alpha))))
 
 
 def areas(programs: Programs, tableau: Tableau) -> Sequence[tuple[str, int]]:
@@ -43,22 +39,6 @@ def slope_weights(nodes: Sequence[float], order: int) -> np.ndarray:
     return np.linalg.lstsq(powers, slope, rcond=None)[0]
 
 
-def combinations(tableau: Tableau) -> tuple[np.ndarray, np.ndarray]:
-    """Arguments S_i, and S_i/gamma + sum_j c_ij U_j, as sums over s, W_1, W_2 ...; each (stages, 1 + stages)."""
-    stages = tableau.stages
-    arguments, right, increments = (np.zeros((stages, stages + 1)) for _ in range(3))
-    for i in range(stages):
-        if tableau.follows[i]:
-            arguments[i, i] = 1.0
-        else:
-            arguments[i] = tableau.a[i] @ increments
-            arguments[i, 0] += 1.0
-        right[i] = arguments[i] / tableau.gamma + tableau.c[i] @ increments
-        increments[i] = -arguments[i]
-        increments[i, i + 1] += 1.0
-    return arguments, np.where(np.abs(right) < 1e-10, 0.0, right)
-
-
 AT_NODE = ("state", "time", "node_matrix", "node_drive", "node_switch")
 
 
@@ -68,36 +48,21 @@ class SensitivityKernels:
         self.e, self.tableau, self.programs, self.tangent = emitter, tableau, programs, programs.tangent
         self.n, self.count = len(programs.equations.states), programs.tangent.n_parameters
         self.nodes = nodes_of(tableau)
-        self.arguments, self.right = combinations(tableau)
-        self.range = straight.support_range(programs)
+        batches = enumerate(straight.batches_of(self.tangent))
+        self.batches = [BatchKernels(emitter, tableau, programs, number, batch) for number, batch in batches]
 
     # ---- the functions --------------------------------------------------------------------------------------------------
     def functions(self) -> list[str]:
-        programs, stages = self.programs, self.tableau.stages
-        made = [
-            self._straight("tangent", straight.at_node(programs), *AT_NODE),
-            self._straight("output_slopes", straight.output_slopes(programs), "state", "time", "sensitivity"),
+        shapes = {batch.batch.shape: batch for batch in self.batches}
+        return [
+            self._straight("tangent", straight.at_node(self.programs), *AT_NODE),
+            self._straight("output_slopes", straight.output_slopes(self.programs), "state", "time", "sensitivity"),
             self._straight("control_sensitivities", self._control()),
             *(self._interpolate(k) for k in range(1, len(self.nodes)) if self.nodes[k] < 1),
             *(self._slopes(area, size) for area, size in self._tables() if size),
-            *(
-                self._straight(f"drive{p}", straight.drive(programs, p), "node_drive", "vector")
-                for p in range(self.count)
-            ),
-            self._commit(),
             *self._kink_functions(),
-        ]
-        return [
-            *made,
-            self._straight(
-                "couple_and_solve", straight.couple_and_solve(programs), "vector", "node_matrix", "argument"
-            ),
-            self._straight("solve_support", straight.couple_and_solve(programs, couple=False), "vector"),
-            self._straight("slope_in_time", straight.slope_in_time(programs), "old", "node_matrix"),
-            self._straight(
-                "finish_sensitivity", straight.finish(programs, self.e.layout, stages), "old", "new", "scale"
-            ),
-            *(self._right_hand_side(i) for i in range(stages)),
+            *(function for batch in self.batches for function in batch.own_functions()),
+            *(function for batch in shapes.values() for function in batch.functions()),
         ]
 
     def _straight(self, name: str, program: Program, *pointers: str) -> str:
@@ -150,49 +115,9 @@ class SensitivityKernels:
         f.end()
         return f.text()
 
-    def _right_hand_side(self, i: int) -> str:
-        """The vector of a stage before its drive, coupling and solve; with it the argument, from the same numbers.
-
-        An argument lies where the next stage's vector will; the first stage's and those that follow another need none.
-        """
-        first, last = self.range
-        f = Loop(self.e, f"sensitivity_right{i}", last - first, ("old",))
-        inverse = f.load("inverse_step", fixed=True)
-        f.loop()
-        value = f.arithmetic("fmul", inverse, self._combination(f, self.right[i], first))
-        if self.tableau.d[i]:
-            value = f.fma(f.const(self.tableau.d[i]), f.load("sensitivity_slope", first), value)
-        argued = bool(i) and not self.tableau.follows[i]
-        argument = self._combination(f, self.arguments[i], first) if argued else None
-        f.store(value, "sensitivity_stage", i * self.n + first)
-        if argument is not None:
-            f.store(argument, "sensitivity_stage", (i + 1) * self.n + first)
-        f.end()
-        return f.text()
-
-    def _combination(self, f: Loop, weights: np.ndarray, first: int = 0) -> str:
-        """weights[0] * s + sum weights[j] * W_j, from a state on."""
-        value = None
-        for j in np.flatnonzero(weights):
-            part = f.load("sensitivity_stage", (int(j) - 1) * self.n + first) if j else f.load("old", first)
-            weight = f.const(weights[j])
-            value = f.arithmetic("fmul", weight, part) if value is None else f.fma(weight, part, value)
-        assert value is not None
-        return value
-
-    def _commit(self) -> str:
-        f = Loop(self.e, "commit_sensitivities", self.n * self.count)
-        v = self.e.target.vector
-        mask = f.value(f"fcmp ogt {v} {f.load('accepted', fixed=True)}, {f.const(0.5)}")
-        f.loop()
-        chosen = f"select {self.e.target.mask} {mask}, {v} {f.load('sensitivity_new')}, {v} {f.load('state', self.n)}"
-        f.store(f.value(chosen), "state", self.n)
-        f.end()
-        return f.text()
-
     # ---- what the exported kernels add --------------------------------------------------------------------------------
     def commit(self) -> list[str]:
-        return ["  call void @commit_sensitivities(ptr %w)"]
+        return [line for batch in self.batches for line in batch.commit()]
 
     def observe(self) -> list[str]:
         here = self.e.address("%sensitivity", self.e.layout.index("state", self.n))
@@ -217,7 +142,7 @@ class SensitivityKernels:
             self.e.address("%p_kink", index("kink")),
             f"  store {v} {self.e.splat(0.0)}, ptr %p_kink, align {t.alignment}",
         ]
-        body = [line for p in range(self.count) for line in self._parameter(p)]
+        body = [line for batch in self.batches for line in batch.step()]
         tail = ["  call void @control_sensitivities(ptr %w)", "  br label %all_done", "all_done:"]
         return [*forget, *head, *self._at_nodes(), *body, *self._find_kinks(any_good), *tail]
 
@@ -269,41 +194,4 @@ class SensitivityKernels:
         for area, size in self._tables():
             lines.append(self.e.address(f"%{area}_slope", index(area, len(self.nodes) * size)))
             lines += [f"  call void @{area}_slopes(ptr %w)"] if size else []
-        return lines
-
-    def _parameter(self, p: int) -> list[str]:
-        """All stages of one parameter."""
-        index, n = self.e.layout.index, self.n
-        lines = [
-            self.e.address(f"%old{p}", index("state", n * (1 + p))),
-            self.e.address(f"%new{p}", index("sensitivity_new", n * p)),
-            self.e.address(f"%scale{p}", index("scale", p)),
-            f"  call void @slope_in_time(ptr %w, ptr %old{p}, ptr %matrix_slope)",
-            *self._drive(p, f"%slope{p}", index("sensitivity_slope"), "%drive_slope"),
-        ]
-        for i, alpha in enumerate(self.tableau.alpha):
-            node = self.nodes.index(float(alpha))
-            lines.append(f"  call void @sensitivity_right{i}(ptr %w, ptr %old{p})")
-            lines += self._drive(p, f"%vector{p}_{i}", index("sensitivity_stage", i * n), f"%drive{node}")
-            lines += self._solve(p, i, node)
-        lines.append(f"  call void @finish_sensitivity(ptr %w, ptr %old{p}, ptr %new{p}, ptr %scale{p})")
-        return lines
-
-    def _solve(self, p: int, i: int, node: int) -> list[str]:
-        """Couple and solve one stage; its argument is the last stage's result where it follows that."""
-        if node == 0 or not self.tangent.varying:  # J itself: nothing to couple
-            return [f"  call void @solve_support(ptr %w, ptr %vector{p}_{i})"]
-        pointers = f"ptr %w, ptr %vector{p}_{i}, ptr %matrix{node}"
-        if self.tableau.follows[i]:
-            return [f"  call void @couple_and_solve({pointers}, ptr %vector{p}_{i - 1})"]
-        return [
-            self.e.address(f"%argument{p}_{i}", self.e.layout.index("sensitivity_stage", (i + 1) * self.n)),
-            f"  call void @couple_and_solve({pointers}, ptr %argument{p}_{i})",
-        ]
-
-    def _drive(self, parameter: int, name: str, at: int, table: str) -> list[str]:
-        """Address a vector, and add the drive of its parameter if there is any."""
-        lines = [self.e.address(name, at)]
-        if any(p == parameter for _, p in self.tangent.drive):
-            lines.append(f"  call void @drive{parameter}(ptr %w, ptr {table}, ptr {name})")
         return lines

@@ -179,7 +179,7 @@ class Solver:
             self.options.keep_all,
             self.sensitivities,
             tuple((state, name) for state, name in sorted(schedule.driven) if name in self.sensitivities),
-            tuple(sorted(schedule.moved(self.sensitivities))),
+            tuple((state, name) for name in self.sensitivities for state in sorted(schedule.moved({name}))),
             self.options.nonnegative,
         )
 

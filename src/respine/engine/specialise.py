@@ -24,9 +24,8 @@ class Ask:
 
     ``vary``: parameters that differ between subjects; ``changing``: inputs that change in time; ``dosed``: states that
     receive boluses or are set; ``infused``: states that receive infusions; ``sensitivities``: what to differentiate by;
-    ``moved``: states whose doses depend on a name of these, ``driven``: (state, name) where the rate of an infusion does;
-    ``nonnegative``:
-    no state may turn negative.
+    ``moved``: (state, name) where a dose into the state depends on a name of these, ``driven``: where the rate of an
+    infusion does; ``nonnegative``: no state may turn negative.
     """
 
     outputs: tuple[str, ...]
@@ -37,7 +36,7 @@ class Ask:
     keep_all: bool = False
     sensitivities: tuple[str, ...] = ()
     driven: tuple[tuple[str, str], ...] = ()
-    moved: tuple[str, ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()
     nonnegative: bool = False
 
 
@@ -53,7 +52,7 @@ class Equations:
     literals: Mapping[str, float]
     constant: Mapping[str, float]
     sensitivities: tuple[str, ...] = ()
-    touched: tuple[int, ...] = ()  # states whose start or doses depend on one of these
+    touched: tuple[tuple[int, int], ...] = ()  # (state, which of these) where a start or a dose depends on one
 
 
 def rate_slope(state: str, name: str) -> str:
@@ -154,9 +153,13 @@ def _unmoved(system: System, ask: Ask, values: Mapping[str, float], numbers: Map
     return resting
 
 
-def _touched(system: System, ask: Ask, live: Sequence[str]) -> tuple[int, ...]:
-    names = frozenset(ask.sensitivities)
-    return tuple(k for k, s in enumerate(live) if s in ask.moved or (names and _depends(system, s, names)))
+def _touched(system: System, ask: Ask, live: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (k, p)
+        for k, s in enumerate(live)
+        for p, name in enumerate(ask.sensitivities)
+        if (s, name) in ask.moved or _depends(system, s, {name})
+    )
 
 
 def _depends(system: System, state: str, names: Collection[str]) -> bool:

@@ -15,12 +15,22 @@ from respine.engine.specialise import Equations, rank, rate_slope
 
 Entries = Mapping[tuple[int, int], int]
 
+WASTE = 1.15  # parameters share code if their states together are at most this many times those of each
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters with (nearly) the same reach: the ``states`` that depend on one of them. All others never do."""
+
+    parameters: tuple[int, ...]
+    states: tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Tangent:
-    """Nodes by place: ``varying`` (i, j) of J where j is in the ``support``; ``drive`` (i, p) = d(rate i)/d(parameter p);
-    and of the outputs
-    ``by_state`` (o, j), ``directly`` (o, p). ``switches`` change their sign where a choice turns on which these depend."""
+    """Nodes by place: ``varying`` (i, j) of J where j depends on a parameter; ``drive`` (i, p) = d(rate i)/d(parameter p);
+    and of the outputs ``by_state`` (o, j), ``directly`` (o, p). ``switches`` change their sign where a choice turns on
+    which these depend. ``groups`` hold the parameters that any state depends on."""
 
     n_parameters: int
     varying: Entries
@@ -28,7 +38,7 @@ class Tangent:
     by_state: Entries
     directly: Entries
     switches: tuple[int, ...]
-    support: frozenset[int]  # states that depend on a parameter at all
+    groups: tuple[Group, ...]
 
     @property
     def roots(self) -> list[int]:
@@ -42,8 +52,9 @@ def tangent_of(equations: Equations, derivatives: Derivatives, rows: Sequence[Ro
     changing = rank(graph, list(jacobian.values()))
     outputs = [derivatives.row(o) for o in equations.outputs]
     drive = _drive(graph, equations, rows)
-    support = _support([*equations.touched, *(i for i, _ in drive)], jacobian)
-    varying = {(i, j): node for (i, j), node in jacobian.items() if changing[node] == 3 and j in support}
+    reaches = _reaches(len(names), [*equations.touched, *drive], jacobian)
+    reached = frozenset().union(*reaches)
+    varying = {(i, j): node for (i, j), node in jacobian.items() if changing[node] == 3 and j in reached}
     return Tangent(
         len(names),
         varying,
@@ -51,23 +62,38 @@ def tangent_of(equations: Equations, derivatives: Derivatives, rows: Sequence[Ro
         {(o, j): node for o, row in enumerate(outputs) for j, node in row.items() if isinstance(j, int)},
         {(o, p): row[name] for o, row in enumerate(outputs) for p, name in enumerate(names) if name in row},
         _switches(graph, [*varying.values(), *drive.values()]),
-        support,
+        _groups(reaches),
     )
 
 
-def _support(begin: Iterable[int], jacobian: Entries) -> frozenset[int]:
-    """States reachable from where sensitivities begin."""
+def _reaches(count: int, begin: Iterable[tuple[int, int]], jacobian: Entries) -> list[frozenset[int]]:
+    """For each parameter the states that depend on it: those in which it acts (``begin``) and all that follow."""
     followers: dict[int, list[int]] = {}
     for i, j in jacobian:
         followers.setdefault(j, []).append(i)
-    found: set[int] = set()
+    found: list[set[int]] = [set() for _ in range(count)]
     stack = list(begin)
     while stack:
-        state = stack.pop()
-        if state not in found:
-            found.add(state)
-            stack.extend(followers.get(state, ()))
-    return frozenset(found)
+        state, p = stack.pop()
+        if state not in found[p]:
+            found[p].add(state)
+            stack.extend((follower, p) for follower in followers.get(state, ()))
+    return [frozenset(states) for states in found]
+
+
+def _groups(reaches: Sequence[frozenset[int]]) -> tuple[Group, ...]:
+    """The widest reach first; a parameter joins the first group in which little is computed in vain."""
+    made: list[tuple[list[int], set[int]]] = []
+    for p in sorted(range(len(reaches)), key=lambda p: -len(reaches[p])):
+        for members, states in made:
+            if len(states | reaches[p]) <= WASTE * min(len(states), len(reaches[p])):
+                members.append(p)
+                states |= reaches[p]
+                break
+        else:
+            if reaches[p]:
+                made.append(([p], set(reaches[p])))
+    return tuple(Group(tuple(members), tuple(sorted(states))) for members, states in made)
 
 
 def _switches(graph: Graph, roots: Sequence[int]) -> tuple[int, ...]:

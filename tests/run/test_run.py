@@ -234,6 +234,8 @@ def test_folders_that_cannot_be_taken(whole: tuple[Path, Plan, run.Results], tmp
         run.execute(plan, tmp_path)
     with pytest.raises(InputError, match="file, not a folder"):
         run.execute(plan, tmp_path / "notes.txt")
+    with pytest.raises(InputError, match="notes.txt\" is a file, not a folder"):
+        run.execute(plan, tmp_path / "notes.txt" / "below")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text("{")
     with pytest.raises(InputError, match="not the manifest of a run"):

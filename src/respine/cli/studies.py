@@ -73,3 +73,5 @@ def check(file: str = typer.Argument(..., metavar="NAME|FILE")) -> None:
 
     one = study.load(file)
     typer.echo(f"{file}: ok ({_arms(len(one.arms))}, {len(one.visits)} visits)")
+    if one.rules:
+        typer.echo("note: it has decision rules. They are checked, but cannot be carried out yet: a run is refused.")

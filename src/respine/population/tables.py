@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from respine import library
 from respine.population import yaml_file
@@ -32,6 +33,20 @@ class Tables:
     def outputs(self) -> list[str]:
         """Ids that can be recorded."""
         return [*self.variables, *self.parameters]
+
+
+@lru_cache(maxsize=64)
+def scale_file(scale: str) -> dict[str, Any]:
+    """What the file of a library scale says, as plain values."""
+    return dict(yaml_file.read(library.path("scales", scale), "scale").data or {})
+
+
+def scale_range(scale: str) -> tuple[float, float] | None:
+    """Lowest and highest score of a library scale; None where its file gives none."""
+    found = scale_file(scale).get("range")
+    if not isinstance(found, list) or len(found) != 2 or not all(isinstance(one, (int, float)) for one in found):
+        return None
+    return float(found[0]), float(found[1])
 
 
 @lru_cache(maxsize=16)

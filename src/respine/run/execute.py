@@ -61,7 +61,7 @@ def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
         )
     held = [p for p in out.iterdir() if p.name != ".lock"] if out.exists() else []
     if not held:
-        out.mkdir(parents=True, exist_ok=True)
+        _make(out)
         (out / "shards").mkdir(exist_ok=True)
         facts = manifest.fresh(plan)
         manifest.write(out, facts)
@@ -84,6 +84,16 @@ def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
         shutil.rmtree(rest) if rest.is_dir() else rest.unlink(missing_ok=True)
     (out / "shards").mkdir(exist_ok=True)
     return facts
+
+
+def _make(out: Path) -> None:
+    """Make the folder of a run. Raises InputError where its place cannot hold one, OSError for other troubles."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (NotADirectoryError, FileNotFoundError, FileExistsError):
+        above = next((one for one in out.parents if one.exists()), out)
+        why = f'"{above}" is a file, not a folder.' if above.is_file() else f'No folder can be made in "{above}".'
+        raise InputError(Problem(str(out), "--out", "", why, "Choose another place with --out.")) from None
 
 
 def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progress: Progress | None) -> list[str]:

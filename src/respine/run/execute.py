@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ import pandas as pd
 
 from respine import engine
 from respine.errors import InputError, Problem
-from respine.run import chain, files, manifest, shards
-from respine.run.plan import Plan, Shard
+from respine.run import chain, files, manifest, shards, speed
+from respine.run.plan import PEOPLE_PER_DRAW, Plan, Shard
 from respine.run.results import Results, endpoint_table
 from respine.trial import Panel
 from respine.trial.compare import summary
 
 Progress = Callable[[int, int], None]
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+FEW_DRAWS = 10  # below, the range of a trial is hardly wider than that of one set of parameters
 HARDLY_ILL = 0.05  # share of people from which it is worth a warning
 
 
@@ -99,6 +101,7 @@ def _make(out: Path) -> None:
 def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progress: Progress | None) -> list[str]:
     """Compute every shard that is not there, whole, already; returns what to tell the user."""
     warnings, solver, done = [], None, 0
+    computed, spent = 0, 0.0
     facts["state"] = "running"
     for shard in plan.shards:
         count = shard.last - shard.first
@@ -110,13 +113,16 @@ def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progre
             warnings.append(f"shard {shard.name} ({_words(shard)}) did not match its receipt and was computed again")
         if solver is None:
             solver = plan.solver()
+        began = time.perf_counter()
         facts["shards"][shard.name] = _one(plan, solver, shard, folder, threads, _offset(progress, done, plan.people))
         manifest.write(out, facts)
+        computed, spent = computed + count, spent + time.perf_counter() - began
         done += count
         if progress:
             progress(done, plan.people)
     if progress:
         progress(done, plan.people)
+    speed.remember(plan.work * computed / plan.people, spent, threads)
     return warnings
 
 
@@ -172,6 +178,12 @@ def _panel(tables: dict[str, pd.DataFrame]) -> Panel:
 def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[str]:
     """Sentences a reader of the results must not miss."""
     told = []
+    if plan.draws < FEW_DRAWS:
+        draws = "1 draw" if plan.draws == 1 else f"{plan.draws} draws"
+        told.append(
+            f"{plan.study.subjects} people per arm allow {draws} of the uncertain parameters: the intervals hold little "
+            f"of that uncertainty. Take {FEW_DRAWS * PEOPLE_PER_DRAW} people or more"
+        )
     receipts = facts["shards"].values()
     for arm in plan.study.arms:
         ill = [r["hardly_ill"] for r in receipts if r["arm"] == arm and r["hardly_ill"] is not None]

@@ -277,12 +277,19 @@ def test_a_full_disk_keeps_what_is_finished(
         return write(path, content)
 
     monkeypatch.setattr(files, "write_folder", full)
-    with pytest.raises(OSError, match="2 of 6 finished shards are kept, go on with --resume") as caught:
+    with pytest.raises(OSError, match="2 of 6 shards are finished and kept") as caught:
         run.execute(plan, tmp_path / "run")
     assert caught.value.errno == errno.ENOSPC
     monkeypatch.setattr(files, "write_folder", write)
     run.execute(plan, tmp_path / "run", resume=True)
     assert _bytes(tmp_path / "run") == _bytes(out)
+
+
+def test_a_run_that_cannot_fit_on_the_disk_does_not_begin(tmp_path: Path) -> None:
+    plan = dataclasses.replace(_plan(tmp_path), megabytes=1e15)
+    with pytest.raises(OSError, match="needs about 1000000000000000 MB") as caught:
+        run.execute(plan, tmp_path / "vast")
+    assert caught.value.errno == errno.ENOSPC and not list((tmp_path / "vast" / "shards").iterdir())
 
 
 def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:

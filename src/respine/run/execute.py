@@ -24,6 +24,7 @@ from respine.trial.compare import summary
 Progress = Callable[[int, int], None]
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 FEW_DRAWS = 10  # below, the range of a trial is hardly wider than that of one set of parameters
+SURELY_NEEDED = 0.7  # of the estimated disk
 HARDLY_ILL = 0.05  # share of people from which it is worth a warning
 
 
@@ -48,6 +49,7 @@ def execute(
     with _locked(out), _kept(out, facts, len(plan.shards)):
         warnings: list[str] = []
         if facts["state"] != "complete" or not _files_match(out, facts):
+            _room(plan, out, facts)
             warnings += _simulate(plan, out, facts, threads, progress)
             return _finish(plan, out, facts, warnings)
         if progress:
@@ -86,6 +88,15 @@ def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
         shutil.rmtree(rest) if rest.is_dir() else rest.unlink(missing_ok=True)
     (out / "shards").mkdir(exist_ok=True)
     return facts
+
+
+def _room(plan: Plan, out: Path, facts: dict[str, Any]) -> None:
+    """Raise OSError where what is left to write can hardly fit on the disk: better now than after hours."""
+    finished = sum(receipt["last"] - receipt["first"] for receipt in facts["shards"].values())
+    needed, free = plan.megabytes * (1 - finished / plan.people), shutil.disk_usage(out).free / 1e6
+    if SURELY_NEEDED * needed > free:
+        told = f"this run needs about {needed:.0f} MB and {free:.0f} MB are free"
+        raise OSError(errno.ENOSPC, told, str(out))
 
 
 def _make(out: Path) -> None:
@@ -244,7 +255,9 @@ def _kept(out: Path, facts: dict[str, Any], total: int) -> Iterator[None]:
         if trouble.errno not in _FULL:
             raise
         finished = len(facts["shards"])
-        told = f"{os.strerror(trouble.errno or 0)}; {finished} of {total} finished shards are kept, go on with --resume"
+        told = (
+            f"{trouble.strerror or os.strerror(trouble.errno or 0)}; {finished} of {total} shards are finished and kept"
+        )
         raise OSError(trouble.errno, told, str(out)) from None
 
 

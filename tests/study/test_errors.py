@@ -18,6 +18,8 @@ MISTAKES = {
     "flat dose": ("0.5 mg/kg, over: 40 min, at: 0 h}\n      # r", "0.5 mg, over: 40 min, at: 0 h}\n      # r",
                   "arms.ketamine.doses[0].amount", "0.007 mg/kg for 70 kg|Write \"0.5 mg/kg\", or \"35 mg\""),
     "dose without unit": ("amount: 0.5 mg/kg", "amount: 0.5", "arms.ketamine.doses[0].amount", "unit|\"0.5 mg/kg\""),
+    "placebo of another form": ("{drug: ketamine, route: iv, amount: 0.5 mg/kg, over: 40 min", "{drug: placebo, route: nasal",
+                                "arms.ketamine.doses[0].route", "no route|drug: placebo-spray"),
     "volume": ("amount: 0.5 mg/kg", "amount: 5 ml", "arms.ketamine.doses[0].amount", "not in ml|0.05-2 mg/kg"),
     "negative dose": ("amount: 0.5 mg/kg", "amount: -0.5 mg/kg", "arms.ketamine.doses[0].amount", "negative"),
     "no dose": ("amount: 0.5 mg/kg", "amount: 0 mg", "arms.ketamine.doses[0].amount", "above zero"),
@@ -140,7 +142,10 @@ def test_one_mistake_one_error(name: str, tmp_path: Path) -> None:
         assert word in str(found[0])
     line = int(re.search(r"mine\.yaml:(\d+)$", found[0].where)[1])
     new = wrong.strip().splitlines()[0].strip()
-    assert new.split("#")[0].strip()[:12] in text.splitlines()[line - 1] or name in ("time without unit", "a scale of people in rats")
+    assert new.split("#")[0].strip()[:12] in text.splitlines()[line - 1] or name in (
+        "time without unit",
+        "a scale of people in rats",
+    )
 
 
 def test_all_mistakes_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

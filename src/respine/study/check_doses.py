@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from respine import library
 from respine.population import units
 from respine.population.read import nearest
 from respine.population.yaml_file import Place
@@ -83,9 +84,21 @@ def _route(context: Context, place: Place, raw: dict[str, Any]) -> treatments.Ro
         return None
     if way not in routes:
         why = f"{name} has no route of this name in {species}."
-        context.doc.problem((*place, "route"), why, nearest(way, routes))
+        empty = [] if any(route.dose for route in routes.values()) else _empty_by(way, species)
+        cure = f'Write "drug: {empty[0]}" for that route. ' if empty else ""
+        context.doc.problem((*place, "route"), why, cure + nearest(way, routes))
         return None
     return routes[way]
+
+
+def _empty_by(way: str, species: str) -> list[str]:
+    """Treatments without a drug in them that are given by a route: what a placebo by that route is called."""
+    found = []
+    for name in library.names("drugs"):
+        route = treatments.drug(name).species.get(species, {}).get(way)
+        if route is not None and not (route.dose or route.into or route.sets):
+            found.append(name)
+    return found
 
 
 def _regular(context: Context, place: Place, one: Dose | Exposure) -> None:

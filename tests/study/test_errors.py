@@ -254,12 +254,31 @@ def test_a_scale_needs_a_score_to_start_from(tmp_path: Path) -> None:
     assert found.field == "observe[0]" and "how ill" in found.why and "baseline_MADRS" in found.cure
 
 
-def test_a_population_file_has_its_mistakes_told(tmp_path: Path) -> None:
-    people = library.text("populations", "healthy") + "parameters: {weight_kg: {value: 80, source: x}}\n"
-    (tmp_path / "mine-people.yaml").write_text(people.replace("mean: 3,", "mean: 300,"))
-    text = study.template().replace("population: mdd-treatment-resistant", "population: mine-people.yaml")
-    found = problems(tmp_path / "mine.yaml", text)
-    assert {one.field for one in found} == {"population"} and any("mine-people.yaml:" in one.why for one in found)
+PEOPLE = {  # text of the library's file of healthy people, what a user wrote, field of the error, words it must hold
+    "parameter": ("history:", "parameters: {weight_kg: {value: 80, source: x}}\nhistory:", "parameters.weight_kg", "ignored"),
+    "baseline": ("mean: 3,", "mean: 300,", "covariates.baseline_MADRS", "between low and high"),
+    "level": ("history:", "history: {stress: 100, for: 180 d}\nhistory_:", "history.stress", "0 to 3"),
+    "negative level": ("history:", "history: {stress: -1, for: 180 d}\nhistory_:", "history.stress", "0 to 3"),
+    "negative length": ("history:", "history: {stress: 1, for: -180 d}\nhistory_:", "history.for", "more than zero"),
+    "over before it began": ("history:", "history: {stress: 1, for: 180 d, until: -200 d}\nhistory_:", "history.until", "before it begins"),
+    "pair twice": ("history:", "correlations: [{between: [age_y, crp], r: 0.1, source: x}, {between: [crp, age_y], r: 0.2, source: x}]\nhistory:",
+                   "correlations[1].between", "already"),
+    "model": ("model: human", "model: humen", "model", 'Did you mean "human"'),
+    "schema": ("respine/population/1", "respine/study/1", "schema", "This is a study file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_mistakes_of_a_population_file_name_that_file(name: str, tmp_path: Path) -> None:
+    right, wrong, field, words = PEOPLE[name]
+    people = library.text("populations", "healthy")
+    people = people if right in people else people + "\nhistory:\n"
+    people = re.sub(r"(?m)^history:(\n  .*)*\n", "history:\n", people)
+    people = people.replace(right, wrong, 1).replace("history_:\n", "").replace("\nhistory:\n", "\n")
+    (tmp_path / "people.yaml").write_text(people)
+    text = study.template().replace("population: mdd-treatment-resistant", "population: people.yaml")
+    (found,) = problems(tmp_path / "mine.yaml", text)
+    assert found.field == field and words in str(found) and re.search(r"people\.yaml:\d+$", found.where)
 
 
 def test_subjects_and_seed_from_outside() -> None:

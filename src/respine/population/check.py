@@ -65,10 +65,19 @@ def group_problems(covariates: Mapping[str, Covariate]) -> Iterator[tuple[str, s
 def _history(doc: Document, population: Population, known: tables.Tables) -> None:
     for i, phase in enumerate(population.history):
         place = ("history",) if isinstance(doc.data["history"], dict) else ("history", i)
-        for input in phase.inputs:
+        for input, level in phase.inputs.items():
             if input not in known.inputs:
                 why = f'The {known.model} model has no input "{input}".'
                 doc.problem((*place, input), why, read.nearest(input, known.inputs), seen=input)
+                continue
+            low, high = tables.input_range(input)
+            if not low <= level.typical <= high or level.smallest < min(low, 0.0):
+                why = f"{input} makes sense from {low:g} to {high:g}; here it is {level.typical:g} (from {level.smallest:.3g})."
+                doc.problem((*place, input), why, "Write a level within that range.")
+        if phase.lasts.smallest < 0 or phase.lasts.typical <= 0:
+            doc.problem((*place, "for"), "A history lasts more than zero.", 'Write for example "for: 180 d".')
+        elif phase.until is not None and phase.until <= -phase.lasts.largest:
+            doc.problem((*place, "until"), "This history would end before it begins.", "Write a later time.")
 
 
 def _overrides(doc: Document, population: Population, known: tables.Tables) -> None:
@@ -156,6 +165,11 @@ def _correlations(doc: Document, population: Population, known: tables.Tables) -
             doc.problem(
                 ("correlations", i, "between"), "This correlates a name with itself.", "Name two different ones."
             )
+    pairs = [frozenset(one.between) for one in population.correlations]
+    for i, pair in enumerate(pairs):
+        if pair in pairs[:i]:
+            why = "This pair stands in the list already."
+            doc.problem(("correlations", i, "between"), why, "Keep one of the two.", seen=" and ".join(sorted(pair)))
     matrix = correlation_matrix(population.correlations)[1]
     if len(matrix) and np.linalg.eigvalsh(matrix)[0] < 1e-10:
         why = "These correlations contradict each other: their matrix is not positive definite."

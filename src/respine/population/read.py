@@ -75,6 +75,10 @@ def _listed(kind: str) -> str:
 def model_problems(doc: Document, error: ValidationError, model: type[BaseModel], place: Place = ()) -> None:
     """Note every error pydantic found, in the words of the file's author."""
     found = error.errors(include_url=False)
+    if not place and (kind := _other_kind(doc, model)):
+        what = model.__name__.lower()
+        doc.problem(("schema",), f"This is a {kind} file, where a {what} file is meant.", f"Name a {what} file.")
+        return
     misspelt = {  # a wrong field name explains the missing one beside it: one mistake, one error
         (one["loc"][:-1], hit)
         for one in found
@@ -94,6 +98,15 @@ def model_problems(doc: Document, error: ValidationError, model: type[BaseModel]
         where = _file_place(doc, at, one["type"] == "missing")
         if (f"{doc.file}:{doc.line(where)}", yaml_file.dotted(where)) not in noted:  # a fault of form explains it
             doc.problem(where, why, cure, seen=seen)
+
+
+def _other_kind(doc: Document, model: type[BaseModel]) -> str:
+    """The kind of respine file this says it is, if that is not the kind asked for."""
+    field, said = model.model_fields.get("schema_"), doc.data.get("schema") if isinstance(doc.data, dict) else None
+    if field is None or not isinstance(said, str) or not said.startswith("respine/"):
+        return ""
+    kind = said.split("/")[1]
+    return "" if kind == get_args(field.annotation)[0].split("/")[1] else kind
 
 
 def meant(word: str, fields: list[str]) -> list[str]:

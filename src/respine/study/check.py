@@ -55,12 +55,15 @@ def _population(doc: Document) -> Population | None:
         return None
     beside: Path = doc.file.parent
     try:
-        return load(find(name, "populations", "population", beside))
+        file = find(name, "populations", "population", beside)
     except InputError as error:
         for one in error.problems:
-            inside = one.field not in ("population", "(the file)")
-            why = f"{one.where} {one.field}: {one.why}" if inside else one.why
-            doc.problem(("population",), why, one.cure)
+            doc.problem(("population",), one.why, one.cure)
+        return None
+    try:
+        return load(file)
+    except InputError as error:
+        doc.problems += error.problems  # they name their own file and line
         return None
 
 

@@ -119,6 +119,12 @@ MISTAKES = {
     "ancova of a share": ("drop: 50 %, at: 24 h", "drop: 50 %, at: 24 h, analysis: ancova", "endpoints[1].analysis", "nothing to adjust"),
     "rule that never acts": ("# record_every", "rules: [{name: a, when: {visit: daily, scale: MADRS, above: 20, below: 10}, then: {hold: a, for: 1 d}}]\n# record_every",
                              "rules[0].when.below", "never"),
+    "rule at no visit": ("# record_every", "rules: [{name: a, when: {visit: 5 d, scale: MADRS, above: 20}, then: {hold: a, for: 1 d}}]\n# record_every",
+                         "rules[0].when.visit", "no visit"),
+    "rule of what is not seen": ("# record_every", "rules: [{name: a, when: {visit: 7 d, scale: SBP, above: 160 mmHg}, then: {hold: a, for: 1 d}}]\n# record_every",
+                                 "rules[0].when.scale", "does not observe"),
+    "rule beyond the scale": ("# record_every", "rules: [{name: a, when: {visit: 7 d, scale: MADRS, above: 200}, then: {hold: a, for: 1 d}}]\n# record_every",
+                              "rules[0].when.above", "0 to 60"),
     "tag": ("subjects: 500", "subjects: !foo 500", "subjects", "tag"),
 }  # fmt: skip
 
@@ -244,6 +250,13 @@ def test_junk_anywhere_gives_input_errors_and_nothing_else(tmp_path: Path) -> No
             study.load(file)
         except InputError as error:
             assert all(re.search(r"mine\.yaml:\d+$", one.where) and one.why and one.cure for one in error.problems)
+
+
+def test_a_study_of_nothing_can_be_read_not_run(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(re.sub(r"(?ms)^observe:.*\Z", "", study.template()))
+    with pytest.raises(InputError, match=r"mine\.yaml:1  observe\n.*no result"):
+        study.require_result(study.load(file))
 
 
 def test_a_scale_needs_a_score_to_start_from(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def _panel(tables: dict[str, pd.DataFrame]) -> Panel:
 def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[str]:
     """Sentences a reader of the results must not miss."""
     told = []
-    if plan.draws < FEW_DRAWS:
+    if plan.draws < FEW_DRAWS and len(tables["endpoints"]):
         draws = "1 draw" if plan.draws == 1 else f"{plan.draws} draws"
         told.append(
             f"{plan.study.subjects} people per arm allow {draws} of the uncertain parameters: the intervals hold little "

@@ -110,16 +110,11 @@ def plan(
     if not isinstance(study, Study):
         study = studies.load(study)
     study = studies.change(study, subjects=subjects, seed=seed)
+    studies.require_result(study)
     threads = _threads(threads)
     system = system or model.load(study.model)
     known = {*system.states, *system.rules, *system.parameters, *system.inputs}
     outputs = trial.required_outputs(study, known)
-    if not outputs:
-        why, cure = (
-            "The study observes no scale and records no output: it has no result.",
-            "Add observe: [MADRS] or record: [...].",
-        )
-        raise InputError(Problem(str(study.file or study.name), "observe", "", why, cure))
     times = output_times(study)
     draws = int(np.clip(study.subjects // PEOPLE_PER_DRAW, 1, MOST_DRAWS))
     few = range(min(2, study.subjects))

@@ -258,6 +258,12 @@ def _rules(context: Context) -> None:
             if isinstance(scale, str) and scale not in scale_names():
                 cure = nearest(scale, scale_names())
                 context.doc.problem((*at, "scale"), "There is no scale of this name.", cure)
+            elif isinstance(scale, str):
+                _seen_by_rule(context, at, condition, scale)
+            visit = time_of(condition.get("visit"))
+            if visit is not None and context.visits and visit not in context.visits and "visits" not in context.unsure:
+                why = "There is no visit at this time: the rule would never act."
+                context.doc.problem((*at, "visit"), why, f'Add "{condition["visit"]}" to the visits.')
         then = rule.get("then") if isinstance(rule.get("then"), dict) else {}
         assert isinstance(then, dict)
         for field in ("hold", "stop"):
@@ -268,6 +274,19 @@ def _rules(context: Context) -> None:
         for field in ("dose", "start"):
             if isinstance(then.get(field), dict):
                 check_doses.dose(context, (*place, "then", field), {"at": "0 h"} | then[field])
+
+
+def _seen_by_rule(context: Context, at: Place, condition: dict[str, Any], scale: str) -> None:
+    """A rule decides by what is observed, and by a score that somebody can have."""
+    if scale not in listed(context.doc.data.get("observe")) and "observe" not in context.unsure:
+        why = "The study does not observe it: the rule could not see it."
+        context.doc.problem((*at, "scale"), why, f'Add {scale} to "observe: [...]".')
+    span = tables.scale_range(scale)
+    for field in ("above", "below"):
+        parts = units.split(str(condition.get(field, "")))
+        if span is not None and parts is not None and not span[0] <= parts[0] <= span[1]:
+            why = f"{scale} runs from {span[0]:g} to {span[1]:g}."
+            context.doc.problem((*at, field), why, "Write a score within that range.")
 
 
 def _contradiction(raw: dict[str, Any]) -> str:

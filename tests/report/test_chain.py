@@ -62,6 +62,13 @@ def test_published_points_stand_on_the_score_panel_with_their_role(folder: Folde
     assert not figure.axes[2].containers
 
 
+def test_the_legend_names_no_role_where_nothing_is_published(folder: Folder) -> None:
+    bare = folder.comparison.assign(published=float("nan"), role="")
+    figure, _ = plot_chain(dataclasses.replace(folder, comparison=bare))
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert not any("published" in text or "trials" in text for text in texts)
+
+
 def test_one_window_without_doses(folder: Folder) -> None:
     figure, _ = plot_chain(dataclasses.replace(folder, doses=folder.doses.iloc[:0]))
     assert len(figure.axes) == 4  # the strip and three panels

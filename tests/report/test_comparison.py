@@ -24,6 +24,19 @@ def test_a_prediction_without_publication_is_shown(folder: Folder) -> None:
     assert words(alone)[0][3:] == ("-", "", "")
 
 
+def test_a_published_word_is_shown_as_it_is_written(folder: Folder) -> None:
+    note = 'the published result is "~-30 to -50", not one number; and more'
+    alone = folder.compared.iloc[[0]].assign(published=float("nan"), inside=pd.NA, note=note)
+    assert words(alone)[0][3] == "~-30 to -50"
+
+
+def test_what_rounding_leaves_asks_for_no_decimals(folder: Folder) -> None:
+    rows = folder.compared.iloc[[0, 0]].assign(
+        unit="%", median=[100.0, 77.355667], p05=[100.0, 48.9], p95=[100 + 3e-14, 87.1]
+    )
+    assert [row[2] for row in words(rows)] == ["100 (100 … 100)", "77 (49 … 87)"]
+
+
 def test_two_endpoints_of_one_measure_keep_their_names(folder: Folder) -> None:
     twice = folder.compared.iloc[[0, 0]].assign(endpoint=["change-ancova", "change-observed"])
     assert [row[0] for row in words(twice)] == ["change-ancova 24 h", "change-observed 24 h"]

@@ -17,7 +17,7 @@ from respine import run
 from respine.errors import InputError
 from respine.model.expression import num, sym
 from respine.population.random import uniforms
-from respine.run import files, shards
+from respine.run import files, shards, speed
 from respine.run.plan import Plan
 from tests.run.tiny import tiny_system
 from tests.trial.stand_ins import STUDY, small_study
@@ -50,6 +50,27 @@ def test_a_plan_says_what_it_will_cost(tmp_path: Path) -> None:
     assert set(plan.vary) == {"k_elimination", "relief"} and {0.0, 4.0, 24.0, 168.0} <= set(plan.times.tolist())
     assert "small  2 arms x 60 people, 7 d" in str(plan)
     assert np.all(np.diff(plan.times) > 1e-6)
+
+
+def test_the_estimate_learns_from_what_runs_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESPINE_CACHE", str(tmp_path / "cache"))
+    assert speed.seconds_per_unit() == speed.USUAL
+    speed.remember(1e3, 1.0, 1)  # too little to say anything
+    assert speed.seconds_per_unit() == speed.USUAL
+    for _ in range(20):
+        speed.remember(1e8, 3e8 * speed.USUAL, 1)
+    assert speed.seconds_per_unit() == pytest.approx(3 * speed.USUAL, rel=1e-3)
+    (tmp_path / "cache" / speed.NAME).write_text('{"seconds_per_unit": "soon"}')
+    assert speed.seconds_per_unit() == speed.USUAL
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RESPINE_CACHE", str(tmp_path / "file"))
+    speed.remember(1e8, 10.0, 1)  # nowhere to keep it: no harm
+    assert [speed.words(s) for s in (0.2, 12.4, 600, 7200, 1e6)] == ["1 s", "12 s", "10 min", "2 h", "12 d"]
+
+
+def test_few_people_hold_little_of_the_uncertainty(whole: tuple[Path, Plan, run.Results]) -> None:
+    _, plan, results = whole
+    assert plan.draws == 3 and any("3 draws of the uncertain parameters" in one for one in results.warnings)
 
 
 def test_subjects_and_seed_can_be_replaced_and_are_checked(tmp_path: Path) -> None:
@@ -234,6 +255,8 @@ def test_folders_that_cannot_be_taken(whole: tuple[Path, Plan, run.Results], tmp
         run.execute(plan, tmp_path)
     with pytest.raises(InputError, match="file, not a folder"):
         run.execute(plan, tmp_path / "notes.txt")
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        run.execute(plan, tmp_path / "notes.txt" / "below")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text("{")
     with pytest.raises(InputError, match="not the manifest of a run"):
@@ -254,12 +277,19 @@ def test_a_full_disk_keeps_what_is_finished(
         return write(path, content)
 
     monkeypatch.setattr(files, "write_folder", full)
-    with pytest.raises(OSError, match="2 of 6 finished shards are kept, go on with --resume") as caught:
+    with pytest.raises(OSError, match="2 of 6 shards are finished and kept") as caught:
         run.execute(plan, tmp_path / "run")
     assert caught.value.errno == errno.ENOSPC
     monkeypatch.setattr(files, "write_folder", write)
     run.execute(plan, tmp_path / "run", resume=True)
     assert _bytes(tmp_path / "run") == _bytes(out)
+
+
+def test_a_run_that_cannot_fit_on_the_disk_does_not_begin(tmp_path: Path) -> None:
+    plan = dataclasses.replace(_plan(tmp_path), megabytes=1e15)
+    with pytest.raises(OSError, match="needs about 1000000000000000 MB") as caught:
+        run.execute(plan, tmp_path / "vast")
+    assert caught.value.errno == errno.ENOSPC and not list((tmp_path / "vast" / "shards").iterdir())
 
 
 def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:

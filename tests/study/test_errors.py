@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from respine import study
+from respine import library, study
 from respine.errors import InputError
 
 # text of the template, what a user wrote instead, field of the error, words it must hold
@@ -18,6 +18,8 @@ MISTAKES = {
     "flat dose": ("0.5 mg/kg, over: 40 min, at: 0 h}\n      # r", "0.5 mg, over: 40 min, at: 0 h}\n      # r",
                   "arms.ketamine.doses[0].amount", "0.007 mg/kg for 70 kg|Write \"0.5 mg/kg\", or \"35 mg\""),
     "dose without unit": ("amount: 0.5 mg/kg", "amount: 0.5", "arms.ketamine.doses[0].amount", "unit|\"0.5 mg/kg\""),
+    "placebo of another form": ("{drug: ketamine, route: iv, amount: 0.5 mg/kg, over: 40 min", "{drug: placebo, route: nasal",
+                                "arms.ketamine.doses[0].route", "no route|drug: placebo-spray"),
     "volume": ("amount: 0.5 mg/kg", "amount: 5 ml", "arms.ketamine.doses[0].amount", "not in ml|0.05-2 mg/kg"),
     "negative dose": ("amount: 0.5 mg/kg", "amount: -0.5 mg/kg", "arms.ketamine.doses[0].amount", "negative"),
     "no dose": ("amount: 0.5 mg/kg", "amount: 0 mg", "arms.ketamine.doses[0].amount", "above zero"),
@@ -68,11 +70,62 @@ MISTAKES = {
     "evidence arm": ("# compare:", "compare: {study: Murrough, year: 2013, leave_out: [ketamine - midazolam], arms: {saline: midazolm}}  #",
                      "compare.arms.saline", "Did you mean \"midazolam\""),
     "covariate": ("# covariates:", "covariates: {baseline_MADR: {distribution: normal, mean: 3, sd: 1, source: x}} #", "covariates.baseline_MADR", "baseline_MADRS"),
-    "schema": ("respine/study/1", "respine/study/9", "schema", "respine/study/1"),
+    "schema": ("respine/study/1", "respine/study/9", "schema", "This version of respine reads|respine/study/1"),
     "tab": ("  ketamine:\n", "\tketamine:\n", "(the file)", "tab"),
     "syntax": ("[0 h, 40 min", "[0 h, 40 min: [}", "(the file)", "not YAML"),
     "self-reference": ("subjects: 500", "subjects: &a [*a]", "subjects[0]", "Aliases"),
     "not a number": ("amount: 0.5 mg/kg", "amount: .nan", "arms.ketamine.doses[0].amount", "not a dose"),
+    "decimal comma": ("amount: 0.5 mg/kg", 'amount: "0,5 mg/kg"', "arms.ketamine.doses[0].amount", "decimal comma|\"0.5 mg/kg\""),
+    "nasal dose per weight": ("{drug: ketamine, route: iv, amount: 0.5 mg/kg, over: 40 min", "{drug: ketamine, route: nasal, amount: 0.5 mg/kg",
+                              "arms.ketamine.doses[0].amount", "dosed in mg"),
+    "one spray too few": ("{drug: ketamine, route: iv, amount: 0.5 mg/kg, over: 40 min", "{drug: esketamine, route: nasal, amount: 56 mg, sprays: 1",
+                          "arms.ketamine.doses[0].sprays", "28 mg|sprays: 2"),
+    "part of a spray": ("{drug: ketamine, route: iv, amount: 0.5 mg/kg, over: 40 min", "{drug: esketamine, route: nasal, amount: 50 mg",
+                        "arms.ketamine.doses[0].amount", "no whole number of sprays|\"56 mg\""),
+    "sprays days apart": ("{drug: ketamine, route: iv, amount: 0.5 mg/kg, over: 40 min", "{drug: esketamine, route: nasal, amount: 56 mg, sprays: 2, apart: 10 d",
+                          "arms.ketamine.doses[0].apart", "10 d"),
+    "a listed dose after everything": ("at: 0 h}\n      # r", "at: [0 h, 30 d]}\n      # r", "arms.ketamine.doses[0].at", "1 occasion of 2 after the last visit"),
+    "repeats after everything": ("at: 0 h}\n      # r", "at: 0 h, every: 3 d, times: 8}\n      # r", "arms.ketamine.doses[0].times", "5 occasions of 8|times: 3"),
+    "a dose a second": ("over: 40 min, at: 0 h}\n      # r", "over: 0 min, at: 0 h, every: 1 s, times: 100000}\n      # r", "arms.ketamine.doses[0].every", "every 1 s"),
+    "the same dose twice": ("      # repeated:", "      - {drug: ketamine, route: iv, amount: 500 ug/kg, over: 2400 s, at: 0 d}\n      # repeated:",
+                            "arms.ketamine.doses[1]", "given twice"),
+    "before the ice age": ("at: 0 h}\n      # r", "at: -1e9 d}\n      # r", "arms.ketamine.doses[0].at", "100 years"),
+    "after the end of days": ("24 h, 72 h", "24 h, 1e300 d, 72 h", "visits[4]", "100 years"),
+    "visits as words": ("[0 h, 40 min", "[baseline, 0 h, 40 min", "visits[0]", "not a time"),
+    "other word for at": ("at: 0 h}\n      # r", "time: 0 h}\n      # r", "arms.ketamine.doses[0].time", "Did you mean \"at\""),
+    "other word for at in an endpoint": ("change, at: 24 h", "change, time: 24 h", "endpoints[0].time", "Did you mean \"at\""),
+    "arm in capitals": ("  saline:", "  Ketamine: {}\n  saline:", "arms.Ketamine", "capitals"),
+    "subjects with a point": ("subjects: 500", "subjects: 500.0", "subjects", "\"subjects: 500\""),
+    "control as a word": ("control: {kind: inactive-placebo, unblinding: high}", "control: placebo", "arms.saline.control", "kind: inactive-placebo"),
+    "compare as a word": ("# compare:", "compare: Murrough 2013  #", "compare", "{study: Murrough"),
+    "the same comparison twice": ("# compare:", "compare: [{study: Murrough, year: 2013, arms: {saline: midazolam}}, {study: Murrough, year: 2013, arms: {saline: midazolam}}]  #",
+                                  "compare[1]", "twice"),
+    "a scale where a list is meant": ("observe: [MADRS]", "observe: MADRS", "observe", "[MADRS]"),
+    "a scale of people in rats": ("population: mdd-treatment-resistant", "population: rat-stressed", "observe[0]", "rated in people"),
+    "covariate as parameter": ("# parameters: {k_venous: 8}", "parameters: {weight_kg: 95}", "arms.ketamine.parameters.weight_kg", "ignored"),
+    "parameter without end": ("# parameters: {k_venous: 8}", "parameters: {k_venous: .inf}", "arms.ketamine.parameters.k_venous", "number is expected"),
+    "score beyond its scale": ("# covariates:", "covariates: {baseline_MADRS: {distribution: constant, value: 320, source: x}} #", "covariates.baseline_MADRS.value", "0 to 60"),
+    "baseline too wide": ("# covariates:", "covariates: {baseline_MADRS: {distribution: normal, mean: 32, sd: 40, source: x}} #", "covariates.baseline_MADRS.sd", "low: 0, high: 60"),
+    "people lighter than nothing": ("# covariates:", "covariates: {weight_kg: {distribution: normal, mean: 70, sd: 40, source: x}} #", "covariates.weight_kg.mean", "above zero"),
+    "weight in words": ("# covariates:", "covariates: {weight_kg: {distribution: categories, shares: {heavy: 1.0}, source: x}} #", "covariates.weight_kg.distribution", "not a word"),
+    "groups of other words": ("# covariates:", "covariates: {weight_kg: {distribution: by, by: sex, groups: {woman: {distribution: constant, value: 60, source: x}}}} #",
+                              "covariates.weight_kg.by", "female, male"),
+    "genotype beyond": ("# covariates:", "covariates: {val66met: {distribution: constant, value: 7, source: x}} #", "covariates.val66met.value", "0 to 1"),
+    "recorded every second": ("# record_every: 2 h", "record_every: 1 s", "record_every", "604 800 moments"),
+    "wash-out of parallel arms": ("design: parallel ", "washout: 7 d\ndesign: parallel ", "washout", "crossover"),
+    "pulses that overlap": ("# exposures:", "exposures: [{exposure: ect, at: 0 h, every: 1 h, times: 3, lasts: 5 h}]  #", "arms.ketamine.exposures[0].lasts", "next would begin"),
+    "exposure after everything": ("# exposures:", "exposures: [{exposure: stress, from: 100 d, until: 120 d}]  #", "arms.ketamine.exposures[0].from", "after the last visit"),
+    "remission at any score": ("below: 10", "below: 100", "endpoints[2].below", "0 to 60"),
+    "ancova of a share": ("drop: 50 %, at: 24 h", "drop: 50 %, at: 24 h, analysis: ancova", "endpoints[1].analysis", "nothing to adjust"),
+    "rule that never acts": ("# record_every", "rules: [{name: a, when: {visit: daily, scale: MADRS, above: 20, below: 10}, then: {hold: a, for: 1 d}}]\n# record_every",
+                             "rules[0].when.below", "never"),
+    "rule at no visit": ("# record_every", "rules: [{name: a, when: {visit: 5 d, scale: MADRS, above: 20}, then: {hold: a, for: 1 d}}]\n# record_every",
+                         "rules[0].when.visit", "no visit"),
+    "rule of what is not seen": ("# record_every", "rules: [{name: a, when: {visit: 7 d, scale: SBP, above: 160 mmHg}, then: {hold: a, for: 1 d}}]\n# record_every",
+                                 "rules[0].when.scale", "does not observe"),
+    "rule beyond the scale": ("# record_every", "rules: [{name: a, when: {visit: 7 d, scale: MADRS, above: 200}, then: {hold: a, for: 1 d}}]\n# record_every",
+                              "rules[0].when.above", "0 to 60"),
+    "tag": ("subjects: 500", "subjects: !foo 500", "subjects", "tag"),
 }  # fmt: skip
 
 
@@ -95,7 +148,10 @@ def test_one_mistake_one_error(name: str, tmp_path: Path) -> None:
         assert word in str(found[0])
     line = int(re.search(r"mine\.yaml:(\d+)$", found[0].where)[1])
     new = wrong.strip().splitlines()[0].strip()
-    assert new.split("#")[0].strip()[:12] in text.splitlines()[line - 1] or name in ("time without unit",)
+    assert new.split("#")[0].strip()[:12] in text.splitlines()[line - 1] or name in (
+        "time without unit",
+        "a scale of people in rats",
+    )
 
 
 def test_all_mistakes_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -194,6 +250,48 @@ def test_junk_anywhere_gives_input_errors_and_nothing_else(tmp_path: Path) -> No
             study.load(file)
         except InputError as error:
             assert all(re.search(r"mine\.yaml:\d+$", one.where) and one.why and one.cure for one in error.problems)
+
+
+def test_a_study_of_nothing_can_be_read_not_run(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(re.sub(r"(?ms)^observe:.*\Z", "", study.template()))
+    with pytest.raises(InputError, match=r"mine\.yaml:1  observe\n.*no result"):
+        study.require_result(study.load(file))
+
+
+def test_a_scale_needs_a_score_to_start_from(tmp_path: Path) -> None:
+    people = re.sub(r"(?m)^  baseline_MADRS:.*\n", "", library.text("populations", "healthy"))
+    (tmp_path / "mine-people.yaml").write_text(people)
+    text = study.template().replace("population: mdd-treatment-resistant", "population: mine-people.yaml")
+    (found,) = problems(tmp_path / "mine.yaml", text)
+    assert found.field == "observe[0]" and "how ill" in found.why and "baseline_MADRS" in found.cure
+
+
+PEOPLE = {  # text of the library's file of healthy people, what a user wrote, field of the error, words it must hold
+    "parameter": ("history:", "parameters: {weight_kg: {value: 80, source: x}}\nhistory:", "parameters.weight_kg", "ignored"),
+    "baseline": ("mean: 3,", "mean: 300,", "covariates.baseline_MADRS", "between low and high"),
+    "level": ("history:", "history: {stress: 100, for: 180 d}\nhistory_:", "history.stress", "0 to 3"),
+    "negative level": ("history:", "history: {stress: -1, for: 180 d}\nhistory_:", "history.stress", "0 to 3"),
+    "negative length": ("history:", "history: {stress: 1, for: -180 d}\nhistory_:", "history.for", "more than zero"),
+    "over before it began": ("history:", "history: {stress: 1, for: 180 d, until: -200 d}\nhistory_:", "history.until", "before it begins"),
+    "pair twice": ("history:", "correlations: [{between: [age_y, crp], r: 0.1, source: x}, {between: [crp, age_y], r: 0.2, source: x}]\nhistory:",
+                   "correlations[1].between", "already"),
+    "model": ("model: human", "model: humen", "model", 'Did you mean "human"'),
+    "schema": ("respine/population/1", "respine/study/1", "schema", "This is a study file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_mistakes_of_a_population_file_name_that_file(name: str, tmp_path: Path) -> None:
+    right, wrong, field, words = PEOPLE[name]
+    people = library.text("populations", "healthy")
+    people = people if right in people else people + "\nhistory:\n"
+    people = re.sub(r"(?m)^history:(\n  .*)*\n", "history:\n", people)
+    people = people.replace(right, wrong, 1).replace("history_:\n", "").replace("\nhistory:\n", "\n")
+    (tmp_path / "people.yaml").write_text(people)
+    text = study.template().replace("population: mdd-treatment-resistant", "population: people.yaml")
+    (found,) = problems(tmp_path / "mine.yaml", text)
+    assert found.field == field and words in str(found) and re.search(r"people\.yaml:\d+$", found.where)
 
 
 def test_subjects_and_seed_from_outside() -> None:

@@ -39,7 +39,8 @@ class Screen:
 
         class Rate(ProgressColumn):
             def render(self, task: Any) -> Text:
-                return Text(f"{task.speed:,.0f} people/s".replace(",", " ") if task.speed else "")
+                said = f"{task.speed:,.0f} people/s".replace(",", " ") if task.speed else ""
+                return Text(said, no_wrap=True, overflow="ellipsis")
 
         look = (TextColumn(what), BarColumn(24), MofNCompleteColumn(), Rate(), TimeLeft())
         with Progress(*look, console=Console(stderr=True)) as bar:

@@ -72,4 +72,7 @@ def check(file: str = typer.Argument(..., metavar="NAME|FILE")) -> None:
     from respine import study
 
     one = study.load(file)
+    study.require_result(one)
     typer.echo(f"{file}: ok ({_arms(len(one.arms))}, {len(one.visits)} visits)")
+    if one.rules:
+        typer.echo("note: it has decision rules. They are checked, but cannot be carried out yet: a run is refused.")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 
 from respine import library
 from respine.population import read, tables
-from respine.population.distributions import ByGroup, Share
+from respine.population.distributions import (
+    ByGroup,
+    Constant,
+    Covariate,
+    HardyWeinberg,
+    LogNormal,
+    Normal,
+    Share,
+)
 from respine.population.schema import Correlation, Population
-from respine.population.yaml_file import Document
+from respine.population.yaml_file import Document, Place
 
 
 def meaning(doc: Document, population: Population | None) -> str:
@@ -21,43 +32,112 @@ def meaning(doc: Document, population: Population | None) -> str:
         return ""
     known = tables.of_model(name)
     if population is not None:
-        _covariates(doc, population)
+        _covariates(doc, population, known)
         _history(doc, population, known)
         _overrides(doc, population, known)
         _correlations(doc, population, known)
     return known.species
 
 
-def _covariates(doc: Document, population: Population) -> None:
+def _covariates(doc: Document, population: Population, known: tables.Tables) -> None:
     for name, one in population.covariates.items():
+        for place, why, cure in covariate_problems(known, name, one):
+            doc.problem(("covariates", name, *place), why, cure)
+    for name, why, cure in group_problems(population.covariates):
+        doc.problem(("covariates", name, "by"), why, cure)
+
+
+def group_problems(covariates: Mapping[str, Covariate]) -> Iterator[tuple[str, str, str]]:
+    """Name, reason and cure for every covariate whose groups are not those of the covariate it goes by."""
+    for name, one in covariates.items():
         if not isinstance(one, ByGroup):
             continue
-        other = population.covariates.get(one.by)
-        place = ("covariates", name, "by")
+        other = covariates.get(one.by)
         if not isinstance(other, Share):
-            words = [key for key, item in population.covariates.items() if isinstance(item, Share)]
-            doc.problem(place, f'"{one.by}" is no covariate in categories.', read.nearest(one.by, words))
+            words = [key for key, item in covariates.items() if isinstance(item, Share)]
+            yield name, f'"{one.by}" is no covariate in categories.', read.nearest(one.by, words)
         elif set(one.groups) != set(other.shares):
             shares = ", ".join(other.shares)
-            doc.problem(
-                place, f'The groups are not those of "{one.by}" ({shares}).', f"Write one entry for each of: {shares}."
-            )
+            why = f'The groups of {name} ({", ".join(one.groups)}) are not those of "{one.by}" ({shares}).'
+            yield name, why, f"Write one entry for each of: {shares}."
 
 
 def _history(doc: Document, population: Population, known: tables.Tables) -> None:
     for i, phase in enumerate(population.history):
         place = ("history",) if isinstance(doc.data["history"], dict) else ("history", i)
-        for input in phase.inputs:
+        for input, level in phase.inputs.items():
             if input not in known.inputs:
                 why = f'The {known.model} model has no input "{input}".'
                 doc.problem((*place, input), why, read.nearest(input, known.inputs), seen=input)
+                continue
+            low, high = tables.input_range(input)
+            if not low <= level.typical <= high or level.smallest < min(low, 0.0):
+                why = f"{input} makes sense from {low:g} to {high:g}; here it is {level.typical:g} (from {level.smallest:.3g})."
+                doc.problem((*place, input), why, "Write a level within that range.")
+        if phase.lasts.smallest < 0 or phase.lasts.typical <= 0:
+            doc.problem((*place, "for"), "A history lasts more than zero.", 'Write for example "for: 180 d".')
+        elif phase.until is not None and phase.until <= -phase.lasts.largest:
+            doc.problem((*place, "until"), "This history would end before it begins.", "Write a later time.")
 
 
 def _overrides(doc: Document, population: Population, known: tables.Tables) -> None:
     for id, override in population.parameters.items():
         problem = parameter_problem(known, id, override.value)
+        if problem is None and id in population.covariates:
+            problem = covariate_instead(id)
         if problem:
             doc.problem(("parameters", id), *problem, seen=f"{override.value:g}")
+
+
+def covariate_instead(id: str) -> tuple[str, str]:
+    """Why a covariate cannot also be set as a parameter, and the cure."""
+    why = f"{id} is a covariate of this population: each person has their own, and this value would be ignored."
+    return why, f'Change it under "covariates:", for example "{id}: {{distribution: constant, value: ...}}".'
+
+
+GENOTYPES = {"val66met": (0.0, 1.0), "bdnf_gene_dose": (0.0, 2.0)}
+
+
+def _spills(one: Normal, span: tuple[float, float]) -> bool:
+    """Whether more than some 2 % of people would lie beyond one end of the scale."""
+    inside = span[0] <= one.mean <= span[1]
+    below = one.low is None and one.mean - 2 * one.sd < span[0]
+    return inside and (below or (one.high is None and one.mean + 2 * one.sd > span[1]))
+
+
+def covariate_problems(known: tables.Tables, name: str, one: Covariate) -> Iterator[tuple[Place, str, str]]:
+    """Place, reason and cure for everything in a covariate's spread that no person can have."""
+    scale = name.removeprefix("baseline_")
+    span = tables.scale_range(scale) if name != scale and scale in library.names("scales") else None
+    row = known.parameters.get(name)
+    parts = (
+        [(("groups", word), group) for word, group in one.groups.items()] if isinstance(one, ByGroup) else [((), one)]
+    )
+    for place, part in parts:
+        if isinstance(part, Share):
+            if span is not None or row is not None:
+                yield (*place, "distribution"), f"{name} is a number, not a word.", 'Write "distribution: normal".'
+            continue
+        if isinstance(part, HardyWeinberg):
+            continue
+        assert isinstance(part, (Constant, Normal, LogNormal))
+        if name in GENOTYPES and not GENOTYPES[name][0] <= part.smallest <= part.largest <= GENOTYPES[name][1]:
+            low, high = GENOTYPES[name]
+            field = next(f for f in ("value", "low", "mean", "median") if getattr(part, f, None) is not None)
+            yield (*place, field), f"{name} runs from {low:g} to {high:g}.", "Write a value within that range."
+        if span is not None and isinstance(part, Normal) and _spills(part, span):
+            why = f"{scale} runs from {span[0]:g} to {span[1]:g}; with this SD many people would lie outside."
+            yield (*place, "sd"), why, f'Cut it off with "low: {span[0]:g}, high: {span[1]:g}".'
+        elif span is not None:
+            for field in ("value", "mean", "median", "low", "high"):
+                number = getattr(part, field, None)
+                if number is not None and not span[0] <= number <= span[1]:
+                    why = f"{scale} runs from {span[0]:g} to {span[1]:g}; {number:g} lies outside."
+                    yield (*place, field), why, f"Write a score from {span[0]:g} to {span[1]:g}."
+        elif row is not None and (known.number(name) or 0) > 0 and (part.typical <= 0 or part.smallest < 0):
+            field = next(f for f in ("low", "value", "mean") if getattr(part, f, None) is not None)
+            why = f"{name} ({row['unit']}) must be above zero; this spread reaches {part.smallest:.3g}."
+            yield (*place, field), why, 'Correct it, or cut it off with "low: ...".'
 
 
 def parameter_problem(known: tables.Tables, id: str, value: float) -> tuple[str, str] | None:
@@ -66,6 +146,8 @@ def parameter_problem(known: tables.Tables, id: str, value: float) -> tuple[str,
         return f'The {known.model} model has no parameter "{id}".', read.nearest(id, known.parameters)
     low, high = known.number(id, "low"), known.number(id, "high")
     unit = known.parameters[id]["unit"]
+    if not math.isfinite(value):
+        return None  # noted already: it is no number
     if low is not None and high is not None and not low <= value <= high:
         why = f"{value:g} {unit} lies outside the bounds of {id}, {low:g} to {high:g} {unit}."
         return why, f"Write a value from {low:g} to {high:g} (in {unit})."
@@ -83,6 +165,11 @@ def _correlations(doc: Document, population: Population, known: tables.Tables) -
             doc.problem(
                 ("correlations", i, "between"), "This correlates a name with itself.", "Name two different ones."
             )
+    pairs = [frozenset(one.between) for one in population.correlations]
+    for i, pair in enumerate(pairs):
+        if pair in pairs[:i]:
+            why = "This pair stands in the list already."
+            doc.problem(("correlations", i, "between"), why, "Keep one of the two.", seen=" and ".join(sorted(pair)))
     matrix = correlation_matrix(population.correlations)[1]
     if len(matrix) and np.linalg.eigvalsh(matrix)[0] < 1e-10:
         why = "These correlations contradict each other: their matrix is not positive definite."

@@ -61,6 +61,11 @@ class Constant(Sourced):
         """The value."""
         return self.value
 
+    @property
+    def smallest(self) -> float:
+        """The value."""
+        return self.value
+
 
 class Normal(Sourced):
     """Normal, cut to ``low`` ... ``high``; ``mean`` and ``sd`` are those after the cut, as papers print them."""
@@ -100,6 +105,11 @@ class Normal(Sourced):
         """``high``, or four standard deviations above the mean."""
         return self.mean + 4 * self.sd if self.high is None else self.high
 
+    @property
+    def smallest(self) -> float:
+        """``low``, or four standard deviations below the mean."""
+        return self.mean - 4 * self.sd if self.low is None else self.low
+
 
 class LogNormal(Sourced):
     """Log-normal with ``median`` and the SD of the logarithm, cut to ``low`` ... ``high``."""
@@ -132,6 +142,11 @@ class LogNormal(Sourced):
     def largest(self) -> float:
         """``high``, or four standard deviations of the logarithm above the median."""
         return self.median * math.exp(4 * self.log_sd) if self.high is None else self.high
+
+    @property
+    def smallest(self) -> float:
+        """``low``, or four standard deviations of the logarithm below the median."""
+        return self.median * math.exp(-4 * self.log_sd) if self.low is None else self.low
 
 
 class HardyWeinberg(Sourced):

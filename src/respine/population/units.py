@@ -16,11 +16,14 @@ MILLIGRAMS = {"ng": 1e-6, "ug": 1e-3, "µg": 1e-3, "μg": 1e-3, "mcg": 1e-3, "mg
 NANOMOLES = {"pmol": 1e-3, "nmol": 1.0, "umol": 1e3, "µmol": 1e3, "μmol": 1e3, "mmol": 1e6}
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_PARTS = re.compile(rf"^\s*(?P<number>{_NUMBER})\s*(?P<unit>[^\d\s+.\-].*?)?\s*$")
+_PARTS = re.compile(rf"^\s*(?P<number>{_NUMBER})\s*(?P<unit>[^\d\s+.,\-].*?)?\s*$")
 
 DURATION_PATTERN = rf"^\s*{_NUMBER}\s*({'|'.join(sorted(HOURS, key=len, reverse=True))})\s*$"
 PERCENT_PATTERN = rf"^\s*{_NUMBER}\s*%\s*$"
 AMOUNT_PATTERN = rf"^\s*{_NUMBER}\s*[A-Za-zµμ][^\s]*\s*$"
+
+
+LONGEST = 876_600.0  # hours in 100 years: what lies beyond is a slip, and would keep a machine busy for days
 
 
 class UnitError(ValueError):
@@ -63,7 +66,10 @@ def hours(value: object) -> float:
         )  # fmt: skip
         raise UnitError(why, "Use s, min, h, d or wk.")
     # exactly, then rounded once: 0.1 d and 2.4 h, 40 min and 2400 s are the same moment
-    return float(Fraction(str(value).strip().removesuffix(unit).strip()) * HOURS[unit])
+    result = float(Fraction(str(value).strip().removesuffix(unit).strip()) * HOURS[unit])
+    if abs(result) > LONGEST:
+        raise UnitError("This is more than 100 years.", "Write a time that fits into a life.")
+    return result
 
 
 def fraction(value: object) -> float:
@@ -94,11 +100,16 @@ def canonical(unit: str) -> tuple[str, float]:
     return unit, 1.0
 
 
+_FULL_STOP = re.compile(r"^\s*[+-]?\d+,\d+(?!\d*,)")
+
+
 def amount(value: object) -> tuple[float, str]:
     """Number and canonical unit of a dose such as ``0.5 mg/kg``. Raises UnitError."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise UnitError("A dose is a number and a unit.", 'Write it like "0.5 mg/kg" or "28 mg".')
     text = value if isinstance(value, str) else f"{value:g}"
+    if _FULL_STOP.match(text):
+        raise UnitError("A decimal comma is not read here.", f'Write "{text.strip().replace(",", ".", 1)}".')
     parts = split(text)
     if parts is None:
         raise UnitError("This is not a dose: a number and a unit.", 'Write it like "0.5 mg/kg" or "28 mg".')

@@ -58,7 +58,12 @@ class Document:
         """Raise InputError with all mistakes noted so far, in the order of the file, if there are any."""
         if self.problems:
             unique = dict.fromkeys(self.problems)  # two checks may meet the same mistake
-            raise InputError(*sorted(unique, key=lambda p: int(p.where.rpartition(":")[2])))
+            raise InputError(*sorted(unique, key=self._order))
+
+    def _order(self, one: Problem) -> tuple[bool, int]:
+        """This file first, then files it names; each by its lines."""
+        file, _, line = one.where.rpartition(":")
+        return file != str(self.file), int(line) if line.isdigit() else 0
 
 
 def dotted(place: Place) -> str:

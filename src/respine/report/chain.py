@@ -9,7 +9,7 @@ import pandas as pd
 
 from respine.report import look
 from respine.report.panels import Panel, panels
-from respine.report.wording import records, thousands
+from respine.report.wording import missing, records, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -188,10 +188,13 @@ def _legend(folder: Folder, shown: list[Panel]) -> tuple[list[Line2D], int]:
         handles.append(Line2D([], [], linewidth=2, label=f"{arm}, n = {thousands(folder.size(arm))}", **style))
     if not folder.doses.empty:
         handles.append(Line2D([], [], linestyle="none", marker="v", color=look.INK, markersize=5, label="dose"))
-    if any(len(panel.points) for panel in shown):
+    roles = list(
+        dict.fromkeys(r.role for panel in shown for r in records(panel.points) if not missing(r.published) and r.role)
+    )
+    if roles:
         bar: dict[str, Any] = {"color": look.INK, "linewidth": 5, "alpha": 0.4, "solid_capstyle": "butt"}
         handles.append(Line2D([], [], label="90 % of trials", **bar))
-    for role in dict.fromkeys(role for panel in shown for role in panel.points["role"]):
+    for role in roles:
         marker: dict[str, Any] = {"marker": look.role_marker(role), "markerfacecolor": look.PAPER, "markersize": 5.5}
         words = f"published, {look.ROLE_WORDS.get(role, role)}"
         handles.append(Line2D([], [], linestyle="none", color=look.INK, label=words, **marker))

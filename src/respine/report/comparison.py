@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from respine.report.folder import Folder
 
+_NO_NUMBER = re.compile(r'the published result is "([^"]{1,30})"')
 HEADER = ("endpoint", "arm", "predicted (90 % of trials)", "published", "inside", "role")
 
 
@@ -30,7 +32,7 @@ def words(comparison: pd.DataFrame) -> list[tuple[str, str, str, str, str, str]]
     """The comparison as text cells under ``HEADER``: one row per published (or merely predicted) result."""
     digits = _digits(comparison)
     rows = zip(records(comparison), labels(comparison), strict=True)
-    return [_words(row, label, digits[str(row.unit)]) for row, label in rows]
+    return [_words(row, label, digits.get(str(row.unit), 1)) for row, label in rows]
 
 
 def labels(comparison: pd.DataFrame) -> list[str]:
@@ -51,7 +53,8 @@ def _words(row: Any, label: str, digits: int) -> tuple[str, str, str, str, str, 
         return "-" if missing(value) else f"{value:.{digits}f}"
 
     predicted = f"{number(row.median)} ({number(row.p05)} … {number(row.p95)})"
-    published = number(row.published)
+    said = _NO_NUMBER.search(str(getattr(row, "note", "") or "")) if missing(row.published) else None
+    published = said[1] if said else number(row.published)
     low, high = row.published_low, row.published_high
     if not (missing(row.published) or missing(low) or missing(high) or low == high):
         below, above = row.published - low, high - row.published
@@ -68,7 +71,9 @@ def _digits(comparison: pd.DataFrame) -> dict[str, int]:
     found: dict[str, int] = {}
     for row in records(comparison):
         width = 0.0 if missing(row.p05) or missing(row.p95) else abs(row.p95 - row.p05)
-        needed = 1 if width == 0 else min(6, max(0, 1 - math.floor(math.log10(width))))
+        if width == 0 or width <= 1e-6 * max(abs(row.p05), abs(row.p95)):  # what rounding leaves is no width
+            continue
+        needed = min(6, max(0, 1 - math.floor(math.log10(width))))
         found[str(row.unit)] = max(needed, found.get(str(row.unit), 0))
     return found
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ import pandas as pd
 
 from respine import engine
 from respine.errors import InputError, Problem
-from respine.run import chain, files, manifest, shards
-from respine.run.plan import Plan, Shard
+from respine.run import chain, files, manifest, shards, speed
+from respine.run.plan import PEOPLE_PER_DRAW, Plan, Shard
 from respine.run.results import Results, endpoint_table
 from respine.trial import Panel
 from respine.trial.compare import summary
 
 Progress = Callable[[int, int], None]
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+FEW_DRAWS = 10  # below, the range of a trial is hardly wider than that of one set of parameters
+SURELY_NEEDED = 0.7  # of the estimated disk
 HARDLY_ILL = 0.05  # share of people from which it is worth a warning
 
 
@@ -46,6 +49,7 @@ def execute(
     with _locked(out), _kept(out, facts, len(plan.shards)):
         warnings: list[str] = []
         if facts["state"] != "complete" or not _files_match(out, facts):
+            _room(plan, out, facts)
             warnings += _simulate(plan, out, facts, threads, progress)
             return _finish(plan, out, facts, warnings)
         if progress:
@@ -61,7 +65,7 @@ def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
         )
     held = [p for p in out.iterdir() if p.name != ".lock"] if out.exists() else []
     if not held:
-        out.mkdir(parents=True, exist_ok=True)
+        _make(out)
         (out / "shards").mkdir(exist_ok=True)
         facts = manifest.fresh(plan)
         manifest.write(out, facts)
@@ -86,9 +90,29 @@ def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
     return facts
 
 
+def _room(plan: Plan, out: Path, facts: dict[str, Any]) -> None:
+    """Raise OSError where what is left to write can hardly fit on the disk: better now than after hours."""
+    finished = sum(receipt["last"] - receipt["first"] for receipt in facts["shards"].values())
+    needed, free = plan.megabytes * (1 - finished / plan.people), shutil.disk_usage(out).free / 1e6
+    if SURELY_NEEDED * needed > free:
+        told = f"this run needs about {needed:.0f} MB and {free:.0f} MB are free"
+        raise OSError(errno.ENOSPC, told, str(out))
+
+
+def _make(out: Path) -> None:
+    """Make the folder of a run. Raises InputError where its place cannot hold one, OSError for other troubles."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (NotADirectoryError, FileNotFoundError, FileExistsError):
+        above = next((one for one in out.parents if one.exists()), out)
+        why = f'"{above}" is a file, not a folder.' if above.is_file() else f'No folder can be made in "{above}".'
+        raise InputError(Problem(str(out), "--out", "", why, "Choose another place with --out.")) from None
+
+
 def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progress: Progress | None) -> list[str]:
     """Compute every shard that is not there, whole, already; returns what to tell the user."""
     warnings, solver, done = [], None, 0
+    computed, spent = 0, 0.0
     facts["state"] = "running"
     for shard in plan.shards:
         count = shard.last - shard.first
@@ -100,13 +124,16 @@ def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progre
             warnings.append(f"shard {shard.name} ({_words(shard)}) did not match its receipt and was computed again")
         if solver is None:
             solver = plan.solver()
+        began = time.perf_counter()
         facts["shards"][shard.name] = _one(plan, solver, shard, folder, threads, _offset(progress, done, plan.people))
         manifest.write(out, facts)
+        computed, spent = computed + count, spent + time.perf_counter() - began
         done += count
         if progress:
             progress(done, plan.people)
     if progress:
         progress(done, plan.people)
+    speed.remember(plan.work * computed / plan.people, spent, threads)
     return warnings
 
 
@@ -162,6 +189,12 @@ def _panel(tables: dict[str, pd.DataFrame]) -> Panel:
 def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[str]:
     """Sentences a reader of the results must not miss."""
     told = []
+    if plan.draws < FEW_DRAWS and len(tables["endpoints"]):
+        draws = "1 draw" if plan.draws == 1 else f"{plan.draws} draws"
+        told.append(
+            f"{plan.study.subjects} people per arm allow {draws} of the uncertain parameters: the intervals hold little "
+            f"of that uncertainty. Take {FEW_DRAWS * PEOPLE_PER_DRAW} people or more"
+        )
     receipts = facts["shards"].values()
     for arm in plan.study.arms:
         ill = [r["hardly_ill"] for r in receipts if r["arm"] == arm and r["hardly_ill"] is not None]
@@ -222,7 +255,9 @@ def _kept(out: Path, facts: dict[str, Any], total: int) -> Iterator[None]:
         if trouble.errno not in _FULL:
             raise
         finished = len(facts["shards"])
-        told = f"{os.strerror(trouble.errno or 0)}; {finished} of {total} finished shards are kept, go on with --resume"
+        told = (
+            f"{trouble.strerror or os.strerror(trouble.errno or 0)}; {finished} of {total} shards are finished and kept"
+        )
         raise OSError(trouble.errno, told, str(out)) from None
 
 

@@ -16,16 +16,15 @@ from respine.engine.specialise import specialise
 from respine.errors import InputError, Problem
 from respine.model.system import System
 from respine.population import People
+from respine.run import speed
 from respine.run.grid import output_times
 from respine.study.schema import Study
 
 SHARD = 500  # people of one arm: large enough to fill the lanes, small enough that little is lost when a run is stopped
 MOST_DRAWS = 200  # draws of the uncertain typical values
 PEOPLE_PER_DRAW = 20  # enough to tell people and parameters apart
-# Wall time per person, equation and day of trajectory on one core, and per dose; measured on the human model. An
-# estimate.
-SECONDS_PER_STEP_UNIT = 6e-7
-COMPILE_SECONDS = 1.5
+FIXED_SECONDS = 3.0  # tables and report
+ARM_SECONDS = 0.5  # fetching the machine code and putting an arm together
 RTOL = 1e-5
 PRECISION = "float64"
 
@@ -54,8 +53,9 @@ class Shard:
 class Plan:
     """A study made ready to run: its system, what is recorded when, its shards, and what it will cost (estimates).
 
-    ``equations`` of ``equations_before`` are left after specialisation (the largest arm); ``seconds`` and ``megabytes``
-    are rough; ``times`` hours; ``vary`` the parameters that differ between people.
+    ``equations`` of ``equations_before`` are left after specialisation (the largest arm); ``work`` counts people times
+    equations times days (and a tenth for every moment kept); ``seconds`` and ``megabytes`` (of disk) are rough;
+    ``times`` hours; ``vary`` the parameters that differ between people.
     """
 
     study: Study
@@ -69,6 +69,7 @@ class Plan:
     threads: int
     equations: int
     equations_before: int
+    work: float
     seconds: float
     megabytes: float
 
@@ -94,7 +95,7 @@ class Plan:
         return (
             f"{study.name}  {arms} x {study.subjects} people, {span}, "
             f"{self.equations} equations (specialised from {self.equations_before}), "
-            f"about {max(1, round(self.seconds))} s and {max(1, round(self.megabytes))} MB"
+            f"about {speed.words(self.seconds)} and {max(1, round(self.megabytes))} MB of disk"
         )
 
 
@@ -109,16 +110,11 @@ def plan(
     if not isinstance(study, Study):
         study = studies.load(study)
     study = studies.change(study, subjects=subjects, seed=seed)
+    studies.require_result(study)
     threads = _threads(threads)
     system = system or model.load(study.model)
     known = {*system.states, *system.rules, *system.parameters, *system.inputs}
     outputs = trial.required_outputs(study, known)
-    if not outputs:
-        why, cure = (
-            "The study observes no scale and records no output: it has no result.",
-            "Add observe: [MADRS] or record: [...].",
-        )
-        raise InputError(Problem(str(study.file or study.name), "observe", "", why, cure))
     times = output_times(study)
     draws = int(np.clip(study.subjects // PEOPLE_PER_DRAW, 1, MOST_DRAWS))
     few = range(min(2, study.subjects))
@@ -142,7 +138,9 @@ def plan(
         study=study, system=system, outputs=tuple(outputs), vary=tuple(vary), times=times, begin=begin,
         shards=tuple(_shards(study, shard)), draws=draws, threads=threads,
         equations=live, equations_before=len(system.states),
-        seconds=COMPILE_SECONDS * len(study.arms) + work * SECONDS_PER_STEP_UNIT / min(threads, os.cpu_count() or 1),
+        work=work,
+        seconds=FIXED_SECONDS + ARM_SECONDS * len(study.arms)
+        + work * speed.seconds_per_unit() / min(threads, os.cpu_count() or 1),
         megabytes=size / 1e6,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from respine.study.ledger import ledger
 from respine.study.people import begins, people
-from respine.study.read import change, load
+from respine.study.read import change, load, require_result
 from respine.study.schedule import schedule
 from respine.study.schema import Arm, Compare, Control, Dose, Endpoint, Exposure, Study, Tie
 from respine.study.schema import json_schema as schema
@@ -23,6 +23,7 @@ __all__ = [
     "load",
     "names",
     "people",
+    "require_result",
     "schedule",
     "schema",
     "template",

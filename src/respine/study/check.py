@@ -5,18 +5,26 @@ Works on the raw values, part by part, so that one mistake does not hide the oth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from respine.errors import InputError
-from respine.population import Population, load, tables
-from respine.population.check import parameter_problem
+from respine.population import Population, load, tables, units
+from respine.population.check import covariate_instead, covariate_problems, group_problems, parameter_problem
+from respine.population.distributions import Covariate
 from respine.population.read import find, nearest
 from respine.population.yaml_file import Document, Place
 from respine.study import check_doses, check_endpoints, check_evidence
 from respine.study.context import Context, listed, scale_names, time_of
 from respine.study.schema import Genotype
+
+MOST_VISITS = 2000
+MOST_RECORDED = 10_000  # moments of a run: beyond, curves fill the memory and say nothing more
+_COVARIATE: TypeAdapter[Any] = TypeAdapter(Covariate)
 
 
 def meaning(doc: Document) -> Population | None:
@@ -30,6 +38,9 @@ def meaning(doc: Document) -> Population | None:
     if known is not None:
         _names(context, "record", known.outputs, f"state, rule, input or parameter of the {known.model} model")
     _covariates(context)
+    _baselines(context)
+    _alike(context)
+    _together(context)
     for name, raw in context.arms.items():
         _arm(context, name, raw)
     check_endpoints.check(context)
@@ -44,17 +55,26 @@ def _population(doc: Document) -> Population | None:
         return None
     beside: Path = doc.file.parent
     try:
-        return load(find(name, "populations", "population", beside))
+        file = find(name, "populations", "population", beside)
     except InputError as error:
         for one in error.problems:
-            inside = one.field not in ("population", "(the file)")
-            why = f"{one.where} {one.field}: {one.why}" if inside else one.why
-            doc.problem(("population",), why, one.cure)
+            doc.problem(("population",), one.why, one.cure)
+        return None
+    try:
+        return load(file)
+    except InputError as error:
+        doc.problems += error.problems  # they name their own file and line
         return None
 
 
 def _visits(context: Context) -> None:
     doc, last = context.doc, None
+    count = len(listed(doc.data.get("visits")))
+    if count > MOST_VISITS:
+        why = f"{count} visits are more than any trial has ({MOST_VISITS} at most)."
+        doc.problem(("visits",), why, 'List the visits; curves in between are kept by "record".')
+        context.unsure.add("visits")
+        return
     for i, raw in enumerate(listed(doc.data.get("visits"))):
         time = time_of(raw)
         if time is None:
@@ -73,8 +93,26 @@ def _visits(context: Context) -> None:
         context.visits.setdefault(time, i)
 
 
+def _together(context: Context) -> None:
+    """Fields that make sense only beside others."""
+    doc = context.doc
+    if "washout" in doc.data and doc.data.get("design", "parallel") in ("parallel", "single-arm"):
+        why = "Only a crossover has a wash-out between its periods."
+        doc.problem(("washout",), why, 'Remove it, or write "design: crossover".')
+    step = time_of(doc.data.get("record_every"))
+    if step is not None and step > 0 and context.visits:
+        points = (max(context.visits) - context.start) / step
+        if points > MOST_RECORDED:
+            why = f"This records {points:,.0f} moments of everybody; {MOST_RECORDED:,} are the most.".replace(",", " ")
+            least = (max(context.visits) - context.start) / MOST_RECORDED
+            cure = f'Write a longer step, "{max(1, math.ceil(least * 60))} min" or more, or leave the field out.'
+            doc.problem(("record_every",), why, cure)
+
+
 def _names(context: Context, field: str, known: list[str], what: str) -> None:
     seen: set[str] = set()
+    if not isinstance(context.doc.data.get(field, []), list):
+        context.unsure.add(field)
     for i, name in enumerate(listed(context.doc.data.get(field))):
         if not isinstance(name, str):
             context.unsure.add(field)
@@ -98,10 +136,80 @@ def _covariates(context: Context) -> None:
         if name not in known and name not in context.known.parameters:
             why = "This is no covariate of the population, no baseline score and no parameter of its model."
             context.doc.problem(("covariates", name), why, nearest(name, known), seen=name)
+        else:
+            for place, why, cure in _spread(context, name, raw):
+                context.doc.problem(("covariates", name, *place), why, cure)
         by = raw.get("by") if isinstance(raw, dict) else None
         if isinstance(by, str) and by not in {**context.population.covariates, **given}:
             cure = nearest(by, context.population.covariates)
             context.doc.problem(("covariates", name, "by"), "There is no covariate of this name.", cure)
+            return
+    read = {name: one for name, raw in given.items() if (one := _covariate_of(raw)) is not None}
+    for name, why, cure in group_problems({**context.population.covariates, **read}):
+        place = ("covariates", name, "by") if name in given else ("covariates", _by(context, name))
+        context.doc.problem(place, why, cure)
+
+
+def _by(context: Context, name: str) -> str:
+    """The covariate by which a covariate of the population goes."""
+    assert context.population is not None
+    return str(getattr(context.population.covariates.get(name), "by", name))
+
+
+def _spread(context: Context, name: str, raw: object) -> list[tuple[Place, str, str]]:
+    """What is impossible in the spread of a covariate; nothing where it cannot be read."""
+    one = _covariate_of(raw)
+    return [] if one is None or context.known is None else list(covariate_problems(context.known, name, one))
+
+
+def _covariate_of(raw: object) -> Any:
+    """The raw covariate as a distribution, or None where it cannot be read."""
+    try:
+        return _COVARIATE.validate_python(raw)
+    except ValidationError:
+        return None
+
+
+def _baselines(context: Context) -> None:
+    """A score needs somebody who can be rated, and a score to start from."""
+    if context.known is None or context.population is None:
+        return
+    given = context.doc.data.get("covariates")
+    there = {*context.population.covariates, *(given if isinstance(given, dict) else ())}
+    for i, name in enumerate(listed(context.doc.data.get("observe"))):
+        if name not in scale_names():
+            continue
+        if context.known.species != "human":
+            why = f"{name} is rated in people; the population lives in the {context.known.model} model."
+            context.doc.problem(("observe", i), why, 'Remove it, and "record" what is measured in animals.')
+            continue
+        scale = tables.scale_file(name)
+        aliases, conversion = scale.get("aliases"), scale.get("baseline_from")
+        other = conversion.get("scale") if isinstance(conversion, dict) else None
+        from_scales = [name, *(aliases if isinstance(aliases, list) else []), *([other] if other else [])]
+        known = any(f"baseline_{one}" in there for one in from_scales) or "baseline_mean" in scale.get("values", {})
+        if scale.get("rule") in ("severity", "relative") and not known:
+            why = "Nothing says how ill these people are on this scale at the first visit."
+            cure = f'Add "covariates: {{baseline_{name}: {{distribution: normal, ...}}}}", or observe another scale.'
+            context.doc.problem(("observe", i), why, cure)
+
+
+def _covariate(context: Context, id: str) -> bool:
+    """Whether each person has their own value of this parameter."""
+    given = context.doc.data.get("covariates")
+    own = given if isinstance(given, dict) else {}
+    return id in own or (context.population is not None and id in context.population.covariates)
+
+
+def _alike(context: Context) -> None:
+    """Names of arms that only a computer tells apart."""
+    seen: dict[str, str] = {}
+    for name in context.arms:
+        plain = " ".join(str(name).lower().split())
+        if plain in seen:
+            why = f'This name differs from the arm "{seen[plain]}" in capitals or blanks only.'
+            context.doc.problem(("arms", name), why, "Give it a name that readers can tell apart.", seen=name)
+        seen.setdefault(plain, name)
 
 
 def _arm(context: Context, name: str, raw: object) -> None:
@@ -111,6 +219,7 @@ def _arm(context: Context, name: str, raw: object) -> None:
     for field in ("doses", "co_medication"):
         for i, one in enumerate(listed(raw.get(field))):
             check_doses.dose(context, (*place, field, i), one)
+        check_doses.twice(context, (*place, field), listed(raw.get(field)))
     for i, one in enumerate(listed(raw.get("exposures"))):
         check_doses.exposure(context, (*place, "exposures", i), one)
     if context.known is None:
@@ -119,6 +228,8 @@ def _arm(context: Context, name: str, raw: object) -> None:
     for id, value in overrides.items() if isinstance(overrides, dict) else ():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             problem = parameter_problem(context.known, id, value)
+            if problem is None and _covariate(context, id):
+                problem = covariate_instead(id)
             if problem:
                 context.doc.problem((*place, "parameters", id), *problem)
     genotype = raw.get("genotype")
@@ -139,10 +250,20 @@ def _rules(context: Context) -> None:
         if names.index(rule.get("name")) < i:
             context.doc.problem((*place, "name"), "Two rules have this name.", "Give each its own name.")
         for at, condition in _conditions(rule.get("when"), (*place, "when")):
+            never = _contradiction(condition)
+            if never:
+                why = "These two conditions never hold together: the rule would never act."
+                context.doc.problem((*at, *never.split(".")), why, "Correct one of them, or make two rules.")
             scale = condition.get("scale")
             if isinstance(scale, str) and scale not in scale_names():
                 cure = nearest(scale, scale_names())
                 context.doc.problem((*at, "scale"), "There is no scale of this name.", cure)
+            elif isinstance(scale, str):
+                _seen_by_rule(context, at, condition, scale)
+            visit = time_of(condition.get("visit"))
+            if visit is not None and context.visits and visit not in context.visits and "visits" not in context.unsure:
+                why = "There is no visit at this time: the rule would never act."
+                context.doc.problem((*at, "visit"), why, f'Add "{condition["visit"]}" to the visits.')
         then = rule.get("then") if isinstance(rule.get("then"), dict) else {}
         assert isinstance(then, dict)
         for field in ("hold", "stop"):
@@ -153,6 +274,31 @@ def _rules(context: Context) -> None:
         for field in ("dose", "start"):
             if isinstance(then.get(field), dict):
                 check_doses.dose(context, (*place, "then", field), {"at": "0 h"} | then[field])
+
+
+def _seen_by_rule(context: Context, at: Place, condition: dict[str, Any], scale: str) -> None:
+    """A rule decides by what is observed, and by a score that somebody can have."""
+    if scale not in listed(context.doc.data.get("observe")) and "observe" not in context.unsure:
+        why = "The study does not observe it: the rule could not see it."
+        context.doc.problem((*at, "scale"), why, f'Add {scale} to "observe: [...]".')
+    span = tables.scale_range(scale)
+    for field in ("above", "below"):
+        parts = units.split(str(condition.get(field, "")))
+        if span is not None and parts is not None and not span[0] <= parts[0] <= span[1]:
+            why = f"{scale} runs from {span[0]:g} to {span[1]:g}."
+            context.doc.problem((*at, field), why, "Write a score within that range.")
+
+
+def _contradiction(raw: dict[str, Any]) -> str:
+    """The field of a condition that can never hold beside another; empty where there is none."""
+    tests = [("above", "below", raw), ("change-more-than", "change-less-than", raw)]
+    if isinstance(raw.get("last-dose"), dict):
+        tests.append(("longer-ago-than", "less-ago-than", raw["last-dose"]))
+    for low, high, where in tests:
+        parts = [units.split(str(where.get(field, ""))) for field in (low, high)]
+        if parts[0] and parts[1] and parts[0][1] == parts[1][1] and parts[0][0] >= parts[1][0]:
+            return f"last-dose.{high}" if where is not raw else high
+    return ""
 
 
 def _conditions(raw: object, place: Place) -> Iterator[tuple[Place, dict[str, Any]]]:

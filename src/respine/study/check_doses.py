@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from respine import library
 from respine.population import units
 from respine.population.read import nearest
 from respine.population.yaml_file import Place
@@ -14,6 +15,8 @@ from respine.study.fields import Amount
 from respine.study.schema import Dose, Exposure
 
 MOST_OCCASIONS = 100_000
+MOST_A_DAY = 24.0  # doses of one drug within a day; beyond, the interval is a slip
+LONGEST_SPRAYS = 4.0  # hours from the first to the last spray of one dose
 
 
 def dose(context: Context, place: Place, raw: object) -> None:
@@ -31,8 +34,32 @@ def dose(context: Context, place: Place, raw: object) -> None:
                 _unit(context, (*place, "amount"), raw, route)
         return
     _regular(context, place, one)
+    if one.every is not None and (one.times or 100) > MOST_A_DAY and one.every < 24 / MOST_A_DAY - 1e-9:
+        why = f"That is a dose every {_time(one.every)}, more than {MOST_A_DAY:g} in a day."
+        context.doc.problem((*place, "every"), why, 'Write a longer interval, or one infusion with "over:".')
     if route is not None:
         _given(context, place, raw, route, one)
+
+
+def twice(context: Context, place: Place, doses: list[Any]) -> None:
+    """The same dose written two times over: a slip of copying that would double it."""
+    seen: list[Dose] = []
+    for i, raw in enumerate(doses):
+        one = attempt(Dose, raw)
+        if one is None:
+            continue
+        same = [other for other in seen if _alike(other, one)]
+        if same:
+            why = "The same dose stands in this arm already: it would be given twice."
+            context.doc.problem((*place, i), why, "Remove one, or write the sum as one amount.", seen=one.drug)
+        seen.append(one)
+
+
+def _alike(one: Dose, other: Dose) -> bool:
+    plain = [
+        item.model_dump(exclude={"note": True, "amount": {"text"}, "per_spray": {"text"}}) for item in (one, other)
+    ]
+    return bool(plain[0] == plain[1])
 
 
 def _route(context: Context, place: Place, raw: dict[str, Any]) -> treatments.Route | None:
@@ -57,9 +84,21 @@ def _route(context: Context, place: Place, raw: dict[str, Any]) -> treatments.Ro
         return None
     if way not in routes:
         why = f"{name} has no route of this name in {species}."
-        context.doc.problem((*place, "route"), why, nearest(way, routes))
+        empty = [] if any(route.dose for route in routes.values()) else _empty_by(way, species)
+        cure = f'Write "drug: {empty[0]}" for that route. ' if empty else ""
+        context.doc.problem((*place, "route"), why, cure + nearest(way, routes))
         return None
     return routes[way]
+
+
+def _empty_by(way: str, species: str) -> list[str]:
+    """Treatments without a drug in them that are given by a route: what a placebo by that route is called."""
+    found = []
+    for name in library.names("drugs"):
+        route = treatments.drug(name).species.get(species, {}).get(way)
+        if route is not None and not (route.dose or route.into or route.sets):
+            found.append(name)
+    return found
 
 
 def _regular(context: Context, place: Place, one: Dose | Exposure) -> None:
@@ -94,6 +133,28 @@ def _regular(context: Context, place: Place, one: Dose | Exposure) -> None:
     if at and context.visits and min(at) > max(context.visits):
         why = f"This starts after the last visit ({max(context.visits):g} h): it would change nothing."
         doc.problem((*place, "at"), why, "Write an earlier time, or add a later visit.")
+    elif at and context.visits and "co_medication" not in place and place[0] != "rules":
+        _beyond(context, place, one)
+
+
+def _beyond(context: Context, place: Place, one: Dose | Exposure) -> None:
+    """Occasions after the last visit: nobody would see what they do."""
+    last, at = max(context.visits), sorted(one.at or ())
+    if one.every is None:
+        late = [time for time in at if time > last]
+        if late:
+            why = f"{_count(len(late))} of {len(at)} after the last visit ({last:g} h) would change nothing."
+            context.doc.problem(
+                (*place, "at"), why, "Leave the late ones out, or add a later visit.", seen=f"{late[0]:g} h"
+            )
+    elif one.times is not None and len(at) == 1 and at[0] + one.every * (one.times - 1) > last + 1e-9:
+        fit = int((last - at[0]) / one.every + 1e-9) + 1
+        why = f"{_count(one.times - fit)} of {one.times} after the last visit ({last:g} h) would change nothing."
+        context.doc.problem((*place, "times"), why, f'Write "times: {fit}", or add a later visit.')
+
+
+def _count(number: int) -> str:
+    return f"{number} occasion" + ("" if number == 1 else "s")
 
 
 def _given(context: Context, place: Place, raw: dict[str, Any], route: treatments.Route, one: Dose) -> None:
@@ -124,14 +185,43 @@ def _given(context: Context, place: Place, raw: dict[str, Any], route: treatment
         if not same or abs(count - round(count)) > 1e-6:
             why = f"Sprays of {one.per_spray.text} do not add up to {one.amount.text}."
             doc.problem((*place, "per-spray"), why, "Correct one of amount, sprays and per-spray.")
-    if (
-        route.spray is not None
-        and one.sprays is None
-        and one.per_spray is None
-        and one.amount.unit != route.spray.amount.unit
-    ):
-        why = f"A spray holds {route.spray.amount.text}; an amount in {one.amount.unit} does not say how many sprays."
-        doc.problem((*place, "amount"), why, f'Write it in {route.spray.amount.unit}, or add "sprays: 2".')
+    if route.spray is not None:
+        _sprays(context, place, route.spray, route, one)
+
+
+def _sprays(context: Context, place: Place, spray: treatments.Spray, route: treatments.Route, one: Dose) -> None:
+    """Does the amount come out of a whole number of sprays?"""
+    doc, holds, amount = context.doc, spray.amount, one.amount
+    assert amount is not None
+    apart = spray.apart if one.apart is None else one.apart
+    if one.apart is not None and apart * ((one.sprays or 1) - 1) > LONGEST_SPRAYS:
+        why = f"The sprays of one dose would take {_time(apart * ((one.sprays or 1) - 1))}."
+        doc.problem((*place, "apart"), why, 'Write a shorter time, or single doses with "at: [...]".')
+    elif one.apart is not None and one.sprays is None and one.apart > LONGEST_SPRAYS:
+        doc.problem((*place, "apart"), f"Sprays of one dose lie up to {_time(LONGEST_SPRAYS)} apart.", "Write less.")
+    if one.per_spray is not None or amount.unit not in {unit for unit, _, _ in (d.canonical for d in route.dose)}:
+        return
+    if amount.unit != holds.unit:
+        if one.sprays is None:
+            why = f"A spray holds {holds.text}; an amount in {amount.unit} does not say how many sprays."
+            doc.problem((*place, "amount"), why, f'Write it in {holds.unit}, or add "sprays: 2".')
+        return
+    count = amount.value / holds.value
+    whole = max(1, round(count))
+    if one.sprays is None:
+        if abs(count - whole) > 1e-6:
+            why = f"{amount.text} is no whole number of sprays of {holds.text}."
+            near = " or ".join(
+                f'"{k * holds.value:g} {holds.unit}"' for k in sorted({max(1, int(count)), int(count) + 1})
+            )
+            doc.problem((*place, "amount"), why, f'Write {near}, or say what a spray holds with "per-spray: ...".')
+    elif abs(one.sprays - count) > 1e-6:
+        many = "1 spray holds" if one.sprays == 1 else f"{one.sprays} sprays hold"
+        why = f"{many} {one.sprays * holds.value:g} {holds.unit} ({holds.text} each), not {amount.text}."
+        each = f'"per-spray: {amount.value / one.sprays:.4g} {amount.unit}" if a spray held that'
+        fitting = f'Write "sprays: {whole}"' if abs(count - whole) <= 1e-6 else "Correct one"
+        cure = f"{fitting}, or add {each}."
+        doc.problem((*place, "sprays"), why, cure)
 
 
 def _over(context: Context, place: Place, route: treatments.Route, one: Dose) -> None:
@@ -217,7 +307,7 @@ def _ranges(route: treatments.Route) -> str:
 
 def _time(hours: float) -> str:
     if hours < 1:
-        return f"{hours * 60:g} min"
+        return f"{hours * 3600:.3g} s" if hours < 1 / 60 else f"{hours * 60:.3g} min"
     return f"{hours:g} h" if hours < 72 else f"{hours / 24:g} d"
 
 
@@ -254,10 +344,16 @@ def exposure(context: Context, place: Place, raw: object) -> None:
             context.doc.problem(
                 (*place, "until"), "Nothing says how often it happens until then.", 'Add "every: 56 h".'
             )
-        if one.lasts is None and file.lasts is None:
+        lasts = one.lasts if one.lasts is not None else file.lasts
+        if lasts is None:
             context.doc.problem(place, f"{name} needs a length.", 'Add "lasts: 30 min".', seen="")
+        else:
+            _apart(context, place, one, lasts)
     elif one.begin is not None and one.until is not None and one.until <= one.begin:
         context.doc.problem((*place, "until"), f'This is not after "from" ({one.begin:g} h).', "Write a later time.")
+    elif one.begin is not None and context.visits and one.begin >= max(context.visits):
+        why = f"This starts at or after the last visit ({max(context.visits):g} h): it would change nothing."
+        context.doc.problem((*place, "from"), why, "Write an earlier time, or add a later visit.")
     for input, value in file.sets.items():
         low, high = file.range.get(input, (0.0, float("inf")))
         if not low <= value * one.level <= high:
@@ -265,3 +361,13 @@ def exposure(context: Context, place: Place, raw: object) -> None:
                 f"{name} at level {one.level:g} sets {input} to {value * one.level:g}; {low:g} to {high:g} makes sense."
             )
             context.doc.problem((*place, "level"), why, "Write a level within that range.")
+
+
+def _apart(context: Context, place: Place, one: Exposure, lasts: float) -> None:
+    """Pulses must end before the next begins."""
+    moments = sorted(one.at or ())
+    gaps = [b - a for a, b in pairwise(moments) if b > a] + ([one.every] if one.every is not None else [])
+    if gaps and lasts > min(gaps) + 1e-9:
+        field = "lasts" if one.lasts is not None else ("every" if one.every is not None else "at")
+        why = f"Each lasts {_time(lasts)}, and the next would begin {_time(min(gaps))} after it began."
+        context.doc.problem((*place, field), why, "Shorten it, or leave more time between.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from respine.population.read import nearest
+from respine.population import tables
+from respine.population.read import meant, nearest
 from respine.population.yaml_file import Place
 from respine.study.context import Context, attempt, listed, scale_names, time_of
 from respine.study.schema import Endpoint
@@ -25,6 +26,7 @@ FIELDS: dict[str, tuple[str, str]] = {
     "percent-of-control": ("at arm", ""),
     "percent-restored": ("at arm healthy", ""),
 }
+ADJUSTED = ("score", "change", "difference", "difference-in-change")
 _CURES = {
     "at": 'Add "at: 24 h", one of the visits.', "at|by": 'Add "at: 24 h" or "by: 7 d", one of the visits.',
     "drop": 'Add "drop: 50 %".', "below": 'Add "below: 10", the highest score that counts as remission.',
@@ -54,20 +56,24 @@ def check(context: Context) -> None:
         one = attempt(Endpoint, raw)
         if one is not None:
             _shares(context, place, one)
+            _scores(context, place, one)
 
 
 def _fields(context: Context, place: Place, raw: dict[str, Any]) -> None:
     kind = raw["kind"]
     needs, may = FIELDS[kind]
+    known = {field.alias or name for name, field in Endpoint.model_fields.items()}
+    misspelt = {hit for field in raw if field not in known for hit in meant(field, list(known))}
     for need in needs.split():
         given = [field for field in need.split("|") if field in raw]
+        if not given and misspelt & set(need.split("|")):
+            continue  # the misspelt field is noted already
         if not given:
             wanted = " or ".join(f'"{field}"' for field in need.split("|"))
             context.doc.problem(place, f'A "{kind}" endpoint needs {wanted}.', _CURES[need], seen="")
         elif len(given) > 1:
             context.doc.problem((*place, given[1]), f'"{given[0]}" and "{given[1]}" exclude each other.', "Keep one.")
     allowed = {"name", "of", "kind", "analysis", "note", *needs.replace("|", " ").split(), *may.split()}
-    known = {field.alias or name for name, field in Endpoint.model_fields.items()}
     for field in raw:
         if field in known - allowed:
             why = f'"{field}" has no meaning for a "{kind}" endpoint.'
@@ -135,6 +141,22 @@ def _arms(context: Context, place: Place, raw: dict[str, Any]) -> None:
         if isinstance(name, str) and not context.is_arm(name):
             cure = nearest(name, context.arms)
             context.doc.problem((*place, field), "The study has no arm of this name.", cure)
+
+
+def _scores(context: Context, place: Place, one: Endpoint) -> None:
+    """Thresholds that somebody can reach; two arms where two are compared."""
+    span = tables.scale_range(one.of) if one.of in scale_names() else None
+    for field in ("below", "above"):
+        score = getattr(one, field)
+        if span is not None and score is not None and not span[0] <= score <= span[1]:
+            why = f"{one.of} runs from {span[0]:g} to {span[1]:g}: {score:g} would decide nothing."
+            context.doc.problem((*place, field), why, f"Write a score from {span[0]:g} to {span[1]:g}.")
+    if one.analysis in ("ancova", "mmrm") and one.kind not in ADJUSTED:
+        why = f'"{one.analysis}" adjusts means for the baseline; a "{one.kind}" has nothing to adjust.'
+        context.doc.problem((*place, "analysis"), why, 'Remove it, or write "analysis: observed".')
+    if one.healthy is not None and one.healthy == one.arm:
+        why = "The damaged and the healthy arm are the same: nothing could be restored."
+        context.doc.problem((*place, "healthy"), why, "Name two different arms.")
 
 
 def _shares(context: Context, place: Place, one: Endpoint) -> None:

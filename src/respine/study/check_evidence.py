@@ -27,8 +27,11 @@ def check(context: Context) -> None:
     """Note every problem of ``compare``."""
     raw = context.doc.data.get("compare")
     entries = [((), raw)] if isinstance(raw, dict) else [((i,), one) for i, one in enumerate(listed(raw))]
-    for part, entry in entries:
-        if isinstance(entry, dict):
+    for k, (part, entry) in enumerate(entries):
+        if isinstance(entry, dict) and entry in [other for _, other in entries[:k]]:
+            why = "This comparison stands in the list twice: every row would be counted twice."
+            context.doc.problem(("compare", *part), why, "Remove one.", seen=str(entry.get("study", "")))
+        elif isinstance(entry, dict):
             _entry(context, ("compare", *part), entry)
 
 

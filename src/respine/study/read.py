@@ -30,6 +30,14 @@ def load(path_or_name: str | Path) -> Study:
     return study
 
 
+def require_result(study: Study) -> None:
+    """Raise InputError for a study that looks at nothing: it can be read, not run."""
+    if not (study.observe or study.record):
+        why = "The study observes no scale and records no output: it has no result."
+        where = f"{study.file}:1" if study.file else study.name
+        raise InputError(Problem(where, "observe", "", why, 'Add "observe: [MADRS]" or "record: [...]".'))
+
+
 def change(study: Study, *, subjects: int | None = None, seed: int | None = None) -> Study:
     """The study with another number of subjects per arm or another seed, checked. Raises InputError."""
     update = {name: value for name, value in (("subjects", subjects), ("seed", seed)) if value is not None}

@@ -46,7 +46,9 @@ def refuse_rules(study: Study) -> None:
     if study.rules:
         names = ", ".join(rule.name for rule in study.rules)
         why = "Decision rules are checked but cannot be carried out yet; leaving them out would change the study."
-        where = f"{study.file or study.name}:1"
+        lines = study.text.splitlines()
+        line = next((i for i, text in enumerate(lines, 1) if text.startswith(("rules:", '"rules"'))), 1)
+        where = f"{study.file or study.name}:{line}"
         raise InputError(Problem(where, "rules", names, why, "Remove the rules, or write their doses with times."))
 
 

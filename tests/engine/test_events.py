@@ -174,14 +174,14 @@ def test_states_inputs_and_resting_states_change():
 
 @pytest.mark.parametrize("from_trigger_time", [True, False])
 def test_an_assigned_concentration_fills_the_volume_it_finds(from_trigger_time):
-    """The concentration is taken at the trigger, the volume when the event happens, after what else it sets."""
+    """The concentration is taken at the trigger, the volume when the event happens, before what else it sets."""
     s = system({"amount": "0*amount", "volume": "0.5"}, {"amount": 2.0, "volume": 1.0}, inputs={"more": 0.0})
     s = replace(s, rules={"space": formula("volume + more")})
     late = event("set", "t >= 1", delay=2, values_from_trigger_time=from_trigger_time, amount="4*space", more=7)
     s = replace(s, events=(replace(late, by_volume=(("amount", "space"),)),))
     concentration = 4 * 1.5 if from_trigger_time else 4 * 2.5
     got = run(s, ["amount", "space"], times=[2.0, 4.0])
-    assert np.allclose(got["amount"][0], [2, concentration * (2.5 + 7)], rtol=1e-9)
+    assert np.allclose(got["amount"][0], [2, concentration * 2.5], rtol=1e-9)
 
 
 def test_doses_and_inputs_of_a_schedule_meet_events():

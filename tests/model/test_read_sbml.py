@@ -130,13 +130,15 @@ def test_an_event_on_the_volume_keeps_amounts(how: str) -> None:
     assert found[-1] == pytest.approx([1.5, 8])
 
 
-def test_an_event_may_set_concentration_and_volume_at_once() -> None:
-    both = event(AT_ONE, ("c", "<cn>8</cn>"), ("S", "<cn>5</cn>"))
+@pytest.mark.parametrize("turn", [1, -1])
+def test_an_event_sets_a_concentration_in_the_volume_it_finds(turn: int) -> None:
+    """SBML test suite, cases 01779 and 01780: the concentration fills the old volume, then the amount stays."""
+    both = event(AT_ONE, *(("c", "<cn>8</cn>"), ("S", "<cn>5</cn>"))[::turn])
     system = load_sbml(
         sbml(f"<listOfCompartments>{GROWING}</listOfCompartments><listOfSpecies>{substance()}</listOfSpecies>{both}")
     )
     found = simulate(system, np.array([0.0, 2.0]), {"S": ("sym", "S"), "amount": system.species["S"].amount})
-    assert found[-1] == pytest.approx([5, 40])
+    assert found[-1] == pytest.approx([2.5, 20])
 
 
 def test_what_only_events_change_is_an_input() -> None:

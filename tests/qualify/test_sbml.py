@@ -154,3 +154,15 @@ def test_the_public_sample(reference):
     findings = sbml.qualify(reference / "sbml-semantic")
     assert findings.ok, [(c.name, c.note) for c in findings.cases if c.outcome == "FAIL"]
     assert findings.bound >= 75
+
+
+def test_a_variable_may_be_called_time(tmp_path):
+    """Cases 01820 and 01821 of the suite: the first column is the time, whatever the variables are called."""
+    path = tmp_path / "results.csv"
+    path.write_text("time,time,TIME\n0,10,12\n1,10,12\n", encoding="utf-8")
+    settings = sbml.Settings(0, 1, 1, ("TIME", "time"), 0, 0, frozenset(), frozenset())
+    times, expected = sbml.read_results(path, settings)
+    assert times.tolist() == [0, 1] and expected.tolist() == [[12, 10], [12, 10]]
+    path.write_text("time,TIME\n0,12\n1,12\n", encoding="utf-8")
+    with pytest.raises(InputError, match="lack time"):
+        sbml.read_results(path, settings)

@@ -239,11 +239,12 @@ def read_results(path: Path, settings: Settings) -> tuple[np.ndarray, np.ndarray
         rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
     header = [cell.strip().strip('"') for cell in rows[0]] if rows else []
     table = _numbers(path, rows[1:], len(header))
-    missing = [v for v in settings.variables if v not in header]
+    named = header[1:]  # the first column is the time; a variable may be called "time" too
+    missing = [v for v in settings.variables if v not in named]
     if missing or not settings.variables or not len(table):
         why = f"the results lack {', '.join(missing) or 'values'}."
         raise InputError(Problem(f"{path}:1", "header", ",".join(header), why, "Restore the file from the suite."))
-    columns = [header.index(v) for v in settings.variables]
+    columns = [1 + named.index(v) for v in settings.variables]
     return _moments(table[:, 0], settings), table[:, columns]
 
 

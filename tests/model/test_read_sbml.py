@@ -305,3 +305,19 @@ def test_nan_written_out_is_a_value() -> None:
 def test_a_value_nobody_gives_is_an_error_only_where_it_is_needed() -> None:
     assert math.isnan(load_sbml(sbml(parameters(a=None))).parameters["a"])
     assert "parameter has no value" in refusal(sbml(parameters(a=None, b=None) + rules(assign("b", "<ci>a</ci>"))))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ['<parameter id="u" value="1" units="nobody_knows" constant="true"/>',
+     '<parameter id="u" value="1" constant="true"><notes><p>no namespace</p></notes></parameter>',
+     '<parameter id="u" value="1" constant="true"><annotation><bare/></annotation></parameter>'],
+)  # fmt: skip
+def test_faults_beside_the_mathematics_do_not_stop_a_model(fault: str) -> None:
+    assert load_sbml(sbml(f"<listOfParameters>{fault}</listOfParameters>")).parameters == {"u": 1}
+
+
+def test_a_rate_may_use_a_species_that_its_reaction_does_not_list() -> None:
+    two = substance() + substance("E")
+    system = load_sbml(species_model(BOX, two, reaction=decay().replace("<ci>S</ci>", "<ci>E</ci>")))
+    assert rates_at_start(system)["S"] != 0

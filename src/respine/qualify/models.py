@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.model.expression import symbols
 from respine.model.system import System
 from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings
 
@@ -67,6 +68,9 @@ def compare(system: System, variables: list[str], times: np.ndarray, expected: n
     missing = [v for v in variables if v not in known]
     if missing:
         return FAIL, "", f"the model has no {', '.join(missing)}"
+    sizeless = sorted({c for rule in rules.values() for c in symbols(rule) if np.isnan(system.parameters.get(c, 0.0))})
+    if sizeless:
+        return REFUSED, "", f"{', '.join(sizeless)} has no size in the file, so concentrations in it are not known"
     outputs = [f"{v} asked" if f"{v} asked" in rules else v for v in variables]
     try:
         got = trajectories(system.with_rules(rules), outputs, times, RTOL)

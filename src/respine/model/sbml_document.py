@@ -12,7 +12,7 @@ from respine.errors import InputError, Problem
 
 # a declaration that names no encoding is UTF-8 by the XML standard, and one that is absent is 1.0
 _PEDANTIC = frozenset({libsbml.MissingXMLDecl, libsbml.MissingXMLEncoding})
-# faults that change no number: units, notes, annotations, and modifiers that a reaction does not list
+# faults that change no number: units, notes, annotations, modifiers that a reaction does not list, what is written first
 _BESIDE_THE_MATHS = frozenset({
     libsbml.InvalidUnitIdSyntax, libsbml.DanglingUnitReference, libsbml.InvalidUnitsValue, libsbml.EmptyListOfUnits,
     libsbml.InvalidUnitKind, libsbml.L3TimeUnitsOnModel, libsbml.L3VolumeUnitsOnModel, libsbml.L3AreaUnitsOnModel,
@@ -23,7 +23,8 @@ _BESIDE_THE_MATHS = frozenset({
     libsbml.MissingAnnotationNamespace, libsbml.DuplicateAnnotationNamespaces, libsbml.SBMLNamespaceInAnnotation,
     libsbml.MultipleAnnotations, libsbml.NotesNotInXHTMLNamespace, libsbml.NotesContainsXMLDecl,
     libsbml.NotesContainsDOCTYPE, libsbml.InvalidNotesContent, libsbml.OnlyOneNotesElementAllowed,
-    libsbml.UndeclaredSpeciesRef, libsbml.UndeclaredSpeciesInStoichMath,
+    libsbml.UndeclaredSpeciesRef, libsbml.UndeclaredSpeciesInStoichMath, libsbml.InvalidRuleOrdering,
+    libsbml.InvalidApplyCiInLambda,
 })  # fmt: skip
 _HARMLESS = frozenset(
     {"layout", "render", "groups", "l3v2extendedmath"}

@@ -88,7 +88,7 @@ def compare(system: System, variables: list[str], times: np.ndarray, expected: n
 
 def read_reference(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Times (n_times,), names and values (n_times, n_variables) of a reference. Raises InputError."""
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         rows = [row for row in csv.reader(file) if row]
     header = [cell.strip() for cell in rows[0]] if rows else []
     if len(header) < 2 or header[0].lower() != "time" or len(rows) < 2:
@@ -105,5 +105,5 @@ def read_reference(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
 def _names(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         return {row["id"]: row.get("name") or "" for row in csv.DictReader(file) if row.get("id")}

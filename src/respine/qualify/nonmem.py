@@ -77,10 +77,10 @@ def _model() -> System:
 def _file(path: Path) -> Path:
     if path.is_file():
         return path
-    found = sorted(path.glob("*nmtest*.csv")) if path.is_dir() else []
+    found = sorted(path.glob("*nmtest*.csv")) or sorted(path.glob("*.csv")) if path.is_dir() else []
     if len(found) == 1:
         return found[0]
-    seen = f"{len(found)} files named *nmtest*.csv" if path.is_dir() else "no such file or folder"
+    seen = f"{len(found)} CSV files" if path.is_dir() else "no such file or folder"
     raise InputError(Problem(str(path), "file", seen, "One data file is needed.", "Name the CSV file itself."))
 
 
@@ -94,7 +94,7 @@ class _Row:
 
 def _subjects(file: Path) -> dict[str, list[_Row]]:
     """Rows by subject, in file order. Raises InputError with every fault of every line."""
-    with open(file, newline="", encoding="utf-8-sig") as stream:
+    with open(file, newline="", encoding="utf-8-sig", errors="replace") as stream:
         reader = csv.DictReader(stream)
         header = [c.strip().lower() for c in reader.fieldnames or ()]
         missing = [c for c in REQUIRED if c not in header]

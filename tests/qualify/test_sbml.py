@@ -166,3 +166,20 @@ def test_a_variable_may_be_called_time(tmp_path):
     path.write_text("time,TIME\n0,12\n1,12\n", encoding="utf-8")
     with pytest.raises(InputError, match="lack time"):
         sbml.read_results(path, settings)
+
+
+def test_a_fault_in_one_case_leaves_the_others_alone(tmp_path, monkeypatch):
+    case(tmp_path, "00001")
+    case(tmp_path, "00002")
+    whole = sbml.compare
+
+    def breaks_once(*arguments):
+        monkeypatch.setattr(sbml, "compare", whole)
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr(sbml, "compare", breaks_once)
+    findings = sbml.qualify(tmp_path)
+    assert findings.last_line() == "1/2 pass"
+    assert findings.cases[0].note == "a fault of respine: ZeroDivisionError: no such luck" and findings.cases[
+        0
+    ].tags == ("Species", "Reaction", "Amount")

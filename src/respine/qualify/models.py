@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from respine.errors import InputError, Problem
 from respine.model.expression import symbols
 from respine.model.system import System
-from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings
+from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, one_case
 
 LIMIT = 1e-4  # of each variable's largest value
 RTOL = 1e-9
@@ -31,7 +32,8 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
     names = _names(folder / "index.csv")
     cases = []
     for k, reference in enumerate(references):
-        cases.append(run(folder / "models" / f"{reference.stem}.xml", reference, names.get(reference.stem, "")))
+        model, name = folder / "models" / f"{reference.stem}.xml", names.get(reference.stem, "")
+        cases.append(one_case(partial(run, model, reference, name), reference.stem))
         if progress:
             progress(k + 1, len(references))
     return Findings(

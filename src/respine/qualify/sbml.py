@@ -11,13 +11,14 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from respine.errors import InputError, Problem
 from respine.model.system import System
-from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings
+from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, one_case
 
 # what respine refuses by design: the suite's tag, and how it shows in a model file whose tags are missing
 UNSUPPORTED = {
@@ -66,7 +67,7 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
     samples = find(folder)
     cases = []
     for k, sample in enumerate(samples):
-        cases.append(run(sample))
+        cases.append(one_case(partial(run, sample), sample.name, sample.tags))
         if progress:
             progress(k + 1, len(samples))
     return Findings(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from respine.errors import InputError, Problem
 from respine.model.expression import Expr, num, substitute, symbols
 from respine.model.mathml import Scope, Unsupported, formula
 from respine.model.system import System
-from respine.qualify.outcome import FAIL, PASS, REPORTED, Case, Findings
+from respine.qualify.outcome import FAIL, PASS, REPORTED, Case, Findings, one_case
 
 TOLERANCES = tuple(10.0**-k for k in range(4, 11))
 ALLOWED = 10.0  # times the tolerance asked
@@ -37,7 +38,7 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
     systems = [to_system(*one) for one in problems]  # a formula that cannot be read is told before anything runs
     cases = []
     for k, (name, problem, _) in enumerate(problems):
-        cases.append(run(name, problem, systems[k]))
+        cases.append(one_case(partial(run, name, problem, systems[k]), name))
         if progress:
             progress(k + 1, len(problems))
     columns = ("states", *(f"{rtol:.0e}" for rtol in TOLERANCES))

@@ -76,3 +76,10 @@ def test_a_concentration_in_a_compartment_without_size_is_refused(tmp_path):
     )
     (found,) = models.qualify(home).cases
     assert found.outcome == "refused" and "C has no size" in found.note
+
+
+def test_a_missing_model_is_no_refusal(tmp_path):
+    home = folder(tmp_path)
+    (home / "models" / "A1.xml").unlink()
+    (found,) = models.qualify(home).cases
+    assert found.outcome == "FAIL" and "missing" in found.note

@@ -49,6 +49,8 @@ def run(model: Path, reference: Path, name: str = "") -> Case:
     from respine.model import load_sbml
 
     times, variables, expected = read_reference(reference)
+    if not model.is_file():
+        return Case(model.stem, FAIL, (name, str(len(variables)), ""), f"{model} is missing")
     try:
         system = load_sbml(model)
     except InputError as refusal:

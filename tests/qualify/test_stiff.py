@@ -105,6 +105,7 @@ def test_all_files_of_a_folder_are_read(tmp_path):
         ({"rhs": [], "y0": [], "reference": []}, "one entry"),
         ({"rhs": ["delay(y1, 1)", "y2"]}, "delay"),
         ({"rates": ["r2", "y1"]}, "r2 is not known"),
+        ({"rates": ["2 y1"]}, r"rates\[0\].*cannot be read"),
     ],
 )  # fmt: skip
 def test_damaged_problems(tmp_path, change, said):

@@ -133,6 +133,7 @@ def _formula(text: object) -> Expr:
 
     settings = libsbml.L3ParserSettings()
     settings.setParseLog(libsbml.L3P_PARSE_LOG_AS_LN)
+    settings.setParseUnits(libsbml.L3P_NO_UNITS)  # else "2 y1" would be 2, in units of y1
     node = libsbml.parseL3FormulaWithSettings(str(text).replace("**", "^"), settings)
     if node is None:
         raise Unsupported(" ".join(libsbml.getLastParseL3Error().split()))

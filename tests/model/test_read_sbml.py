@@ -321,3 +321,11 @@ def test_a_rate_may_use_a_species_that_its_reaction_does_not_list() -> None:
     two = substance() + substance("E")
     system = load_sbml(species_model(BOX, two, reaction=decay().replace("<ci>S</ci>", "<ci>E</ci>")))
     assert rates_at_start(system)["S"] != 0
+
+
+def test_a_point_with_a_size_is_like_any_compartment_in_level_3() -> None:
+    """SBML test suite, case 01809."""
+    point = '<compartment id="c" spatialDimensions="0" size="4" constant="true"/>'
+    system = load_sbml(species_model(point, substance(), reaction=decay()))
+    assert system.species["S"].amount == ("mul", ("sym", "S"), ("sym", "c")) and at_start(system)["S"] == 3
+    assert rates_at_start(system)["S"] == -0.5 * 3 / 4

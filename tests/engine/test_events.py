@@ -174,14 +174,14 @@ def test_states_inputs_and_resting_states_change():
 
 @pytest.mark.parametrize("from_trigger_time", [True, False])
 def test_an_assigned_concentration_fills_the_volume_it_finds(from_trigger_time):
-    """The concentration is taken at the trigger, the volume when the event happens, after what else it sets."""
+    """The concentration is taken at the trigger, the volume when the event happens, before what else it sets."""
     s = system({"amount": "0*amount", "volume": "0.5"}, {"amount": 2.0, "volume": 1.0}, inputs={"more": 0.0})
     s = replace(s, rules={"space": formula("volume + more")})
     late = event("set", "t >= 1", delay=2, values_from_trigger_time=from_trigger_time, amount="4*space", more=7)
     s = replace(s, events=(replace(late, by_volume=(("amount", "space"),)),))
     concentration = 4 * 1.5 if from_trigger_time else 4 * 2.5
     got = run(s, ["amount", "space"], times=[2.0, 4.0])
-    assert np.allclose(got["amount"][0], [2, concentration * (2.5 + 7)], rtol=1e-9)
+    assert np.allclose(got["amount"][0], [2, concentration * 2.5], rtol=1e-9)
 
 
 def test_doses_and_inputs_of_a_schedule_meet_events():
@@ -266,6 +266,36 @@ def test_events_that_come_ever_faster_end_with_a_status():
     solution = engine.build(s, outputs=["h"]).solve(times=[0.1, 5.0], rtol=1e-8)
     assert np.isclose(solution["h"][0, 0], 1 - 9.81 / 200, rtol=1e-7)
     assert np.isnan(solution["h"][0, 1]) == bool(solution.failures)
+
+
+@pytest.mark.parametrize("delay", [1e-14, 1e-7])
+def test_events_that_set_each_other_off_after_a_moment_are_a_loop(delay):
+    s = decaying(event("on", "p < 1 and t >= 2", delay=delay, p=1), event("off", "p > 0", delay=delay, p=0), p=0.0)
+    solution = engine.build(s, outputs=["x"]).solve(times=[1.0, 9.0])
+    (failure,) = solution.failures
+    assert failure.status is Status.EVENT_LOOP and failure.state in ("on", "off") and 2 <= failure.time < 2.1
+    assert solution.steps.sum() < 100_000  # told long before the budget ends
+
+
+def test_an_accumulation_of_bounces_is_a_loop_and_not_a_hang():
+    s = system({"h": "v", "v": "-9.81"}, {"h": 1.0, "v": 0.0})
+    s = replace(s, events=(event("bounce", "h < 0", v="-0.5*v", h=0),))
+    (failure,) = engine.build(s, outputs=["h"]).solve(times=[0.1, 5.0], rtol=1e-8).failures
+    assert failure.status is Status.EVENT_LOOP and failure.state == "bounce"
+    assert np.isclose(failure.time, np.sqrt(2 / 9.81) * 3, rtol=1e-6)  # the sum of all bounces
+
+
+def test_thousands_of_quick_events_are_no_loop_where_they_end():
+    s = system({"x": "1"}, {"x": 0.0}, inputs={"n": 0.0})
+    s = replace(s, events=(event("tick", "x > 1e-5 and n < 2500", x=0, n="n + 1"),))
+    assert run(s, ["n"], times=[1.0])["n"][0, 0] == 2500
+
+
+def test_a_runaway_ends_with_a_status():
+    s = system({"x": "x*x"}, {"x": 1.0}, inputs={"n": 0.0})
+    s = replace(s, events=(event("high", "x > 1e300", x=0),))
+    (failure,) = engine.build(s, outputs=["x"]).solve(times=[0.5, 2.0], rtol=1e-8).failures
+    assert failure.status is Status.STEP_FLOOR and failure.state == "x" and np.isclose(failure.time, 1.0)
 
 
 def test_negative_delay_is_named():

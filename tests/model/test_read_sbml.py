@@ -130,13 +130,15 @@ def test_an_event_on_the_volume_keeps_amounts(how: str) -> None:
     assert found[-1] == pytest.approx([1.5, 8])
 
 
-def test_an_event_may_set_concentration_and_volume_at_once() -> None:
-    both = event(AT_ONE, ("c", "<cn>8</cn>"), ("S", "<cn>5</cn>"))
+@pytest.mark.parametrize("turn", [1, -1])
+def test_an_event_sets_a_concentration_in_the_volume_it_finds(turn: int) -> None:
+    """SBML test suite, cases 01779 and 01780: the concentration fills the old volume, then the amount stays."""
+    both = event(AT_ONE, *(("c", "<cn>8</cn>"), ("S", "<cn>5</cn>"))[::turn])
     system = load_sbml(
         sbml(f"<listOfCompartments>{GROWING}</listOfCompartments><listOfSpecies>{substance()}</listOfSpecies>{both}")
     )
     found = simulate(system, np.array([0.0, 2.0]), {"S": ("sym", "S"), "amount": system.species["S"].amount})
-    assert found[-1] == pytest.approx([5, 40])
+    assert found[-1] == pytest.approx([2.5, 20])
 
 
 def test_what_only_events_change_is_an_input() -> None:
@@ -303,3 +305,27 @@ def test_nan_written_out_is_a_value() -> None:
 def test_a_value_nobody_gives_is_an_error_only_where_it_is_needed() -> None:
     assert math.isnan(load_sbml(sbml(parameters(a=None))).parameters["a"])
     assert "parameter has no value" in refusal(sbml(parameters(a=None, b=None) + rules(assign("b", "<ci>a</ci>"))))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ['<parameter id="u" value="1" units="nobody_knows" constant="true"/>',
+     '<parameter id="u" value="1" constant="true"><notes><p>no namespace</p></notes></parameter>',
+     '<parameter id="u" value="1" constant="true"><annotation><bare/></annotation></parameter>'],
+)  # fmt: skip
+def test_faults_beside_the_mathematics_do_not_stop_a_model(fault: str) -> None:
+    assert load_sbml(sbml(f"<listOfParameters>{fault}</listOfParameters>")).parameters == {"u": 1}
+
+
+def test_a_rate_may_use_a_species_that_its_reaction_does_not_list() -> None:
+    two = substance() + substance("E")
+    system = load_sbml(species_model(BOX, two, reaction=decay().replace("<ci>S</ci>", "<ci>E</ci>")))
+    assert rates_at_start(system)["S"] != 0
+
+
+def test_a_point_with_a_size_is_like_any_compartment_in_level_3() -> None:
+    """SBML test suite, case 01809."""
+    point = '<compartment id="c" spatialDimensions="0" size="4" constant="true"/>'
+    system = load_sbml(species_model(point, substance(), reaction=decay()))
+    assert system.species["S"].amount == ("mul", ("sym", "S"), ("sym", "c")) and at_start(system)["S"] == 3
+    assert rates_at_start(system)["S"] == -0.5 * 3 / 4

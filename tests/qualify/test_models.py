@@ -64,3 +64,22 @@ def test_the_public_models(reference):
     findings = models.qualify(reference / "biomodels-neuro")
     assert not [(c.name, c.note) for c in findings.cases if c.outcome == "FAIL"]
     assert findings.ok
+
+
+def test_a_concentration_in_a_compartment_without_size_is_refused(tmp_path):
+    home = folder(tmp_path)
+    path = home / "models" / "A1.xml"
+    text = path.read_text(encoding="utf-8").replace(' size="4"', "")
+    text = text.replace("<ci>k</ci><ci>S</ci><ci>C</ci>", "<ci>k</ci><ci>S</ci>")
+    path.write_text(
+        text.replace('initialConcentration="1.0"', 'initialAmount="1"').replace('Units="false"', 'Units="true"')
+    )
+    (found,) = models.qualify(home).cases
+    assert found.outcome == "refused" and "C has no size" in found.note
+
+
+def test_a_missing_model_is_no_refusal(tmp_path):
+    home = folder(tmp_path)
+    (home / "models" / "A1.xml").unlink()
+    (found,) = models.qualify(home).cases
+    assert found.outcome == "FAIL" and "missing" in found.note

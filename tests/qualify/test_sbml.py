@@ -154,3 +154,32 @@ def test_the_public_sample(reference):
     findings = sbml.qualify(reference / "sbml-semantic")
     assert findings.ok, [(c.name, c.note) for c in findings.cases if c.outcome == "FAIL"]
     assert findings.bound >= 75
+
+
+def test_a_variable_may_be_called_time(tmp_path):
+    """Cases 01820 and 01821 of the suite: the first column is the time, whatever the variables are called."""
+    path = tmp_path / "results.csv"
+    path.write_text("time,time,TIME\n0,10,12\n1,10,12\n", encoding="utf-8")
+    settings = sbml.Settings(0, 1, 1, ("TIME", "time"), 0, 0, frozenset(), frozenset())
+    times, expected = sbml.read_results(path, settings)
+    assert times.tolist() == [0, 1] and expected.tolist() == [[12, 10], [12, 10]]
+    path.write_text("time,TIME\n0,12\n1,12\n", encoding="utf-8")
+    with pytest.raises(InputError, match="lack time"):
+        sbml.read_results(path, settings)
+
+
+def test_a_fault_in_one_case_leaves_the_others_alone(tmp_path, monkeypatch):
+    case(tmp_path, "00001")
+    case(tmp_path, "00002")
+    whole = sbml.compare
+
+    def breaks_once(*arguments):
+        monkeypatch.setattr(sbml, "compare", whole)
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr(sbml, "compare", breaks_once)
+    findings = sbml.qualify(tmp_path)
+    assert findings.last_line() == "1/2 pass"
+    assert findings.cases[0].note == "a fault of respine: ZeroDivisionError: no such luck" and findings.cases[
+        0
+    ].tags == ("Species", "Reaction", "Amount")

@@ -30,6 +30,10 @@ FEWEST_STEPS = 20  # of the horizon, where conditions are watched
 CHATTER = 50  # flips of one switch within CHATTER_SPAN of the horizon, after which it is left to the error control
 CHATTER_SPAN = 1e-3
 STUCK = 200  # stops in a row without progress in time
+PACE = 1000  # after so many stops for events the pace is looked at ...
+FAR = 0.1  # ... the step budget would end before this share of the way that is left: after ENOUGH such looks it is a loop,
+ENOUGH = 10
+AT_ONCE = 1e-9  # ... and at once where it went no further than this share of the horizon
 
 
 def solve_with_events(
@@ -181,6 +185,7 @@ class _Subject:
         self.scanned = job.start, np.inf  # conditions of time do not flip up to here; they flip then
         self.clock_numbers: list[float] = []  # on which those conditions depend
         self.stuck = 0
+        self.event_stops, self.slow_looks, self.looked = 0, 0, job.start  # the pace of events
         first = prepared.table.first
         self.row, self.last_row = int(first[number]), int(first[number + 1])
 
@@ -270,6 +275,8 @@ class _Subject:
                 if trouble != Status.OK:
                     return self._failure(trouble)
                 continue
+            if not stepper.end_time > stepper.time:  # a runaway: the step no longer moves the clock
+                return self._failure(Status.STEP_FLOOR)
             fraction = self._flip()
             stops = fraction is not None or stepper.end_time >= end
             reach = stepper.moment(1.0 if fraction is None else fraction)
@@ -362,8 +369,21 @@ class _Subject:
         executed = self.agenda.settle(self.stepper.time, self._look, self._put)
         if executed:
             self.stepper.accepted += 1  # events draw on the step budget too
+            self._look_at_the_pace()
         if self.stuck > STUCK:
-            raise Trouble(Status.EVENT_LOOP, next((e.event.id for e in self.agenda.events), ""))
+            raise Trouble(Status.EVENT_LOOP, self.agenda.last)
+
+    def _look_at_the_pace(self) -> None:
+        """Events that follow each other so fast that the end cannot be reached are a loop, told before the budget ends."""
+        self.event_stops += 1
+        if self.event_stops % PACE:
+            return
+        now = self.stepper.time
+        gone, left, self.looked = now - self.looked, float(self.job.times[-1]) - now, now
+        slow = gone * self.job.options.max_steps / PACE < FAR * left
+        self.slow_looks = self.slow_looks + 1 if slow else 0
+        if self.slow_looks >= ENOUGH or (slow and gone < AT_ONCE * self.horizon):
+            raise Trouble(Status.EVENT_LOOP, self.agenda.last)
 
     def _watch_for_chatter(self, before: Mapping[str, float]) -> None:
         """A switch that flips without end (the flow is held at its threshold) is left to the error control."""

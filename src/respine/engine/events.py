@@ -59,6 +59,7 @@ class Agenda:
         self.was = [e.event.initial_value for e in events]
         self.pending: list[_Pending] = []
         self._count = 0
+        self.last = next((e.event.id for e in events), "")  # the event executed last
 
     def next_time(self) -> float:
         """When the next waiting event is due, infinity if none waits."""
@@ -78,12 +79,10 @@ class Agenda:
             if executed > MOST_AT_ONCE:
                 raise Trouble(Status.EVENT_LOOP, self.events[chosen.event].event.id)
             self.pending.remove(chosen)
+            self.last = self.events[chosen.event].event.id
             values = self._values(chosen.event, seen) if chosen.values is None else chosen.values
-            volumes = self.events[chosen.event].volumes
-            assign({name: value for name, value in values.items() if name not in dict(volumes)})
-            if volumes:
-                sizes = look().outputs
-                assign({name: values[name] * float(sizes[k]) for name, k in volumes})
+            sizes = {name: float(seen.outputs[k]) for name, k in self.events[chosen.event].volumes}
+            assign({name: value * sizes.get(name, 1.0) for name, value in values.items()})
 
     def _choose(self, due: Sequence[_Pending], seen: Look) -> _Pending:
         priorities = [self._priority(p.event, seen) for p in due]

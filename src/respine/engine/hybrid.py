@@ -38,7 +38,8 @@ class Watched:
 class EventOutputs:
     """Where an event's formulas stand among the outputs; ``trigger`` is -1 where it depends on time alone.
 
-    ``volumes``: states whose assigned value is multiplied by an output (a volume) as it is after the assignments.
+    ``volumes``: states whose assigned value is multiplied by an output (a volume) as it is when the event is executed,
+    before any of its assignments.
     """
 
     event: Event

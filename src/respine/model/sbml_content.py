@@ -144,11 +144,14 @@ def _declare(content: Content, variable: Variable, element: Any) -> None:
 
 
 def _compartments(content: Content) -> None:
-    for c in content.document.model.getListOfCompartments():
+    model = content.document.model
+    for c in model.getListOfCompartments():
         dimensions = c.getSpatialDimensionsAsDouble() if c.isSetSpatialDimensions() or c.getLevel() < 3 else 3.0
+        if c.getLevel() >= 3 and any((c.isSetSize(), model.getInitialAssignment(c.getId()), model.getRule(c.getId()))):
+            dimensions = dimensions or 3.0  # in Level 3 even a point has a size, if the file gives one
         level_one = c.getLevel() == 1 and not c.isSetSize()  # Level 1 gives every compartment volume 1
         value = 1.0 if level_one else (c.getSize() if c.isSetSize() else math.nan)
-        unit = unit_text(content.document.model, c.getUnits())
+        unit = unit_text(model, c.getUnits())
         given = c.isSetSize() or level_one
         v = Variable(c.getId(), "compartment", value, c.getLine(), given, unit, c.getName(), dimensions=dimensions)
         _declare(content, v, c)

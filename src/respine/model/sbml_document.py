@@ -12,6 +12,20 @@ from respine.errors import InputError, Problem
 
 # a declaration that names no encoding is UTF-8 by the XML standard, and one that is absent is 1.0
 _PEDANTIC = frozenset({libsbml.MissingXMLDecl, libsbml.MissingXMLEncoding})
+# faults that change no number: units, notes, annotations, modifiers that a reaction does not list, what is written first
+_BESIDE_THE_MATHS = frozenset({
+    libsbml.InvalidUnitIdSyntax, libsbml.DanglingUnitReference, libsbml.InvalidUnitsValue, libsbml.EmptyListOfUnits,
+    libsbml.InvalidUnitKind, libsbml.L3TimeUnitsOnModel, libsbml.L3VolumeUnitsOnModel, libsbml.L3AreaUnitsOnModel,
+    libsbml.L3LengthUnitsOnModel, libsbml.L3ExtentUnitsOnModel, libsbml.L3V2SubstanceUnitsOnModel,
+    libsbml.Invalid1DCompartmentUnits, libsbml.Invalid2DCompartmentUnits, libsbml.Invalid3DCompartmentUnits,
+    libsbml.InvalidSpeciesSusbstanceUnits, libsbml.SubstanceUnitsOnSpecies, libsbml.InvalidParameterUnits,
+    libsbml.DuplicateMetaId, libsbml.InvalidMetaidSyntax, libsbml.InvalidSBOTermSyntax,
+    libsbml.MissingAnnotationNamespace, libsbml.DuplicateAnnotationNamespaces, libsbml.SBMLNamespaceInAnnotation,
+    libsbml.MultipleAnnotations, libsbml.NotesNotInXHTMLNamespace, libsbml.NotesContainsXMLDecl,
+    libsbml.NotesContainsDOCTYPE, libsbml.InvalidNotesContent, libsbml.OnlyOneNotesElementAllowed,
+    libsbml.UndeclaredSpeciesRef, libsbml.UndeclaredSpeciesInStoichMath, libsbml.InvalidRuleOrdering,
+    libsbml.InvalidApplyCiInLambda,
+})  # fmt: skip
 _HARMLESS = frozenset(
     {"layout", "render", "groups", "l3v2extendedmath"}
 )  # pictures, names, and maths that L3V2 has anyway
@@ -60,7 +74,7 @@ def _raise_faults(document: Document) -> None:
     faults = []
     for k in range(document.sbml.getNumErrors()):
         error = document.sbml.getError(k)
-        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and error.getErrorId() not in _PEDANTIC:
+        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and error.getErrorId() not in _PEDANTIC | _BESIDE_THE_MATHS:
             why = " ".join(error.getMessage().split()) or error.getShortMessage()
             where = f"{document.name}:{error.getLine()}"
             faults.append(

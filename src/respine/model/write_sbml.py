@@ -12,7 +12,7 @@ from typing import Any
 import libsbml
 
 from respine.errors import InputError, Problem
-from respine.model.expression import Expr, num, substitute, sym, symbols
+from respine.model.expression import Expr, num, sym
 from respine.model.system import Event, Quantity, System
 from respine.model.units import UnknownUnit, parts
 
@@ -206,23 +206,15 @@ def _provenance(q: Quantity) -> str:
 
 
 def _in_full(system: System, event: Event) -> Event:
-    """The event with assigned amounts as formulas: concentration times the volume as the event leaves it."""
+    """The event with assigned amounts as formulas: concentration times the volume as the event finds it."""
     given = dict(event.assignments)
+    late = event.delay is not None and event.values_from_trigger_time
     for name, volume in event.by_volume:
-        late = event.delay is not None and event.values_from_trigger_time
-        if late and volume not in given and volume not in system.parameters:
+        if late and volume not in system.parameters:
             why = f"the event sets a concentration after a delay, in a volume ({volume}) that moves meanwhile."
             raise InputError(Problem(system.name, event.id, name, why, "Let the event use values from its execution."))
-        given[name] = ("mul", given[name], _afterwards(system, volume, dict(event.assignments)))
+        given[name] = ("mul", given[name], sym(volume))
     return replace(event, assignments=tuple(given.items()), by_volume=())
-
-
-def _afterwards(system: System, name: str, given: Mapping[str, Expr]) -> Expr:
-    """A symbol's value once some others have been assigned."""
-    if name in given or name not in system.rules:
-        return given.get(name, sym(name))
-    rule = system.rules[name]
-    return substitute(rule, {s: _afterwards(system, s, given) for s in dict.fromkeys(symbols(rule))})
 
 
 def _event(model: Any, units: _Units, event: Event, about: Mapping[str, Quantity], time_unit: str) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.model.expression import symbols
 from respine.model.system import System
-from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings
+from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, one_case
 
 LIMIT = 1e-4  # of each variable's largest value
 RTOL = 1e-9
@@ -30,7 +32,8 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
     names = _names(folder / "index.csv")
     cases = []
     for k, reference in enumerate(references):
-        cases.append(run(folder / "models" / f"{reference.stem}.xml", reference, names.get(reference.stem, "")))
+        model, name = folder / "models" / f"{reference.stem}.xml", names.get(reference.stem, "")
+        cases.append(one_case(partial(run, model, reference, name), reference.stem))
         if progress:
             progress(k + 1, len(references))
     return Findings(
@@ -46,6 +49,8 @@ def run(model: Path, reference: Path, name: str = "") -> Case:
     from respine.model import load_sbml
 
     times, variables, expected = read_reference(reference)
+    if not model.is_file():
+        return Case(model.stem, FAIL, (name, str(len(variables)), ""), f"{model} is missing")
     try:
         system = load_sbml(model)
     except InputError as refusal:
@@ -67,6 +72,9 @@ def compare(system: System, variables: list[str], times: np.ndarray, expected: n
     missing = [v for v in variables if v not in known]
     if missing:
         return FAIL, "", f"the model has no {', '.join(missing)}"
+    sizeless = sorted({c for rule in rules.values() for c in symbols(rule) if np.isnan(system.parameters.get(c, 0.0))})
+    if sizeless:
+        return REFUSED, "", f"{', '.join(sizeless)} has no size in the file, so concentrations in it are not known"
     outputs = [f"{v} asked" if f"{v} asked" in rules else v for v in variables]
     try:
         got = trajectories(system.with_rules(rules), outputs, times, RTOL)
@@ -84,7 +92,7 @@ def compare(system: System, variables: list[str], times: np.ndarray, expected: n
 
 def read_reference(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Times (n_times,), names and values (n_times, n_variables) of a reference. Raises InputError."""
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         rows = [row for row in csv.reader(file) if row]
     header = [cell.strip() for cell in rows[0]] if rows else []
     if len(header) < 2 or header[0].lower() != "time" or len(rows) < 2:
@@ -101,5 +109,5 @@ def read_reference(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
 def _names(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         return {row["id"]: row.get("name") or "" for row in csv.DictReader(file) if row.get("id")}

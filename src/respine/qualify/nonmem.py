@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,24 +23,14 @@ from respine.model.expression import num, sym
 from respine.model.system import System
 from respine.qualify.outcome import FAIL, PASS, REPORTED, Case, Findings
 
-COLUMNS = (
-    "id",
-    "time",
-    "cp",
-    "cmt",
-    "amt",
-    "evid",
-    "ii",
-    "ss",
-    "addl",
-    "rate",
-    "lagt",
-    "bioav",
-    "rat2",
-    "dur2",
-    "mode",
-)
-COMPARTMENTS = {1: "depot", 2: "central"}
+REQUIRED = ("id", "time", "cp", "cmt", "amt", "evid")
+OPTIONAL = {  # and what a missing column or a missing value (empty, ".", "NA") means
+    "ii": 0.0, "ss": 0.0, "addl": 0.0, "rate": 0.0, "lagt": 0.0, "bioav": 1.0, "rat2": math.nan, "dur2": math.nan,
+    "mode": 0.0, "mdv": 0.0,
+}  # fmt: skip
+WHOLE = ("evid", "ss", "addl", "mode", "mdv")
+MISSING = ("", ".", "na", "nan")
+COMPARTMENTS = {"1": "depot", "2": "central", "depot": "depot", "central": "central"}
 FIRST_UNBOUND = 100
 TOLERANCE = 1e-4  # the file prints five digits
 PRINTED = 0.6e-4  # half a unit in the fifth digit, relative to a leading 1 rounds to this
@@ -54,9 +45,10 @@ def qualify(path: Path, progress: Callable[[int, int], None] | None = None) -> F
     file = _file(path)
     subjects = _subjects(file)
     names = list(subjects)
-    records = Records([[_record(row) for row in subjects[name]] for name in names])
+    records = Records([[row.record for row in subjects[name]] for name in names])
     solver = engine.build(_model(), outputs=["cp"])
-    solution = solver.solve(np.zeros((len(names), 0)), records, rtol=1e-9, atol=1e-9)
+    start = min(0.0, *(rows[0].record.time for rows in subjects.values()))  # everybody is at rest before their records
+    solution = solver.solve(np.zeros((len(names), 0)), records, start=start, rtol=1e-9, atol=1e-9)
     cases, at = [], 0
     for k, name in enumerate(names):
         rows = subjects[name]
@@ -85,35 +77,44 @@ def _model() -> System:
 def _file(path: Path) -> Path:
     if path.is_file():
         return path
-    found = sorted(path.glob("*nmtest*.csv")) if path.is_dir() else []
+    found = sorted(path.glob("*nmtest*.csv")) or sorted(path.glob("*.csv")) if path.is_dir() else []
     if len(found) == 1:
         return found[0]
-    seen = f"{len(found)} files named *nmtest*.csv" if path.is_dir() else "no such file or folder"
+    seen = f"{len(found)} CSV files" if path.is_dir() else "no such file or folder"
     raise InputError(Problem(str(path), "file", seen, "One data file is needed.", "Name the CSV file itself."))
 
 
-def _subjects(file: Path) -> dict[str, list[dict[str, float]]]:
-    """Rows by subject, in file order, as numbers."""
-    with open(file, newline="", encoding="utf-8-sig") as stream:
+@dataclass(frozen=True)
+class _Row:
+    """A line of the file: what happens, and what NONMEM found where that is to be judged (NaN elsewhere)."""
+
+    record: Record
+    found: float
+
+
+def _subjects(file: Path) -> dict[str, list[_Row]]:
+    """Rows by subject, in file order. Raises InputError with every fault of every line."""
+    with open(file, newline="", encoding="utf-8-sig", errors="replace") as stream:
         reader = csv.DictReader(stream)
         header = [c.strip().lower() for c in reader.fieldnames or ()]
-        missing = [c for c in COLUMNS if c not in header]
+        missing = [c for c in REQUIRED if c not in header]
         if missing:
-            why, cure = f"Missing: {', '.join(missing)}.", f"The header must hold {', '.join(COLUMNS)}."
+            why, cure = f"Missing: {', '.join(missing)}.", f"The header must hold {', '.join(REQUIRED)}."
             raise InputError(Problem(f"{file}:1", "columns", ", ".join(header), why, cure))
         reader.fieldnames = header
-        subjects: dict[str, list[dict[str, float]]] = {}
-        problems = []
-        for line, row in enumerate(reader, start=2):
-            numbers = {c: _number(row[c]) for c in COLUMNS if c != "id"}
-            for column, value in numbers.items():
-                if value is None and not (column == "cp" and (numbers["evid"] or 0) != 0):
-                    problems.append(Problem(f"{file}:{line}", column, str(row[column]), "This is no number.",
-                                            "Write a number; 0 where nothing is meant."))  # fmt: skip
-            if numbers["cmt"] not in (1, 2):
-                problems.append(Problem(f"{file}:{line}", "cmt", str(row["cmt"]), "The model has compartments 1 and 2.",
-                                        "Write 1 (depot) or 2 (central)."))  # fmt: skip
-            subjects.setdefault(row["id"], []).append({c: math.nan if v is None else v for c, v in numbers.items()})
+        subjects: dict[str, list[_Row]] = {}
+        problems: list[Problem] = []
+        for row in reader:
+            where = f"{file}:{reader.line_num}"
+            texts = {c: (row[c] or "").strip() for c in header if isinstance(row.get(c), (str, type(None)))}
+            faults: list[Problem] = []
+            made = _row(texts, where, faults)
+            earlier = subjects.setdefault(texts["id"], [])
+            if not faults and earlier and made.record.time < earlier[-1].record.time and made.record.evid not in (3, 4):
+                why = f"Subject {texts['id']} has a later time ({earlier[-1].record.time:g}) above."
+                faults.append(Problem(where, "time", texts["time"], why, "Sort each subject by time."))
+            problems += faults
+            earlier.append(made)
     if problems:
         raise InputError(*problems)
     if not subjects:
@@ -121,19 +122,56 @@ def _subjects(file: Path) -> dict[str, list[dict[str, float]]]:
     return subjects
 
 
-def _number(text: str | None) -> float | None:
+def _row(texts: dict[str, str], where: str, faults: list[Problem]) -> _Row:
+    """One line; what is wrong with it is added to ``faults``."""
+    numbers = {}
+    for column in (*REQUIRED[1:3], *REQUIRED[4:], *OPTIONAL):
+        text = texts.get(column, "")
+        value = _number(text)
+        if value is None or (column in WHOLE and value == value and value != int(value)):
+            kind = "whole number" if column in WHOLE else "number"
+            faults.append(
+                Problem(where, column, text, f"This is no {kind}.", f"Write a {kind}, or . where none is meant.")
+            )
+        elif value != value and column in ("time", "evid"):
+            faults.append(Problem(where, column, text, "Every record needs one.", "Write a number."))
+        numbers[column] = OPTIONAL.get(column, 0.0) if value is None or value != value else value
+    if not texts["id"]:
+        faults.append(Problem(where, "id", "", "Every record needs one.", "Write the subject's number."))
+    found = _number(texts["cp"])
+    judged = numbers["evid"] == 0 and numbers["mdv"] == 0 and found is not None
+    dose = numbers["evid"] in (1, 4)
+    place = texts["cmt"].lower().removesuffix(".0")
+    if dose and place not in COMPARTMENTS:
+        seen = "The model has compartments 1 and 2."
+        faults.append(Problem(where, "cmt", texts["cmt"], seen, "Write 1 (depot) or 2 (central)."))
+    if faults:
+        return _Row(Record(numbers["time"]), math.nan)
+    record = _record(numbers, COMPARTMENTS[place] if dose else "")
+    problem = record.problem()
+    if problem:
+        what, _, cure = problem.partition("; ")
+        faults.append(Problem(where, "record", f"evid {record.evid}", f"{what}.", f"{cure or 'Correct the record'}."))
+    return _Row(record, found if judged and found is not None else math.nan)
+
+
+def _number(text: str) -> float | None:
+    """The number, NaN where one is left out, None for anything else."""
+    if text.lower() in MISSING:
+        return math.nan
     try:
-        return float((text or "").strip())
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
 
 
-def _record(row: dict[str, float]) -> Record:
-    central = row["cmt"] == 2
+def _record(row: dict[str, float], compartment: str) -> Record:
+    central = compartment == "central"
     return Record(
         time=row["time"],
         evid=int(row["evid"]),
-        compartment=COMPARTMENTS[int(row["cmt"])],
+        compartment=compartment,
         amount=row["amt"],
         rate=row["rate"],
         interval=row["ii"],
@@ -141,20 +179,23 @@ def _record(row: dict[str, float]) -> Record:
         steady=int(row["ss"]),
         lag=row["lagt"] if central else 0.0,
         fraction=row["bioav"] if central else 1.0,
-        modelled={1: row["rat2"], 2: row["dur2"]}.get(int(row["mode"]), math.nan),
+        modelled={-1.0: row["rat2"], -2.0: row["dur2"]}.get(row["rate"], math.nan),
     )
 
 
-def _case(name: str, rows: list[dict[str, float]], got: np.ndarray, status: int) -> Case:
-    observed = np.array([row["evid"] == 0 for row in rows])
-    want = np.array([row["cp"] for row in rows])[observed]
-    ours = got[observed]
+def _case(name: str, rows: list[_Row], got: np.ndarray, status: int) -> Case:
+    want = np.array([row.found for row in rows])
+    observed = ~np.isnan(want)
+    if not observed.any():
+        return Case(name, REPORTED, (str(len(rows)),), "nothing to judge: no observation with a concentration")
+    want, ours = want[observed], got[observed]
     floor = TOLERANCE * np.max(np.abs(want), initial=1e-300)  # below this five printed digits say nothing
     error = np.abs(ours - want) / np.maximum(np.abs(want), floor)
     worst = int(np.argmax(np.where(np.isnan(error), np.inf, error)))
     within = bool(status == 0 and np.all(error <= TOLERANCE + PRINTED))
-    bound = not (name.strip().isdigit() and int(name) > FIRST_UNBOUND)
-    time = np.array([row["time"] for row in rows])[observed][worst]
+    number = _number(name)
+    bound = number is None or not number > FIRST_UNBOUND
+    time = np.array([row.record.time for row in rows])[observed][worst]
     cells = (str(len(rows)), f"{error[worst]:.1e}", f"{time:g}", f"{ours[worst]:.6g}", f"{want[worst]:.6g}")
     if bound:
         return Case(name, PASS if within else FAIL, cells)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from respine.errors import InputError
 
 PASS, FAIL, REFUSED, REPORTED = "pass", "FAIL", "refused", "reported"
 
@@ -21,6 +23,16 @@ class Case:
     cells: tuple[str, ...] = ()
     note: str = ""
     tags: tuple[str, ...] = ()
+
+
+def one_case(run: Callable[[], Case], name: str, tags: tuple[str, ...] = ()) -> Case:
+    """What ``run`` finds; a fault of respine's own fails this case and lets the others go on."""
+    try:
+        return run()
+    except InputError:  # the material is damaged, which is no verdict on respine
+        raise
+    except Exception as fault:
+        return Case(name, FAIL, (), f"a fault of respine: {type(fault).__name__}: {fault}", tags)
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from respine.errors import InputError, Problem
 from respine.model.system import System
-from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings
+from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, one_case
 
 # what respine refuses by design: the suite's tag, and how it shows in a model file whose tags are missing
 UNSUPPORTED = {
@@ -66,7 +67,7 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
     samples = find(folder)
     cases = []
     for k, sample in enumerate(samples):
-        cases.append(run(sample))
+        cases.append(one_case(partial(run, sample), sample.name, sample.tags))
         if progress:
             progress(k + 1, len(samples))
     return Findings(
@@ -239,11 +240,12 @@ def read_results(path: Path, settings: Settings) -> tuple[np.ndarray, np.ndarray
         rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
     header = [cell.strip().strip('"') for cell in rows[0]] if rows else []
     table = _numbers(path, rows[1:], len(header))
-    missing = [v for v in settings.variables if v not in header]
+    named = header[1:]  # the first column is the time; a variable may be called "time" too
+    missing = [v for v in settings.variables if v not in named]
     if missing or not settings.variables or not len(table):
         why = f"the results lack {', '.join(missing) or 'values'}."
         raise InputError(Problem(f"{path}:1", "header", ",".join(header), why, "Restore the file from the suite."))
-    columns = [header.index(v) for v in settings.variables]
+    columns = [1 + named.index(v) for v in settings.variables]
     return _moments(table[:, 0], settings), table[:, columns]
 
 

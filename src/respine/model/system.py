@@ -39,7 +39,7 @@ class Event:
     """An SBML event: when ``trigger`` turns true, ``assignments`` happen (after ``delay``).
 
     ``by_volume`` pairs an assigned state with a compartment: the assigned concentration becomes the state's amount
-    in the size the compartment has once all else is assigned.
+    in the size the compartment has before the event's assignments.
     """
 
     id: str

@@ -73,8 +73,12 @@ def _spread(
     """Log-normal people around typical values; subject k has the same numbers however many there are."""
 
     def draw(n: int) -> np.ndarray:
-        normals = population.normals(1, f"benchmark {name}", 0, n, len(typical))
-        return typical * np.exp(deviation * np.clip(normals, *limits))
+        spread = population.normals(1, f"benchmark {name}", 0, n, len(typical))
+        np.clip(spread, *limits, out=spread)
+        spread *= deviation
+        np.exp(spread, out=spread)  # in place: the memory of a run is measured
+        spread *= typical
+        return spread
 
     return draw
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from respine.engine.events_table import EventTable, Readings
@@ -18,6 +20,6 @@ def representatives(parameters: np.ndarray, starts: np.ndarray, events: EventTab
         parts = [parameters[s], *(column[mine] for column in (events.time, events.kind, events.target, events.value))]
         parts += [starts[s]] if own_start else []
         parts.append(readings.times[read])
-        key = b"|".join(part.tobytes() for part in parts)
+        key = hashlib.blake2b(b"|".join(part.tobytes() for part in parts), digest_size=16).digest()
         first[s] = seen.setdefault(key, s)
     return first

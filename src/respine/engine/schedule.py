@@ -24,6 +24,14 @@ from respine.engine.events_table import (
     shared_readings,
 )
 
+BLOCK = 4096  # subjects whose events are sorted at once
+
+
+def _compact(array: np.ndarray) -> np.ndarray:
+    """The same array; one number in memory where all subjects have the same."""
+    alike = len(array) > 1 and ((array[0] == array).all() or np.isnan(array).all())
+    return np.broadcast_to(array[:1].copy()[0], array.shape) if alike else array
+
 
 @dataclass
 class _Entry:
@@ -70,7 +78,7 @@ class Schedule:
         return ~np.isnan(spread)
 
     def _add(self, kind: int, target: str, time: np.ndarray, value: np.ndarray, slopes: EventSlopes = NONE) -> None:
-        self._entries.append(_Entry(kind, target, time, value, slopes))
+        self._entries.append(_Entry(kind, target, _compact(time), _compact(value), slopes))
 
     def dose(
         self,
@@ -233,16 +241,28 @@ class Schedule:
             empty = np.zeros(0)
             first = np.zeros(self.n_subjects + 1, np.int64)
             return EventTable(first, empty, empty.astype(np.int8), empty.astype(np.int32), empty)
-        time = np.array([e.time for e in kept]).T
-        order = np.argsort(time, axis=1, kind="stable")  # NaN (no event) sorts last
-        time = np.take_along_axis(time, order, axis=1)
-        present = ~np.isnan(time)
-        value = np.take_along_axis(np.array([e.value for e in kept]).T, order, axis=1)
-        kind = np.array([e.kind for e in kept], np.int8)[order]
-        target = np.array([0 if e.kind == RESET else index[e.kind][e.target] for e in kept], np.int32)[order]
-        first = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int64)
-        table = EventTable(first, time[present], kind[present], target[present], value[present])
-        return self._with_slopes(table, kept, order, present, names) if names else table
+        number = [0 if e.kind == RESET else index[e.kind][e.target] for e in kept]
+        kinds, targets = np.array([e.kind for e in kept], np.int8), np.array(number, np.int32)
+        count = sum((~np.isnan(e.time)).astype(np.int64) for e in kept)
+        first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+        time, value = np.empty(first[-1]), np.empty(first[-1])
+        kind, target = np.empty(first[-1], np.int8), np.empty(first[-1], np.int32)
+        orders = []
+        for begin in range(0, self.n_subjects, BLOCK):  # sorting all at once would take many times this memory
+            block = slice(begin, min(begin + BLOCK, self.n_subjects))
+            rows = slice(first[block.start], first[block.stop])
+            times = np.array([e.time[block] for e in kept]).T
+            order = np.argsort(times, axis=1, kind="stable")  # NaN (no event) sorts last
+            present = np.arange(len(kept)) < count[block, None]
+            time[rows] = np.take_along_axis(times, order, axis=1)[present]
+            value[rows] = np.take_along_axis(np.array([e.value[block] for e in kept]).T, order, axis=1)[present]
+            kind[rows], target[rows] = kinds[order][present], targets[order][present]
+            orders += [order] if names else []
+        table = EventTable(first, time, kind, target, value)
+        if not names:
+            return table
+        present = np.arange(len(kept)) < count[:, None]
+        return self._with_slopes(table, kept, np.concatenate(orders), present, names)
 
     def _with_slopes(
         self, table: EventTable, kept: list[_Entry], order: np.ndarray, present: np.ndarray, names: Sequence[str]

@@ -308,7 +308,7 @@ class Solver:
         chosen = well[np.unique(np.linspace(0, len(well) - 1, SPOT_CHECK).astype(int))] if len(well) else well
         judge = self._judge
         twin = _Run(judge, judge.code(judge.ask(schedule)), run.parameters, schedule, moments, start, rtol, tolerances,
-                    starts, after, only=chosen)  # fmt: skip
+                    starts, after, only=chosen, like=run)  # fmt: skip
         among = np.zeros(len(run.status), bool)
         among[chosen] = True
         twin.go(among, 1, None)
@@ -410,6 +410,7 @@ class _Run:
         starts: np.ndarray,
         after: bool,
         only: np.ndarray | None = None,  # the subjects whose outputs are kept
+        like: _Run | None = None,  # a run of the same equations, whose table of events is used
     ) -> None:
         self.solver, self.code, self.parameters, self.times, self.start = solver, code, parameters, times, start
         self.starts = starts
@@ -424,7 +425,10 @@ class _Run:
         self.rates_from = len(code.slow) - sum(name.startswith(RATE_PREFIX) for name in code.slow)
         rates = {name.removeprefix(RATE_PREFIX): k for name, k in slow.items() if name.startswith(RATE_PREFIX)}
         states = {name: k for k, name in enumerate(code.states)}
-        self.events: EventTable = schedule.table(states, slow, rates, solver.sensitivities)
+        same = like is not None and (like.code.states, like.code.slow) == (code.states, code.slow)
+        self.events: EventTable = (
+            like.events if same and like else schedule.table(states, slow, rates, solver.sensitivities)
+        )
         self.slope_slots = np.full((len(slow), len(solver.sensitivities)), -1, np.int64)
         for state, k in rates.items():
             for number, name in enumerate(solver.sensitivities):

@@ -400,7 +400,8 @@ def drive(
         for lane in range(lanes):
             gap = t_break[lane] - t[lane]
             step = min(h[lane], largest_step)
-            w[o_step + lane] = gap if step >= gap * 0.999999 else min(step, 0.5 * gap)
+            share = 1.0 if phase[lane] == 1 else 0.5  # a step that ends at a kink has its length for a reason
+            w[o_step + lane] = gap if step >= gap * 0.999999 else min(step, share * gap)
             w[o_time + lane] = t[lane]
             w[o_rest + lane] = t[lane] - np.float64(w[o_time + lane])
         _call(kernels[1], base)

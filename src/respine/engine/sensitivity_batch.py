@@ -99,7 +99,7 @@ class BatchKernels:
         value = None
         for j in np.flatnonzero(weights):
             size = self.batch.size
-            part = f.load("sensitivity_stage", (int(j) - 1) * size) if j else f.load("sensitivity")
+            part = f.load("sensitivity_stage", (int(j) - 1) * size) if j else f.load("sensitivity_start")
             weight = f.const(weights[j])
             value = f.arithmetic("fmul", weight, part) if value is None else f.fma(weight, part, value)
         assert value is not None
@@ -155,7 +155,9 @@ class BatchKernels:
         if node == 0 or not self.varies:  # J itself: nothing to couple
             return [self._call("solve", f"ptr %vector{i}_{b}")]
         if self.tableau.follows[i]:
-            return [self._call("couple_and_solve", f"ptr %vector{i}_{b}", f"ptr %matrix{node}", f"ptr %vector{i - 1}_{b}")]
+            return [
+                self._call("couple_and_solve", f"ptr %vector{i}_{b}", f"ptr %matrix{node}", f"ptr %vector{i - 1}_{b}")
+            ]
         return [
             self.e.address(f"%argument{i}_{b}", self.e.layout.index("sensitivity_stage", (i + 1) * self.batch.size)),
             self._call("couple_and_solve", f"ptr %vector{i}_{b}", f"ptr %matrix{node}", f"ptr %argument{i}_{b}"),

@@ -76,7 +76,7 @@ def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[s
         ("relative", 1),
         ("scale", tangent.n_parameters),
         ("sensitivity_error", 1),
-        ("sensitivity", room),
+        ("sensitivity_start", room),
         ("sensitivity_slope", room),
         ("sensitivity_stage", stages * room),
         ("sensitivity_new", tangent.n_parameters * n),
@@ -105,11 +105,11 @@ def at_node(programs: Programs) -> Program:
 
 # ---- of a batch ------------------------------------------------------------------------------------------------------
 def begin(programs: Programs, batch: Batch) -> Program:
-    """``sensitivity`` := those of the batch at the start of the step; sensitivity_slope := slope of J times these."""
+    """sensitivity_start := those of the batch; sensitivity_slope := slope of J times these."""
     p = Program()
     here = {(q, a): p.load(f"old{a}", q) for _, q, a in batch.places()}
     for place, q, a in batch.places():
-        p.store("sensitivity", place, here[q, a])
+        p.store("sensitivity_start", place, here[q, a])
     sums: dict[tuple[int, int], int] = {}
     for k, (i, j) in enumerate(_tangent(programs).varying):
         for a in range(batch.width if j in batch.states else 0):
@@ -178,7 +178,7 @@ def finish(programs: Programs, batch: Batch, layout: Layout, stages: int) -> Pro
         new = p.load("sensitivity_stage", (stages - 1) * batch.size + place)
         p.store(f"new{a}", q, new)
         error = p.do("sub", new, p.load("sensitivity_stage", (stages - 2) * batch.size + place))
-        size = p.do("max", p.do("abs", new), p.do("abs", p.load("sensitivity", place)))
+        size = p.do("max", p.do("abs", new), p.do("abs", p.load("sensitivity_start", place)))
         absolute = p.do("mul", scales[a], p.do("broadcast", layout.absolute_tolerance(q)))
         z = p.do("mul", error, p.do("rough", p.do("fma", relative, size, absolute)))
         totals[a] = p.do("fma", z, z, totals[a])

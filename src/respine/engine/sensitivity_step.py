@@ -46,7 +46,7 @@ class SensitivityKernels:
     def __init__(self, emitter: Emitter, tableau: Tableau, programs: Programs) -> None:
         assert programs.tangent is not None
         self.e, self.tableau, self.programs, self.tangent = emitter, tableau, programs, programs.tangent
-        self.n, self.count = len(programs.equations.states), programs.tangent.n_parameters
+        self.n = len(programs.equations.states)
         self.nodes = nodes_of(tableau)
         batches = enumerate(straight.batches_of(self.tangent))
         self.batches = [BatchKernels(emitter, tableau, programs, number, batch) for number, batch in batches]

@@ -351,7 +351,8 @@ def drive(
                         t_break[lane] = min(t_break[lane], stop)
             pending = any_due
             if any_due:
-                _call(kernels[0], base)
+                if any_changed:  # a stop only to read finds all as it was
+                    _call(kernels[0], base)
                 for lane in range(lanes):
                     w[o_fraction + lane] = 0.0
                     if due[lane]:

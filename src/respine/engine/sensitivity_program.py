@@ -188,6 +188,15 @@ def finish(programs: Programs, batch: Batch, layout: Layout, stages: int) -> Pro
     return p
 
 
+def commit(batch: Batch) -> Program:
+    """old := new in lanes whose step is accepted, for one parameter."""
+    p = Program()
+    accepted = p.do("gt", p.load("accepted"), p.const(0.5))
+    for q in batch.states:
+        p.store("old", q, p.do("select", accepted, p.load("new", q), p.load("old", q)))
+    return p
+
+
 def larger(p: Program, a: int, b: int) -> int:
     """The larger of two error norms; no number if one of them is none."""
     return p.do("add", p.do("max", a, b), p.do("mul", p.const(0.0), p.do("add", a, b)))
@@ -203,11 +212,12 @@ def output_slopes(programs: Programs) -> Program:
     by_state = dict(zip(tangent.by_state, values, strict=False))
     directly = dict(zip(tangent.directly, values[len(by_state) :], strict=True))
     reached = {(q, k) for group in tangent.groups for q in group.states for k in group.parameters}
-    for o in range(m):
+    sums = dict(directly)
+    for (o, j), slope in by_state.items():
         for k in range(count):
-            total = directly[o, k] if (o, k) in directly else p.const(0.0)
-            for (of, j), slope in by_state.items():
-                if of == o and (j, k) in reached:
-                    total = p.do("fma", slope, p.load("sensitivity", k * n + j), total)
-            p.store("output", m + o * count + k, total)
+            if (j, k) in reached:
+                total = sums[o, k] if (o, k) in sums else p.const(0.0)
+                sums[o, k] = p.do("fma", slope, p.load("sensitivity", k * n + j), total)
+    for (o, k), total in sums.items():  # all others stay at zero, with which a workspace begins
+        p.store("output", m + o * count + k, total)
     return p

@@ -57,3 +57,24 @@ def test_a_dose_that_depends_on_a_name_reaches_only_what_follows_it():
     for name, reached in {"F": "bd", "lag": "cd", "ke": "d"}.items():
         for state in "abcd":
             assert (state in reached) == bool(np.any(solution.gradient(state, name)[2:] != 0)), (state, name)
+
+
+def test_gradients_do_not_depend_on_neighbours_whose_steps_fail():
+    """In a lane whose states failed, sensitivities are computed only if a neighbour's did not."""
+    s = system(
+        {"x": "-k*x*x/(1 + x)", "y": "max(x - limit, 0)*60 - 9*y", "z": "y*y - z"},
+        {"x": 0.0, "y": 0.0, "z": 0.0},
+        {"k": 1.0, "limit": 0.7},
+    )
+    k = np.geomspace(0.2, 8.0, 13)[:, None]
+    schedule = engine.Schedule(13)
+    for time in np.arange(0.0, 12.0, 1.7):
+        schedule.dose("x", time=time + 0.1 * k[:, 0], amount=2.0 + k[:, 0])
+    solved = []
+    for lanes in (1, 2, 4):
+        options = engine.Options(lanes=lanes)
+        solver = engine.build(s, outputs="xyz", vary=["k"], sensitivities=["k", "limit"], options=options)
+        solved.append(solver.solve(k, schedule, [5.0, 12.5], threads=1))
+        assert np.array_equal(solved[0].steps, solved[-1].steps), lanes
+        assert np.array_equal(solved[0].gradients, solved[-1].gradients), lanes
+    assert np.all(solved[0].steps[:, 1] > 0)

@@ -3,7 +3,9 @@
     python benchmarks/sensitivities.py [--subjects 64] [--rounds 7] [--rtol 1e-5] [pk standin human]
 
 All states are outputs at all times of the benchmark's problems (models.py), and both runs have the same tolerances.
-The check is against central differences of tight solves, for one subject.
+The check is against central differences of tight solves, for one subject. Where corners of the equations turn, differences
+across them are no slopes: those from wide and from narrow steps must agree, at a time and at its neighbours (at one of
+them they may agree by chance), or they judge nothing. The share they judge is told.
 """
 
 from __future__ import annotations
@@ -22,10 +24,11 @@ from benchmarks.models import PROBLEMS, Problem
 from respine import engine
 
 COUNT = 10
-BAR = 7.0
+BAR, BAR_ERROR = 7.0, 1e-6
 SHIFT = 1e-2  # of a parameter, in the differences
-STEPS = (1.0, -1.0, 0.5, -0.5, 0.25, -0.25)
-DOUBT = 3e-7  # differences that disagree by more (noise, or across a corner of the equations) judge nothing
+STEPS = (2.0, 1.0, 0.5, 0.25)  # so many shifts, to both sides
+NEIGHBOURS = 3
+DOUBT = 1e-7  # differences that disagree by more judge nothing; a tenth of what the gradients may err by
 
 
 def names_of(problem: Problem) -> tuple[str, ...]:
@@ -42,36 +45,43 @@ def seconds(solver: engine.Solver, problem: Problem, parameters: np.ndarray, rto
     return time.process_time() - begun
 
 
-def largest_error(problem: Problem, parameters: np.ndarray, names: tuple[str, ...], rtol: float) -> float:
-    """Of the gradients of one subject, relative to each state's largest gradient; where differences cannot tell is left out."""
+def largest_error(problem: Problem, parameters: np.ndarray, names: tuple[str, ...], rtol: float) -> tuple[float, float]:
+    """Of the gradients of one subject, relative to each state's largest gradient; and the share that differences judge."""
     solver = engine.build(problem.system, outputs=problem.states, vary=problem.vary, sensitivities=names)
     got = solver.solve(parameters[:1], problem.schedule(1), problem.times, rtol=rtol).gradients
     typical = dict(zip(problem.vary, parameters[0], strict=True))
     at = np.array([typical.get(name, problem.system.parameters[name]) for name in names])
-    rows = np.repeat(at[None], len(STEPS) * len(names), axis=0)
+    shifts = SHIFT * np.array([(step, -step) for step in STEPS]).ravel()
+    rows = np.repeat(at[None], len(shifts) * len(names), axis=0)
     for k in range(len(names)):
-        rows[len(STEPS) * k : len(STEPS) * (k + 1), k] += at[k] * SHIFT * np.array(STEPS)
+        rows[len(shifts) * k : len(shifts) * (k + 1), k] += at[k] * shifts
     fixed = {name: value for name, value in typical.items() if name not in names}
     plain = engine.build(problem.system, outputs=problem.states, vary=names, fixed=fixed)
     tight = plain.solve(rows, problem.schedule(len(rows)), problem.times, rtol=1e-12).values
-    worst = 0.0
+    worst, judged, counted = 0.0, 0, 0
     for k in range(len(names)):
-        rows_of_k = tight[len(STEPS) * k : len(STEPS) * (k + 1)]
-        wide, middle, narrow = (
-            (rows_of_k[j] - rows_of_k[j + 1]) / (2 * STEPS[j] * SHIFT * at[k]) for j in range(0, len(STEPS), 2)
-        )
-        want, doubt = (
-            (64 * narrow - 20 * middle + wide) / 45,
-            np.abs((4 * narrow - middle) / 3 - (4 * middle - wide) / 3),
-        )
+        want, doubt = differences(tight[len(shifts) * k : len(shifts) * (k + 1)], at[k])
         size = np.max(np.abs(want), axis=0)
-        clear = (size * abs(at[k]) > 1e-4 * np.max(np.abs(tight), axis=(0, 1))) & (doubt < DOUBT * size)
-        error = np.abs(got[0, :, :, k] - want)[clear] / np.broadcast_to(size, clear.shape)[clear]
+        counts = np.broadcast_to(size * abs(at[k]) > 1e-4 * np.max(np.abs(tight), axis=(0, 1)), want.shape)
+        clear = counts & (doubt < DOUBT * size)
+        error = np.abs(got[0, :, :, k] - want)[clear] / np.broadcast_to(size, want.shape)[clear]
         worst = max(worst, float(np.max(error, initial=0.0)))
-    return worst
+        judged, counted = judged + int(clear.sum()), counted + int(counts.sum())
+    return worst, judged / max(counted, 1)
 
 
-def measure(problem: Problem, subjects: int, rounds: int, rtol: float) -> float:
+def differences(values: np.ndarray, at: float) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes of sixth order from (2 * steps, times, states), and by how much wide and narrow ones disagree."""
+    central = [(values[2 * j] - values[2 * j + 1]) / (2 * step * SHIFT * at) for j, step in enumerate(STEPS)]
+    wide, narrow = ((64 * c - 20 * b + a) / 45 for a, b, c in (central[:3], central[1:]))
+    fourth = (4 * central[3] - central[2]) / 3
+    doubt = np.maximum(np.abs(narrow - wide), np.abs(narrow - fourth))
+    around = np.pad(doubt, ((NEIGHBOURS, NEIGHBOURS), (0, 0)), mode="edge")
+    return narrow, np.lib.stride_tricks.sliding_window_view(around, 2 * NEIGHBOURS + 1, axis=0).max(axis=-1)
+
+
+def measure(problem: Problem, subjects: int, rounds: int, rtol: float) -> bool:
+    """Print the figures; whether they meet the bar."""
     names, parameters = names_of(problem), problem.draw(subjects)
     plain = engine.build(problem.system, outputs=problem.states, vary=problem.vary)
     both = engine.build(problem.system, outputs=problem.states, vary=problem.vary, sensitivities=names)
@@ -80,10 +90,10 @@ def measure(problem: Problem, subjects: int, rounds: int, rtol: float) -> float:
     pairs = np.array([[seconds(s, problem, parameters, rtol) for s in (plain, both)] for _ in range(rounds)])
     multiple = float(np.median(pairs[:, 1] / pairs[:, 0]))
     ms = 1e3 * np.median(pairs, axis=0) / subjects
-    error = largest_error(problem, parameters, names, 1e-9)
+    error, judged = largest_error(problem, parameters, names, 1e-9)
     print(f"{problem.name:8} {len(problem.states):4d} states   plain {ms[0]:8.3f} ms   with {COUNT} gradients {ms[1]:8.3f} ms   "
-          f"{multiple:5.2f} plain solves   largest error at rtol 1e-9: {error:.1e}", flush=True)  # fmt: skip
-    return multiple
+          f"{multiple:5.2f} plain solves   error at rtol 1e-9: {error:.1e} ({judged:.0%} judged)", flush=True)  # fmt: skip
+    return multiple <= BAR and error <= BAR_ERROR
 
 
 def main() -> int:
@@ -97,8 +107,9 @@ def main() -> int:
     if unknown:
         parser.error(f"no problem {unknown[0]}; choose from {', '.join(PROBLEMS)}")
     found = [measure(PROBLEMS[name](), asked.subjects, asked.rounds, asked.rtol) for name in asked.problems or PROBLEMS]
-    print(f"bar: at most {BAR:g} plain solves; {'met' if max(found) <= BAR else 'missed'}")
-    return int(max(found) > BAR)
+    verdict = "met" if all(found) else "missed"
+    print(f"bar: at most {BAR:g} plain solves and an error of {BAR_ERROR:g}; {verdict}")
+    return int(not all(found))
 
 
 if __name__ == "__main__":

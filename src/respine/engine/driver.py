@@ -351,7 +351,8 @@ def drive(
                         t_break[lane] = min(t_break[lane], stop)
             pending = any_due
             if any_due:
-                _call(kernels[0], base)
+                if any_changed:  # a stop only to read finds all as it was
+                    _call(kernels[0], base)
                 for lane in range(lanes):
                     w[o_fraction + lane] = 0.0
                     if due[lane]:
@@ -400,7 +401,8 @@ def drive(
         for lane in range(lanes):
             gap = t_break[lane] - t[lane]
             step = min(h[lane], largest_step)
-            w[o_step + lane] = gap if step >= gap * 0.999999 else min(step, 0.5 * gap)
+            share = 1.0 if phase[lane] == 1 else 0.5  # a step that ends at a kink has its length for a reason
+            w[o_step + lane] = gap if step >= gap * 0.999999 else min(step, share * gap)
             w[o_time + lane] = t[lane]
             w[o_rest + lane] = t[lane] - np.float64(w[o_time + lane])
         _call(kernels[1], base)

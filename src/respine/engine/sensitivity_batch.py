@@ -61,7 +61,7 @@ class BatchKernels:
             self._straight(self._name("couple_and_solve"), couple, "vector", "node_matrix", "argument"),
             self._straight(self._name("finish"), finish, *batch.named("new"), *batch.named("scale")),
             *(self._right_hand_side(i) for i in range(stages)),
-            self._commit(),
+            self._straight(self._name("commit"), straight.commit(batch), "old", "new"),
         ]
 
     @property
@@ -99,23 +99,11 @@ class BatchKernels:
         value = None
         for j in np.flatnonzero(weights):
             size = self.batch.size
-            part = f.load("sensitivity_stage", (int(j) - 1) * size) if j else f.load("sensitivity")
+            part = f.load("sensitivity_stage", (int(j) - 1) * size) if j else f.load("sensitivity_start")
             weight = f.const(weights[j])
             value = f.arithmetic("fmul", weight, part) if value is None else f.fma(weight, part, value)
         assert value is not None
         return value
-
-    def _commit(self) -> str:
-        """old := new in lanes whose step is accepted, for one parameter."""
-        first, last = min(self.batch.states), max(self.batch.states) + 1
-        f = Loop(self.e, self._name("commit"), last - first, ("old", "new"))
-        v = self.e.target.vector
-        mask = f.value(f"fcmp ogt {v} {f.load('accepted', fixed=True)}, {f.const(0.5)}")
-        f.loop()
-        chosen = f"select {self.e.target.mask} {mask}, {v} {f.load('new', first)}, {v} {f.load('old', first)}"
-        f.store(f.value(chosen), "old", first)
-        f.end()
-        return f.text()
 
     # ---- the calls ------------------------------------------------------------------------------------------------------
     def commit(self) -> list[str]:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from respine.engine.layout import Layout
 from respine.engine.program import Program, Programs, lower
 
 AREAS = ("kink_flag", "kink_low", "kink_high", "kink_low_value", "kink_high_value", "kink_switch")
 REFINEMENTS = 4
-CLEAR = 1e-12  # a switch closer to zero than this may be turned by round-off
+CLEAR = 1e-2  # a switch closer to zero than this share of the relative tolerance may be turned by what a step errs by
+ROUND_OFF = 1e-12
 
 
-def bracket(nodes: Sequence[float], count: int) -> Program:
+def bracket(layout: Layout, nodes: Sequence[float], count: int) -> Program:
     """Between which nodes a switch turns first, if that matters; ``fraction`` := the first guess of the place.
 
     ``switch`` holds the values of all switches at all nodes.
@@ -25,9 +27,11 @@ def bracket(nodes: Sequence[float], count: int) -> Program:
     p = Program()
     zero, best = p.const(0.0), p.const(math.inf)
     low, high, low_value, high_value, which = zero, p.const(1.0), zero, zero, zero
+    relative = p.do("broadcast", layout.relative_tolerance)
+    least = p.do("max", p.const(ROUND_OFF), p.do("mul", p.const(CLEAR), relative))
     for k in range(count):
         values = [p.load("switch", m * count + k) for m in range(len(nodes))]
-        clear = [p.do("gt", p.do("abs", value), p.const(CLEAR)) for value in values]
+        clear = [p.do("gt", p.do("abs", value), least) for value in values]
         above = [p.do("gt", value, zero) for value in values]
         for m in range(1, len(nodes)):
             ends = p.const(nodes[m - 1]), p.const(nodes[m])

@@ -76,7 +76,7 @@ def extra_areas(programs: Programs, stages: int, nodes: int) -> Sequence[tuple[s
         ("relative", 1),
         ("scale", tangent.n_parameters),
         ("sensitivity_error", 1),
-        ("sensitivity", room),
+        ("sensitivity_start", room),
         ("sensitivity_slope", room),
         ("sensitivity_stage", stages * room),
         ("sensitivity_new", tangent.n_parameters * n),
@@ -105,11 +105,11 @@ def at_node(programs: Programs) -> Program:
 
 # ---- of a batch ------------------------------------------------------------------------------------------------------
 def begin(programs: Programs, batch: Batch) -> Program:
-    """``sensitivity`` := those of the batch at the start of the step; sensitivity_slope := slope of J times these."""
+    """sensitivity_start := those of the batch; sensitivity_slope := slope of J times these."""
     p = Program()
     here = {(q, a): p.load(f"old{a}", q) for _, q, a in batch.places()}
     for place, q, a in batch.places():
-        p.store("sensitivity", place, here[q, a])
+        p.store("sensitivity_start", place, here[q, a])
     sums: dict[tuple[int, int], int] = {}
     for k, (i, j) in enumerate(_tangent(programs).varying):
         for a in range(batch.width if j in batch.states else 0):
@@ -178,13 +178,22 @@ def finish(programs: Programs, batch: Batch, layout: Layout, stages: int) -> Pro
         new = p.load("sensitivity_stage", (stages - 1) * batch.size + place)
         p.store(f"new{a}", q, new)
         error = p.do("sub", new, p.load("sensitivity_stage", (stages - 2) * batch.size + place))
-        size = p.do("max", p.do("abs", new), p.do("abs", p.load("sensitivity", place)))
+        size = p.do("max", p.do("abs", new), p.do("abs", p.load("sensitivity_start", place)))
         absolute = p.do("mul", scales[a], p.do("broadcast", layout.absolute_tolerance(q)))
         z = p.do("mul", error, p.do("rough", p.do("fma", relative, size, absolute)))
         totals[a] = p.do("fma", z, z, totals[a])
     for total in totals:
         worst = larger(p, worst, p.do("mul", total, p.const(1.0 / n)))
     p.store("sensitivity_error", 0, worst)
+    return p
+
+
+def commit(batch: Batch) -> Program:
+    """old := new in lanes whose step is accepted, for one parameter."""
+    p = Program()
+    accepted = p.do("gt", p.load("accepted"), p.const(0.5))
+    for q in batch.states:
+        p.store("old", q, p.do("select", accepted, p.load("new", q), p.load("old", q)))
     return p
 
 
@@ -203,11 +212,12 @@ def output_slopes(programs: Programs) -> Program:
     by_state = dict(zip(tangent.by_state, values, strict=False))
     directly = dict(zip(tangent.directly, values[len(by_state) :], strict=True))
     reached = {(q, k) for group in tangent.groups for q in group.states for k in group.parameters}
-    for o in range(m):
+    sums = dict(directly)
+    for (o, j), slope in by_state.items():
         for k in range(count):
-            total = directly[o, k] if (o, k) in directly else p.const(0.0)
-            for (of, j), slope in by_state.items():
-                if of == o and (j, k) in reached:
-                    total = p.do("fma", slope, p.load("sensitivity", k * n + j), total)
-            p.store("output", m + o * count + k, total)
+            if (j, k) in reached:
+                total = sums[o, k] if (o, k) in sums else p.const(0.0)
+                sums[o, k] = p.do("fma", slope, p.load("sensitivity", k * n + j), total)
+    for (o, k), total in sums.items():  # all others stay at zero, with which a workspace begins
+        p.store("output", m + o * count + k, total)
     return p

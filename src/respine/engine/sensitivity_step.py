@@ -46,7 +46,7 @@ class SensitivityKernels:
     def __init__(self, emitter: Emitter, tableau: Tableau, programs: Programs) -> None:
         assert programs.tangent is not None
         self.e, self.tableau, self.programs, self.tangent = emitter, tableau, programs, programs.tangent
-        self.n, self.count = len(programs.equations.states), programs.tangent.n_parameters
+        self.n = len(programs.equations.states)
         self.nodes = nodes_of(tableau)
         batches = enumerate(straight.batches_of(self.tangent))
         self.batches = [BatchKernels(emitter, tableau, programs, number, batch) for number, batch in batches]
@@ -73,7 +73,7 @@ class SensitivityKernels:
         if not count:
             return []
         return [
-            self._straight("bracket_kink", kinks.bracket(self.nodes, count)),
+            self._straight("bracket_kink", kinks.bracket(self.e.layout, self.nodes, count)),
             self._straight("refine_kink", kinks.refine(count), "value"),
             self._straight("settle_kink", kinks.settle()),
             self._straight("switches", kinks.switch_values(self.programs), "state", "time", "value"),
@@ -83,8 +83,11 @@ class SensitivityKernels:
         return ("matrix", len(self.tangent.varying)), ("drive", len(self.tangent.drive))
 
     def _control(self) -> Program:
+        """The larger error decides; where the states failed, theirs alone: if these were computed is the neighbours' doing."""
         p = Program()
-        control_step(p, straight.larger(p, p.load("error"), p.load("sensitivity_error")), self.tableau)
+        error = p.load("error")
+        both = straight.larger(p, error, p.load("sensitivity_error"))
+        control_step(p, p.do("select", p.do("le", error, p.const(1.0)), both, error), self.tableau)
         return p
 
     def _interpolate(self, node: int) -> str:

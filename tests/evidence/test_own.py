@@ -106,3 +106,37 @@ def test_ids_of_the_library_are_taken(tmp_path: Path) -> None:
     rows = "id," + HEADER + "murrough-2013-ketamine-madrs-change-24h,A,2026,x,MADRS,MADRS,score,24,3,points\n"
     file, folder = write(tmp_path, rows)
     assert f"{file}:2 id" in problems(file, folder)
+
+
+ODD = """\
+North,2026,placebo,MADRS change,MADRS,change,1 d,-5.1,points,9.0,SD,
+North,2026,ketamine - placebo,MADRS difference,MADRS,difference,24,-9.0,points,"[-12.5, -5.5]",90% CI,1203-1428
+North,2026,ketamine,MADRS score median,MADRS,score,24,17,points,10-24,IQR,40
+North,2026,ketamine,MADRS score,MADRS,score,,17,points,10-24,IQR,40
+North,2026,ketamine vs placebo,response ratio,MADRS,ratio,24,2.1,RR,1.1-4.0,95% CI (Mantel-Haenszel),80
+North,2026,ketamine vs placebo,response OR,MADRS,ratio,24,2.9,OR,1.1-8.0,95% CI,80
+North,2026,ketamine,effect size vs placebo,MADRS,standardised-difference,24,0.8,Cohen d,0.3-1.3,95% CI,80
+North,2026,ketamine,pre-post effect size,MADRS,standardised-difference,24,1.9,Cohen d,,,40
+North,2026,ketamine,MADRS reduction,MADRS,change,24,14.2,points,1.7,SEM,40
+North,2026,ketamine,remission,,remission,24,30 vs 12,%,,,40
+North,2026,ketamine,MADRS change,MADRS,change,24,-14.2,%,11.0,SD,40
+North,2026,ketamine,PHQ-9 response,PHQ-9,response,24,50,%,,,40
+"""
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_odd_rows_are_predicted_or_refused_by_name(tmp_path: Path) -> None:
+    header = "study,year,arm,endpoint,scale,measure,time_h,value,unit,dispersion,dispersion_type,n\n"
+    found = own.predict(*write(tmp_path, header + ODD), subjects=60)
+    assert [one.where.rpartition(":")[2] for one in found] == [str(k) for k in range(2, 14)]
+    sd, wide, iqr, timeless, ratio, odds, effect, pre_post, sem, two, percent, other = found
+    assert "no number of people is given for placebo; taken: 40" in sd.note
+    assert wide.published_low < -12.5 and '"1203-1428" is no whole number' in wide.note  # 90 % became 95 %
+    assert iqr.published_low == pytest.approx(17 - 1.96 * 14 / 1.349 * 1.2533 / 40**0.5, rel=1e-3)
+    assert timeless.reason == "the row has no time"
+    assert "not read as an error bar" in ratio.note and 0 < ratio.predicted < odds.predicted
+    assert effect.predicted > 0 and "read as a benefit" in effect.note
+    assert "themselves" in pre_post.reason
+    assert sem.predicted > 0 and sem.published_low == pytest.approx(14.2 - 1.96 * 1.7, rel=1e-3)
+    assert two.inside is None and "not one number" in two.note
+    assert "in %" in percent.reason and "PHQ-9" in other.reason

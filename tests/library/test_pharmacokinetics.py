@@ -163,10 +163,9 @@ def test_bioavailability_follows_from_the_flows() -> None:
 @pytest.mark.parametrize(("sprays", "row"), [(1, 36), (3, 44)])
 def test_nasal_esketamine_gives_the_published_exposure(sprays: int, row: int) -> None:
     body = Body("human").give("esketamine", "nasal", 28.0 * sprays, sprays=sprays)
-    got = []
-    for name in ("s_ketamine_plasma", "plasma_norketamine"):
-        got += [body.peak(name)[0], body.area(name, 24.0)]
-    assert got == pytest.approx([evidence(f"PK{row + i:03d}") for i in range(4)], rel=0.25)
+    for start, name, within in ((row, "s_ketamine_plasma", 0.01), (row + 2, "plasma_norketamine", 0.05)):
+        got = [body.peak(name)[0], body.area(name, 24.0)]
+        assert got == pytest.approx([evidence(f"PK{start + i:03d}") for i in range(2)], rel=within)
 
 
 def test_clearance_and_metabolite_ratios_after_a_vein() -> None:

@@ -104,6 +104,15 @@ def _table(found: Sequence[Line], everything: bool) -> None:
     ]  # fmt: skip
     if cells:
         typer.echo(columns(cells, header, right=(3, 4, 6)))
+    told = [
+        [one.id, part.removeprefix("remark: ")]
+        for one in shown
+        for part in one.note.split("; ")
+        if part.startswith("remark: ")
+    ]
+    if told and everything:
+        typer.echo("\nremarks:")
+        typer.echo(columns(told))
     left = [one for one in found if one.reason]
     if left and everything:
         typer.echo("\nnot predicted:")

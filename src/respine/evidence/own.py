@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ from respine.evidence.studies import SUBJECTS, Progress
 from respine.population import units
 from respine.population.read import nearest
 from respine.study.schema import Compare, Study
-from respine.trial.published import number, published
+from respine.trial.published import number, published, readable
 
 TABLES = ("clinical", "preclinical")  # whose rows are results of studies
 NEEDED = {"clinical": ("study", "arm", "endpoint", "time_h", "value", "unit"),
@@ -65,6 +66,13 @@ def predict(
             named = f"{row.get('study', '')} {row.get('year', '')}".strip()
             lines.append(unpredicted(row, table, f'no study simulates it: "{named}" is none of {names}'))
     order = {_place(row): k for k, row in enumerate(rows)}
+    unread = {_place(row): told for row in rows if (told := _unread(row))}
+    lines = [
+        dataclasses.replace(one, note="; ".join(part for part in (unread[one.where], one.note) if part))
+        if one.where in unread
+        else one
+        for one in lines
+    ]
     return sorted(lines, key=lambda one: order[one.where])
 
 
@@ -163,7 +171,8 @@ def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
     seen.setdefault(row["id"], where)
     if row.get("year") and not re.fullmatch(r"(19|20)\d\d", row["year"]):
         note("year", "This is no year.", 'Write it like "2025", or leave it blank.')
-    if row.get("n") and ((n := number(row["n"])) is None or n < 1 or n != int(n)):
+    count = number(row.get("n") or "")
+    if count is not None and (count < 1 or count != int(count)):
         note("n", "The number of people is a whole number from 1.", 'Write it like "47", or leave it blank.')
     _time(row, note)
     _value(row, note)
@@ -196,19 +205,37 @@ def _value(row: Row, note: Note) -> None:
         note("low", "A range needs both ends.", "Give low and high, or neither.")
     if not row.get("value") and not (all(ends) or word):
         note("value", "The row has no result.", "Write the published number.")
-    elif row.get("value") and number(row["value"]) is None and not (all(ends) or word):
+    elif row.get("value") and number(row["value"]) is None and not (all(ends) or word) and not _said(row["value"]):
         note(
             "value", "This is not one number.",
             'Write one number ("-16.5"); put what else was printed into dispersion or note.',
         )  # fmt: skip
-    if row.get("dispersion") and not row.get("dispersion_type"):
-        note("dispersion_type", "A dispersion needs its kind.", 'Write "SD", "SE", "95% CI", "count" or "range".')
     result, share = (
         published(row),
         row.get("unit", "").strip() == "%" and row.get("measure") in ("response", "remission"),
     )
     if result is not None and share and not 0 <= result.value <= 100:
         note("value", "A share lies between 0 and 100 %.", "Write the percentage.")
+
+
+def _said(value: str) -> bool:
+    """Whether a result is more than one number or plain words: it is listed with its row; what is neither is a slip."""
+    return len(re.findall(r"\d+(?:\.\d+)?", value)) > 1 or len(re.findall(r"[A-Za-z]{2,}", value)) > 1
+
+
+def _unread(row: Row) -> str:
+    """What of a row was printed in a form that no number can be taken from: its prediction stands without it."""
+    parts = []
+    if row.get("n") and number(row["n"]) is None:
+        parts.append(f'remark: n "{row["n"]}" is no whole number and is not used')
+    if row.get("dispersion"):
+        kind = row.get("dispersion_type") or ""
+        fault = readable(row["dispersion"], kind) if kind else "kind"
+        if fault == "kind":
+            parts.append(f'remark: dispersion "{row["dispersion"]}" of kind "{kind}" is not read as an error bar')
+        elif fault:
+            parts.append(f'remark: dispersion "{row["dispersion"]}" holds no {kind}')
+    return "; ".join(parts)
 
 
 def _studies(folder: Path) -> tuple[list[Study], list[Problem]]:

@@ -112,7 +112,8 @@ def calibrate(block: str | Path | Recipe, threads: int | None = None, progress: 
     polished = [k for k in order if np.isfinite(costs[k])][: max(1, recipe.settings.polish)]
     for k in polished:
         found = minimise(objective, starts[k], difference=recipe.settings.difference,
-                         most_steps=recipe.settings.most_steps, largest_step=1.0)  # fmt: skip
+                         most_steps=recipe.settings.most_steps, largest_step=1.0,
+                         tolerance=recipe.settings.tolerance)  # fmt: skip
         say(f"start {k}: {found.cost:.5g} after {found.steps} steps{'' if found.converged else ' (not converged)'}")
         if best is None or found.cost < best.cost:
             best = found

@@ -14,6 +14,7 @@ import pandas as pd
 
 from respine import engine, model, trial
 from respine import study as studies
+from respine.fit import smooth
 from respine.fit.recipe import Free, Settings, Target, experiment
 from respine.fit.values import Place
 from respine.model.system import Quantity
@@ -23,7 +24,7 @@ from respine.trial import expectancy, scales
 from respine.trial.endpoints import PERCENT, Endpoint, arms_needed, estimate, of_study, person_values, sample_of
 from respine.trial.observe import FELT, rating_times, residual, strongest_felt, true_scores
 
-RTOL = 1e-4  # rating noise is a thousand times larger
+RTOL = 1e-6  # not for the scores, whose noise is far larger, but so that a fit ends at the same place each time
 
 
 class CrowdTargets:
@@ -38,7 +39,7 @@ class CrowdTargets:
         threads: int | None = None,
     ) -> None:
         self.targets, self.free, self.threads = list(targets), list(free), threads
-        self.people, self.replicates = settings.people, settings.replicates
+        self.people, self.replicates, self.still = settings.people, settings.replicates, bool(settings.still)
         self.study = studies.load(experiment(study))
         self.system = model.load(self.study.model)
         known = {*self.system.states, *self.system.rules, *self.system.parameters, *self.system.inputs}
@@ -132,6 +133,7 @@ class CrowdTargets:
             for name in self.scales:
                 scale = held[name]
                 output = path[:, :, self.outputs.index(scale.output)][:, index]
+                output = np.broadcast_to(output[:, :1], output.shape) if self.still else output
                 if scale.rule == "severity" and gain is None:
                     felt = self._felt(path, held[FELT], subjects, index)
                     gain = expectancy.strength(self.study, arm, subjects, self.rating, felt, model=belief)
@@ -140,7 +142,9 @@ class CrowdTargets:
                 )
                 many = np.arange(self.people * self.replicates)
                 noise = residual(self.study, scale, arm, many, self.rating)
-                cells[arm, name] = scale.printed(np.tile(true, (self.replicates, 1)) + noise)
+                cells[arm, name] = np.clip(
+                    np.tile(true, (self.replicates, 1)) + noise, scale.low, scale.high
+                )  # not in whole points
         count = self.people * self.replicates
         return trial.Panel(np.arange(count), np.zeros(count, np.int64), dict.fromkeys(self.scales, self.rating), cells)
 
@@ -162,8 +166,11 @@ class CrowdTargets:
         if target.statistic == "sd":
             spread = float(np.nanstd(person_values(endpoint, panel, target.arm)))
             return 100 * spread if endpoint.kind in PERCENT else spread
-        needed = [a for a in arms_needed(endpoint, target.arm, self.arms) if (a, endpoint.of) in panel.values]
-        value = float(estimate(endpoint, target.arm, sample_of(endpoint, panel, needed)))
+        if endpoint.kind in smooth.KINDS and (target.arm, endpoint.of) in panel.values:
+            value = smooth.share(endpoint, panel, target.arm)
+        else:
+            needed = [a for a in arms_needed(endpoint, target.arm, self.arms) if (a, endpoint.of) in panel.values]
+            value = float(estimate(endpoint, target.arm, sample_of(endpoint, panel, needed)))
         return value / 24 if endpoint.kind == "time-to-relapse" and target.row.get("unit") == "days" else value
 
 

@@ -25,6 +25,9 @@ FIELDS: dict[str, tuple[str, str]] = {
     "difference-in-change": ("at arm", "from"),
     "percent-of-control": ("at arm", ""),
     "percent-restored": ("at arm healthy", ""),
+    "effect-size": ("at arm", "from"),
+    **{f"response-{how}": ("drop at arm", "from") for how in ("difference", "ratio", "odds-ratio")},
+    **{f"remission-{how}": ("below at arm", "") for how in ("difference", "ratio", "odds-ratio")},
 }
 ADJUSTED = ("score", "change", "difference", "difference-in-change")
 _CURES = {
@@ -111,13 +114,9 @@ def _times(context: Context, place: Place, raw: dict[str, Any]) -> None:
     begin = time_of(raw.get("from"))
     base = context.start if begin is None else begin
     if raw.get("kind") in (
-        "change",
-        "percent-change",
-        "response",
-        "difference-in-change",
-        "time-to-relapse",
-        "relapse-free",
-    ):
+        "change", "percent-change", "response", "difference-in-change", "effect-size", "time-to-relapse", "relapse-free",
+        "response-difference", "response-ratio", "response-odds-ratio",
+    ):  # fmt: skip
         if begin is None and context.start not in context.visits:
             why = f"There is no baseline visit at the start ({context.start:g} h) to count from."
             context.doc.problem(

@@ -21,7 +21,9 @@ Met = Literal["Val/Val", "Val/Met", "Met/Met"]
 
 EndpointKind = Literal[
     "score", "change", "percent-change", "response", "remission", "time-to-relapse", "relapse-free", "peak", "trough",
-    "difference", "difference-in-change", "percent-of-control", "percent-restored",
+    "difference", "difference-in-change", "percent-of-control", "percent-restored", "effect-size",
+    "response-difference", "response-ratio", "response-odds-ratio",
+    "remission-difference", "remission-ratio", "remission-odds-ratio",
 ]  # fmt: skip
 
 
@@ -110,6 +112,8 @@ class Endpoint(Part):
     ``drop``: fall from baseline that counts as response. ``below``: a score at or under it is remission. ``above`` or
     ``lost``: a responder has relapsed at this score, or after losing this share of the improvement. ``until``: end of
     follow-up, or end of the window of ``peak`` and ``trough``. ``arm``: the reference arm of differences and percents;
+    ``response-difference`` (percentage points), ``response-ratio`` and ``response-odds-ratio`` set the share of responders
+    against that of ``arm``, those of ``remission`` alike; ``effect-size``: the difference in change over the SD of both arms.
     ``healthy``: the undamaged arm of ``percent-restored``. ``from``: start of a window, or the baseline of a change.
     """
 

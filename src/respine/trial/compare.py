@@ -4,6 +4,7 @@ reason.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -187,19 +188,42 @@ def line(study: Study, panel: Panel, match: Match, trials: int = TRIALS) -> dict
     reason = ep.why_not(endpoint, panel, match.arm)
     if reason:
         return told | {"note": reason}
-    factor, unit, problem = _to_unit(endpoint, row.get("unit") or "")
+    # a table with its range in columns has it in the unit of the endpoint; a row without a number has no unit to convert
+    plain = number is not None and not (row.get("low") and row.get("high"))
+    factor, unit, problem = _to_unit(endpoint, row.get("unit") or "", plain)
     if problem:
         return told | {"note": problem}
     sizes = {name: a.n_published for name, a in study.arms.items() if a.n_published}
     if match.arm not in sizes and number and number.n:
         sizes[match.arm] = number.n
+    # arms of a trial are of like size: an arm without a number takes that of the others
+    sizeless = [a for a in ep.arms_needed(endpoint, match.arm, list(study.arms)) if a not in sizes]
+    others = max(sizes.values(), default=0)
+    sizes |= dict.fromkeys(sizeless, others) if others else {}
     found = in_trials_of_published_size(
         endpoint, match.arm, panel, sizes, study.seed, arms=list(study.arms), trials=trials
     )
-    median, p05, p95 = (x * factor for x in (found.median, found.p05, found.p95))
-    notes = [match.note, f"error bar: {number.how}" if number and number.how else "", found.note]
+    if (
+        endpoint.kind == "relapse-free"
+        and re.search(r"relapse", text.lower())
+        and not re.search(r"\bnot|free", text.lower())
+    ):
+        # the row counts those who relapsed
+        found = dataclasses.replace(
+            found, p05=100 - found.p95, p25=100 - found.p75, median=100 - found.median, p75=100 - found.p25, p95=100 - found.p05,
+            note=f"share with relapse; {found.note}",
+        )  # fmt: skip
+    turned = number is not None and _benefit_is_positive(endpoint, text, number.value)
+    factor = -factor if turned else factor
+    p05, p25, median, p75, p95 = sorted(x * factor for x in (found.p05, found.p25, found.median, found.p75, found.p95))
+    notes = [
+        match.note, "remark: a positive number is read as a benefit" if turned else "",
+        f"error bar: {number.how}" if number and number.how else "",
+        _sizeless(sizeless, others),
+        found.note,
+    ]  # fmt: skip
     told |= {"median": median, "p05": p05, "p95": p95, "unit": unit, "note": "; ".join(n for n in notes if n)}
-    told |= {"p25": found.p25 * factor, "p75": found.p75 * factor}
+    told |= {"p25": p25, "p75": p75}
     if number is None:
         return told | {"note": f'the published result is "{row.get("value")}", not one number; ' + str(told["note"])}
     if np.isfinite(median):
@@ -207,19 +231,44 @@ def line(study: Study, panel: Panel, match: Match, trials: int = TRIALS) -> dict
     return told
 
 
-def _to_unit(endpoint: Endpoint, unit: str) -> tuple[float, str, str]:
-    """Factor from respine's unit to the row's, the unit to print, and what speaks against comparing."""
+def _sizeless(arms: list[str], others: int) -> str:
+    if not arms:
+        return ""
+    taken = f"{others}, as in the other arm" if others else "as many as were simulated per parameter draw"
+    return f"remark: no number of people is given for {', '.join(arms)}; taken: {taken}"
+
+
+def _benefit_is_positive(endpoint: Endpoint, text: str, published: float) -> bool:
+    """Whether a row prints a fall of symptoms as a positive number: a reduction, or an effect size in favour of the treatment."""
+    if published <= 0 or not (scales.is_scale(endpoint.of) and scales.load(endpoint.of).rule == "severity"):
+        return False
+    if endpoint.kind == "effect-size":
+        return True
+    falls = re.search(r"reduc|decreas|improv|decline|\bfall\b|\bdrop\b", text.lower()) is not None
+    return falls and endpoint.kind in ("change", "percent-change", "difference", "difference-in-change")
+
+
+def _to_unit(endpoint: Endpoint, unit: str, printed: bool = True) -> tuple[float, str, str]:
+    """Factor from respine's unit to the row's, the unit to print, and what speaks against comparing.
+
+    ``printed``: the row's number is in the row's unit.
+    """
     ours = ep.unit(endpoint)
+    if not printed:
+        return 1.0, ours if ours == "%" else unit or ours, ""
     if endpoint.kind == "time-to-relapse":
         hours = {"h": 1.0, "hours": 1.0, "d": 24.0, "days": 24.0, "weeks": 168.0, "months": 730.5}
         if unit not in hours:
             return 1.0, ours, f'the row is in "{unit}", the endpoint a time'
         return 1 / hours[unit], unit, ""
-    if ours == "%" and not ("%" in unit or unit == "percentage points"):
+    plain = unit.strip().lower()
+    if ours == "%" and endpoint.kind.startswith("percent") and plain.split(" ")[0] in ("fold", "ratio"):
+        return 0.01, unit, ""
+    if ours == "%" and not ("%" in unit or plain in ("percentage points", "points of percent", "percent")):
         return (
             1.0,
             ours,
-            "" if endpoint.kind.startswith("percent") else f'the row is in "{unit}", the endpoint a share in %',
+            f'the row is in "{unit}", the endpoint in %' if unit else "the row has no unit, the endpoint is in %",
         )
     if ours != "%" and "%" in unit:
         return 1.0, ours, f"the row is in %, the endpoint in {ours}"

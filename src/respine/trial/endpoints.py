@@ -14,7 +14,15 @@ from respine.trial import scales
 from respine.trial.panel import TOLERANCE_H, Panel
 
 PERCENT = ("response", "remission", "relapse-free", "in-range")
-AGAINST = ("difference", "difference-in-change", "percent-of-control", "percent-restored", "effect-size")
+# shares of two arms set against each other: kind -> the share, and how
+CONTRASTS = {
+    f"{share}-{how}": (share, how)
+    for share in ("response", "remission")
+    for how in ("difference", "ratio", "odds-ratio")
+}
+AGAINST = (
+    "difference", "difference-in-change", "percent-of-control", "percent-restored", "effect-size", *CONTRASTS,
+)  # fmt: skip
 KINDS = (*PERCENT, *AGAINST, "score", "change", "percent-change", "time-to-relapse", "peak", "trough")
 
 
@@ -23,9 +31,13 @@ class Endpoint:
     """One number per arm, times in hours, shares as fractions; as the study schema has it, every default filled in.
 
     ``response`` is a fall of at least ``drop`` of the baseline score, ``remission`` a score of at most ``below``; with
-    ``by`` they count when met at any visit after baseline up to then. ``time-to-relapse`` and ``relapse-free`` look at
-    the responders of visit ``at``: relapsed is who reaches ``above`` or has lost the share ``lost`` of the improvement;
-    times count from ``begin``. A responder without relapse counts with the end of follow-up (restricted mean).
+    ``by`` they count when met at any visit after baseline up to then. ``response-difference`` (percentage points),
+    ``response-ratio`` and ``response-odds-ratio`` set the share of an arm against that of the arm ``arm``;
+    ``effect-size`` is the difference in change over the SD of the changes of both arms.
+
+    ``time-to-relapse`` and ``relapse-free`` look at the responders of visit ``at``: relapsed is who reaches ``above`` or has
+    lost the share ``lost`` of the improvement; times count from ``begin``. A responder without relapse counts with the end
+    of follow-up (restricted mean).
     """
 
     name: str
@@ -86,6 +98,8 @@ def unit(endpoint: Endpoint) -> str:
         return "h"
     if endpoint.kind == "effect-size":
         return "SD"
+    if endpoint.kind in CONTRASTS:
+        return "%" if endpoint.kind.endswith("-difference") else "ratio"
     return scales.load(endpoint.of).unit if scales.is_scale(endpoint.of) else "of the output"
 
 
@@ -100,10 +114,10 @@ def why_not(endpoint: Endpoint, panel: Panel, arm: str) -> str:
         return f"{endpoint.kind} needs a reference arm"
     if endpoint.kind == "percent-restored" and endpoint.healthy is None:
         return "percent-restored needs the undamaged arm (healthy)"
-    if endpoint.kind == "remission" and endpoint.below is None:
+    if share_of(endpoint.kind) == "remission" and endpoint.below is None:
         return f"no score of {endpoint.of} counts as remission: give below"
     needed = [t for t in (endpoint.at,) if t is not None]
-    if endpoint.kind in (
+    if share_of(endpoint.kind) in (
         "change",
         "percent-change",
         "response",
@@ -121,10 +135,15 @@ def why_not(endpoint: Endpoint, panel: Panel, arm: str) -> str:
     return ""
 
 
+def share_of(kind: str) -> str:
+    """The share that a contrast of two arms is made of; any other kind as it is."""
+    return CONTRASTS[kind][0] if kind in CONTRASTS else kind
+
+
 def person_values(endpoint: Endpoint, panel: Panel, arm: str) -> np.ndarray:
     """One value a subject, ``(n_subjects,)``: a score, a change, 0 or 1; NaN for who is not in the analysis."""
     values, grid = panel.values[arm, endpoint.of], panel.times[endpoint.of]
-    kind = endpoint.kind
+    kind = share_of(endpoint.kind)
     if kind in ("peak", "trough"):
         last = np.inf if endpoint.until is None else endpoint.until
         window = values[:, (grid >= endpoint.begin - TOLERANCE_H) & (grid <= last + TOLERANCE_H)]
@@ -222,6 +241,8 @@ def estimate(endpoint: Endpoint, arm: str, sample: Sample) -> np.ndarray:
         return mean
     assert endpoint.arm is not None
     other = means[endpoint.arm]
+    if endpoint.kind in CONTRASTS:
+        return _contrast(CONTRASTS[endpoint.kind][1], mean, other)
     with np.errstate(invalid="ignore", divide="ignore"):
         if endpoint.kind == "percent-of-control":
             return 100 * mean / other
@@ -231,6 +252,15 @@ def estimate(endpoint: Endpoint, arm: str, sample: Sample) -> np.ndarray:
         if endpoint.kind == "effect-size":
             return (mean - other) / _pooled_sd(sample[arm][0], sample[endpoint.arm][0])
     return mean - other
+
+
+def _contrast(how: str, mine: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Two shares against each other: percentage points, or a ratio that is NaN where nobody or everybody is counted."""
+    if how == "difference":
+        return np.asarray(100 * (mine - other))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = mine / other if how == "ratio" else mine * (1 - other) / (other * (1 - mine))
+    return np.asarray(np.where(np.isfinite(ratio), ratio, np.nan))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

@@ -4,13 +4,18 @@ leaves.
 ``severity = biology * exp(-strength)`` with ``strength(t) = person * belief * (acute + sustained + course)``; numbers
 and their sources are in ``library/scales/_expectancy.yaml``. Drug and expectancy together therefore never pass below
 healthy.
+
+In a run the numbers are as uncertain as their 90 % ranges say, like the typical values of the model: each parameter draw has
+its own. A draw is also a trial of its own: how much people gain from care, raters and hope differs between trials beyond what
+the kind of control explains (``setting_sd``), alike for all arms of a trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -20,16 +25,23 @@ from respine.study.occasions import occasions
 from respine.study.schema import Arm, Dose, Exposure, Study
 from respine.trial.scales import numbers_of
 
+Z90 = 1.6448536269514722
+
 
 @dataclass(frozen=True)
 class Expectancy:
-    """The numbers of ``_expectancy.yaml``: components by name, beliefs by kind of control and unblinding."""
+    """The numbers of ``_expectancy.yaml``: components by name, beliefs by kind of control and unblinding.
 
-    numbers: Mapping[str, float]
-    belief: Mapping[str, Mapping[str, float]]
+    ``ranges`` are their 90 % ranges by name (``course``, ``belief.open-label.none``). In a drawn expectancy numbers are
+    ``(n_subjects, 1)``.
+    """
+
+    numbers: Mapping[str, Any]
+    belief: Mapping[str, Mapping[str, Any]]
     procedure_routes: frozenset[str]
     procedure_exposures: frozenset[str]
     treatment_exposures: frozenset[str]
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)
@@ -40,20 +52,60 @@ def load() -> Expectancy:
     beliefs = {kind: numbers_of(doc, block, ("belief", kind)) for kind, block in (doc.data.get("belief") or {}).items()}
     doc.check()
     lists = ("procedure_routes", "procedure_exposures", "treatment_exposures")
-    return Expectancy(numbers, beliefs, *(frozenset(doc.data[name]) for name in lists))
+    ranges = dict(_ranges(doc.data["values"], ""))
+    for kind, block in (doc.data.get("belief") or {}).items():
+        ranges |= dict(_ranges(block, f"belief.{kind}."))
+    return Expectancy(numbers, beliefs, *(frozenset(doc.data[name]) for name in lists), ranges)
+
+
+def _ranges(block: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, tuple[float, float]]]:
+    for name, entry in block.items():
+        low, value, high = (float(entry.get(part, entry["value"])) for part in ("low", "value", "high"))
+        if 0 < low <= value <= high and low < high:
+            yield f"{prefix}{name}", (low, high)
+
+
+def drawn(model: Expectancy, seed: int, draw: np.ndarray) -> Expectancy:
+    """The numbers as they are in each subject's parameter draw ``draw`` (n_subjects,), ``(n_subjects, 1)`` each."""
+
+    def one(name: str, value: float) -> Any:
+        if name not in model.ranges:
+            return value
+        low, high = model.ranges[name]
+        z = population.normals(seed, f"typical:expectancy {name}", 0, int(draw.max()) + 1, 1)[:, 0]
+        share = name.startswith("belief") and name != "belief_felt_half"
+        if share and high < 1:
+            middle, low, high = (np.log(x / (1 - x)) for x in (value, low, high))
+            found = 1 / (1 + np.exp(-(middle + np.where(z < 0, middle - low, high - middle) * z / Z90)))
+        else:
+            middle, low, high = np.log(value), np.log(low), np.log(high)
+            found = np.exp(middle + np.where(z < 0, middle - low, high - middle) * z / Z90)
+            found = np.minimum(found, 1.0) if share else found
+        return found[draw][:, None]
+
+    numbers = {name: one(name, value) for name, value in model.numbers.items()}
+    beliefs = {
+        kind: {name: one(f"belief.{kind}.{name}", value) for name, value in block.items()}
+        for kind, block in model.belief.items()
+    }
+    spread = model.numbers.get("setting_sd", 0.0)
+    setting = population.normals(seed, "setting of the trial", 0, int(draw.max()) + 1, 1)[:, 0]
+    numbers["setting"] = np.exp(spread * setting - spread**2 / 2)[draw][:, None]
+    return replace(model, numbers=numbers, belief=beliefs)
 
 
 def strength(
     study: Study, arm: str, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None, *,
-    model: Expectancy | None = None,
+    model: Expectancy | None = None, draw: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Strength of expectancy, ``(n_subjects, n_times)``, dimensionless, 0 before the first visit.
 
     ``times`` are hours; ``felt``, ``(n_subjects, n_times)``, is the strongest drug effect a person has felt so far, in
     CADSS points, or None where the study does not compute it. The person's trait is the same in every arm. ``model``
-    stands in for the library's numbers.
+    stands in for the library's numbers. With ``draw`` (n_subjects,) each parameter draw has numbers and a setting of its own.
     """
     model = model or load()
+    model = drawn(model, study.seed, draw) if draw is not None and len(draw) else model
     number = model.numbers
     belief = _belief(study, study.arms[arm], model, felt)
     if not np.any(belief):
@@ -61,7 +113,7 @@ def strength(
     first, last = int(subjects.min()), int(subjects.max()) + 1
     normal = population.normals(study.seed, "expectancy of the person", first, last, 1)[subjects - first, 0]
     variance = np.log1p(number["person_cv"] ** 2)
-    person = np.exp(np.sqrt(variance) * normal - variance / 2)
+    person = np.exp(np.sqrt(variance) * normal[:, None] - variance / 2)
 
     since_start = np.maximum(times - study.start, 0.0)
     course = number["course"] * -np.expm1(-since_start / number["course_time"])
@@ -71,7 +123,7 @@ def strength(
         number["sustained"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["sustained_time"])
     )
     parts = course + np.where(np.isfinite(since), acute + sustained, 0.0)
-    return np.asarray(person[:, None] * belief * parts[None, :])
+    return np.asarray(person * number.get("setting", 1.0) * belief * parts)
 
 
 def procedure_times(study: Study, arm: str, model: Expectancy | None = None) -> np.ndarray:
@@ -102,7 +154,7 @@ def _since_last(times: np.ndarray, events: np.ndarray) -> np.ndarray:
     return np.where(index >= 0, times - events[np.maximum(index, 0)], np.inf)
 
 
-def _belief(study: Study, arm: Arm, model: Expectancy, felt: np.ndarray | None) -> np.ndarray | float:
+def _belief(study: Study, arm: Arm, model: Expectancy, felt: np.ndarray | None) -> Any:
     """Belief in being treated, 0-1: of the kind of control, or for a blinded drug arm rising with what is felt."""
     treated = bool(arm.doses) or any(e.exposure in model.treatment_exposures for e in arm.exposures)
     kind = arm.control.kind if arm.control is not None else None

@@ -72,7 +72,8 @@ def observe(study: Study, arm: str, people: People, solution: Solution) -> pd.Da
         gain = None
         if scale.rule == "severity":
             if belief is None:
-                belief = expectancy.strength(study, arm, subjects, times, _felt(study, subjects, names, solution, at))
+                felt = _felt(study, subjects, names, solution, at)
+                belief = expectancy.strength(study, arm, subjects, times, felt, draw=people.draw)
             gain = belief
         true = true_scores(study, scale, people, subjects, series[:, at], gain)
         noise = residual(study, scale, arm, subjects, times)

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from respine.trial import scales
-from respine.trial.endpoints import Endpoint
+from respine.trial.endpoints import KINDS, Endpoint
 
 Row = Mapping[str, str]
 Z95 = 1.959963984540054
+LEVELS = {80.0: 1.2815515655446004, 90.0: 1.6448536269514722, 99.0: 2.5758293035489004}
+IQR_PER_SD, SE_OF_MEDIAN = 1.3489795003921634, 1.2533141373155001  # of a normal distribution
+DISPERSIONS = (r"sd", r"sem?", r"iqr", r"count", r"t", r"p", r"(?:80|90|95|99) ?% ?(?:ci|cri)", r"range.*", r"cohen d")
 
 _NUMBER = r"[-+−]?\d+(?:\.\d+)?"
 _MEASURES = {  # words of the `measure` column -> kinds of endpoints
@@ -20,6 +23,7 @@ _MEASURES = {  # words of the `measure` column -> kinds of endpoints
     "response-any-time": "response", "response-maintained": "response", "response-difference": "difference",
     "time-to-relapse": "time-to-relapse", "relapse-free": "relapse-free", "percent-of-control": "percent-of-control",
     "percent-restored": "percent-restored", "percent-change": "percent-change", "effect-size": "effect-size",
+    "standardised-difference": "effect-size", "remission-difference": "difference", "ratio": "ratio",
     "peak": "peak", "trough": "trough",
 }  # fmt: skip
 
@@ -72,7 +76,7 @@ def _bar(value: float, unit: str, n: int | None, dispersion: str, kind: str) -> 
     one = number(dispersion)
     if kind_plain == "sd" and one is not None and n:
         return (value - Z95 * one / math.sqrt(n), value + Z95 * one / math.sqrt(n), f"1.96 SD / sqrt({n})")
-    if (kind_plain == "se" or "se presumed" in kind_plain) and one is not None:
+    if (kind_plain in ("se", "sem") or "se presumed" in kind_plain) and one is not None:
         return (value - Z95 * one, value + Z95 * one, "1.96 SE")
     if (
         kind_plain == "t"
@@ -86,23 +90,57 @@ def _bar(value: float, unit: str, n: int | None, dispersion: str, kind: str) -> 
         return (value - Z95 * error, value + Z95 * error, "SD from the printed Cohen d")
     if "half-width" in kind_plain and one is not None:
         return (value - one, value + one, kind)
-    if kind_plain.startswith(("95% ci", "95% cri", "range", "se; 95% ci")):
+    if kind_plain == "iqr" and n and (ends := _ends(dispersion)):
+        error = (ends[1] - ends[0]) / IQR_PER_SD * SE_OF_MEDIAN / math.sqrt(n)
+        return (value - Z95 * error, value + Z95 * error, f"median; SE from its quartiles and {n} people")
+    if (level := re.fullmatch(r"(\d\d(?:\.\d+)?)\s*% ?(?:ci|cri)\b.*", kind_plain)) and level[1] != "95":
+        if (ends := _ends(dispersion)) and float(level[1]) in LEVELS:
+            stretch = Z95 / LEVELS[float(level[1])]
+            return (value + stretch * (ends[0] - value), value + stretch * (ends[1] - value), f"{kind}, as 95 %")
+        return (math.nan, math.nan, f"printed: {dispersion} {kind}")
+    if kind_plain.startswith(("95% ci", "95 % ci", "95% cri", "95 % cri", "range", "se; 95% ci")):
         return _interval(value, dispersion, kind)
     return nothing if not found else (math.nan, math.nan, f"printed: {dispersion} {kind}".strip())
 
 
 def _interval(value: float, text: str, kind: str) -> tuple[float, float, str]:
     """``-12.7 to -3.2``, ``3.9-11.3`` (of a negative difference printed without its sign), ``0.61-1.16``."""
-    plain = text.replace("−", "-").replace("–", "-")
-    plain = plain.split(";")[-1] if ";" in plain else plain
-    match = re.fullmatch(rf"\s*({_NUMBER})\s*(?:to|,|\.\.\.?|…)\s*({_NUMBER})\s*", plain)
-    match = match or re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*-\s*(-?\d+(?:\.\d+)?)\s*", plain)
-    if not match:
+    ends = _ends(text)
+    if not ends:
         return (math.nan, math.nan, f"printed: {text} {kind}".strip())
-    low, high = sorted((float(match[1]), float(match[2])))
+    low, high = ends
     if not low <= value <= high and low <= -value <= high:
         return (-high, -low, f"{kind}, printed without its sign")
     return (low, high, kind)
+
+
+def _ends(text: str) -> tuple[float, float] | None:
+    """The two ends of a printed interval, the lower one first; brackets do not matter."""
+    plain = text.replace("−", "-").replace("–", "-")
+    plain = plain.split(";")[-1] if ";" in plain else plain
+    plain = plain.strip().strip("()[]").replace("%", "")
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*(?:to|,|\.\.\.?|…)\s*({_NUMBER})\s*", plain)
+    match = match or re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*-\s*(-?\d+(?:\.\d+)?)\s*", plain)
+    if not match:
+        return None
+    low, high = sorted((float(match[1]), float(match[2])))
+    return low, high
+
+
+def readable(dispersion: str, kind: str) -> str:
+    """What is wrong with a printed dispersion, or an empty text: a kind that is not known, or numbers that do not fit it."""
+    plain = kind.strip().lower()
+    if not any(re.fullmatch(pattern, plain) for pattern in DISPERSIONS):
+        return "kind"
+    if plain == "count":
+        found = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", dispersion)
+        return "" if found and int(found[2]) > 0 and int(found[1]) <= int(found[2]) else "numbers"
+    if plain in ("sd", "se", "sem"):
+        one = number(dispersion)
+        return "" if one is not None and one >= 0 else "numbers"
+    if plain == "iqr" or "ci" in plain or "cri" in plain or plain.startswith("range"):
+        return "" if _ends(dispersion) else "numbers"
+    return ""
 
 
 def _wilson(share: float, n: int) -> tuple[float, float]:
@@ -130,8 +168,10 @@ def read_row(row: Row, start: float, default_scale: str) -> Reading:
     kind = _MEASURES.get(measure)
     if kind is None:
         return Reading(None, f'respine does not compute "{measure}"')
-    if measure == "response-difference":
-        return Reading(None, "a difference of response rates is not computed; compare the arms' rates")
+    if kind in ("difference", "ratio", "effect-size") and (found := _contrast(row, text, measure)) != "difference":
+        if found not in KINDS:
+            return Reading(None, found)
+        kind = found
     time = number(row.get("time_h") or "")
     if time is None:
         return Reading(None, "the row has no time")
@@ -168,6 +208,25 @@ def _endpoint(row: Row, text: str, measure: str, kind: str, of: str, time: float
         why = f"{kind} needs more than one time: name an endpoint of the study under compare.rows"
         return Reading(None, why)
     return Reading(endpoint, "", note)
+
+
+def _contrast(row: Row, text: str, measure: str) -> str:
+    """The kind of endpoint that a difference, a ratio or an effect size is, or why respine does not compute it."""
+    low, unit = text.lower(), (row.get("unit") or "").strip().lower()
+    share = "remission" if "remi" in low or "remission" in measure else ""
+    share = share or ("response" if re.search(r"respon|>=\s*\d+\s*%", low) or "response" in measure else "")
+    if measure in ("response-difference", "remission-difference"):
+        return f"{share}-difference"
+    if measure == "difference":
+        return "difference"
+    if measure == "ratio":
+        how = {"rr": "ratio", "or": "odds-ratio"}.get(unit.split(" ")[0] if unit else "")
+        if share and how:
+            return f"{share}-{how}"
+        return f'respine does not compute "{text}" as {unit or "a ratio"}: only RR and OR of response or remission'
+    if re.search(r"pre.?post|within", low) or unit in ("f", "t", "p"):
+        return f'"{text}" compares people with themselves: respine computes effect sizes between two arms'
+    return "effect-size"
 
 
 def _measure_in(text: str) -> str:

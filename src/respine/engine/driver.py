@@ -99,6 +99,7 @@ def drive(
     start_slow: np.ndarray,  # (n_slow - n_vary,)
     rates_from: int,  # slow number of the first infusion rate
     first: np.ndarray,
+    last: np.ndarray,
     event_time: np.ndarray,
     event_kind: np.ndarray,
     event_target: np.ndarray,
@@ -187,7 +188,7 @@ def drive(
                     subject[lane] = s
                     alive += 1
                     event[lane] = first[s]
-                    last_event[lane] = first[s + 1]
+                    last_event[lane] = last[s]
                     output[lane] = 0
                     n_times[lane] = count[s]
                     moment[lane] = time_first[s]

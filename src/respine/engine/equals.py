@@ -15,7 +15,7 @@ def representatives(parameters: np.ndarray, starts: np.ndarray, events: EventTab
     first = np.empty(len(parameters), np.int64)
     own_start = len(starts) > 1
     for s in range(len(parameters)):
-        mine = slice(events.first[s], events.first[s + 1])
+        mine = slice(events.first[s], events.last[s])
         read = slice(readings.first[s], readings.first[s] + readings.count[s])
         parts = [parameters[s], *(column[mine] for column in (events.time, events.kind, events.target, events.value))]
         parts += [starts[s]] if own_start else []

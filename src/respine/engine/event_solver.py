@@ -186,8 +186,8 @@ class _Subject:
         self.clock_numbers: list[float] = []  # on which those conditions depend
         self.stuck = 0
         self.event_stops, self.slow_looks, self.looked = 0, 0, job.start  # the pace of events
-        first = prepared.table.first
-        self.row, self.last_row = int(first[number]), int(first[number + 1])
+        table = prepared.table
+        self.row, self.last_row = int(table.first[number]), int(table.last[number])
 
     def _starts(self) -> dict[str, float]:
         job = self.job

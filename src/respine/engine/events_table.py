@@ -24,13 +24,14 @@ from numba import njit
 
 @dataclass(frozen=True)
 class EventTable:
-    """Subject s owns rows ``first[s]:first[s + 1]``, in the order in which they happen.
+    """Subject s has rows ``first[s]:last[s]``, in the order in which they happen; subjects may share rows.
 
     For sensitivities: event e has the slopes ``value_slopes[slopes[e]]`` and ``time_slopes[slopes[e]]``, (n_parameters,)
     each, or none where ``slopes[e]`` is -1. ``slopes`` is empty without.
     """
 
     first: np.ndarray
+    last: np.ndarray
     time: np.ndarray
     kind: np.ndarray
     target: np.ndarray
@@ -38,6 +39,12 @@ class EventTable:
     slopes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     value_slopes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     time_slopes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def for_all(self, n: int) -> EventTable:
+        """The rows of a table of one subject, shared by n."""
+        return replace(
+            self, first=np.broadcast_to(self.first[0], (n,)).copy(), last=np.broadcast_to(self.last[0], (n,)).copy()
+        )
 
 
 @dataclass(frozen=True)
@@ -67,20 +74,22 @@ class Readings:
 
 def shared_readings(times: np.ndarray, events: EventTable, *, after: bool) -> Readings:
     """All subjects read at the same times, before events of that very time or ``after`` them."""
-    n = len(events.first) - 1
-    need = _count_events(times, events.first, events.time, after)
+    n = len(events.first)
+    need = _count_events(times, events.first, events.last, events.time, after)
     count = np.full(n, len(times), np.int64)
     return Readings(times, np.zeros(n, np.int64), count, np.arange(n, dtype=np.int64) * len(times), need)
 
 
 @njit(cache=True)
-def _count_events(times: np.ndarray, first: np.ndarray, event_time: np.ndarray, after: bool) -> np.ndarray:
-    n_subjects, n_times = first.shape[0] - 1, times.shape[0]
+def _count_events(
+    times: np.ndarray, first: np.ndarray, last: np.ndarray, event_time: np.ndarray, after: bool
+) -> np.ndarray:
+    n_subjects, n_times = first.shape[0], times.shape[0]
     need = np.zeros(n_subjects * n_times, np.int32)
     for s in range(n_subjects):
         e = first[s]
         for k in range(n_times):
-            while e < first[s + 1] and (event_time[e] < times[k] or (after and event_time[e] == times[k])):
+            while e < last[s] and (event_time[e] < times[k] or (after and event_time[e] == times[k])):
                 e += 1
             need[s * n_times + k] = e - first[s]
     return need
@@ -92,7 +101,8 @@ def flatten(rows: Sequence[Sequence[tuple[float, int, int, float]]]) -> EventTab
     first = np.concatenate([[0], np.cumsum([len(subject) for subject in rows])]).astype(np.int64)
     time, kind, target, value = zip(*flat, strict=True) if flat else ((), (), (), ())
     return EventTable(
-        first,
+        first[:-1],
+        first[1:],
         np.array(time, float),
         np.array(kind, np.int8),
         np.array(target, np.int32),

@@ -29,8 +29,13 @@ BLOCK = 4096  # subjects whose events are sorted at once
 
 def _compact(array: np.ndarray) -> np.ndarray:
     """The same array; one number in memory where all subjects have the same."""
-    alike = len(array) > 1 and ((array[0] == array).all() or np.isnan(array).all())
-    return np.broadcast_to(array[:1].copy()[0], array.shape) if alike else array
+    same = len(array) > 1 and ((array[0] == array).all() or np.isnan(array).all())
+    return np.broadcast_to(array[0].copy(), array.shape) if same else array
+
+
+def _alike(array: np.ndarray) -> bool:
+    """Whether `_compact` found one number for all."""
+    return array.strides == (0,)
 
 
 @dataclass
@@ -239,17 +244,25 @@ class Schedule:
         kept = [e for e in self._entries if e.kind == RESET or e.target in index[e.kind]]
         if not kept:
             empty = np.zeros(0)
-            first = np.zeros(self.n_subjects + 1, np.int64)
-            return EventTable(first, empty, empty.astype(np.int8), empty.astype(np.int32), empty)
+            first = np.zeros(self.n_subjects, np.int64)
+            return EventTable(first, first, empty, empty.astype(np.int8), empty.astype(np.int32), empty)
         number = [0 if e.kind == RESET else index[e.kind][e.target] for e in kept]
         kinds, targets = np.array([e.kind for e in kept], np.int8), np.array(number, np.int32)
-        count = sum((~np.isnan(e.time)).astype(np.int64) for e in kept)
+        if not names and all(_alike(e.time) and _alike(e.value) for e in kept):
+            return self._table(kept, kinds, targets, 1).for_all(self.n_subjects)
+        return self._table(kept, kinds, targets, self.n_subjects, names)
+
+    def _table(
+        self, kept: list[_Entry], kinds: np.ndarray, targets: np.ndarray, n: int, names: Sequence[str] = ()
+    ) -> EventTable:
+        """The events of the first n subjects."""
+        count = sum((~np.isnan(e.time)).astype(np.int64) for e in kept)[:n]
         first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
         time, value = np.empty(first[-1]), np.empty(first[-1])
         kind, target = np.empty(first[-1], np.int8), np.empty(first[-1], np.int32)
         orders = []
-        for begin in range(0, self.n_subjects, BLOCK):  # sorting all at once would take many times this memory
-            block = slice(begin, min(begin + BLOCK, self.n_subjects))
+        for begin in range(0, n, BLOCK):  # sorting all at once would take many times this memory
+            block = slice(begin, min(begin + BLOCK, n))
             rows = slice(first[block.start], first[block.stop])
             times = np.array([e.time[block] for e in kept]).T
             order = np.argsort(times, axis=1, kind="stable")  # NaN (no event) sorts last
@@ -258,7 +271,7 @@ class Schedule:
             value[rows] = np.take_along_axis(np.array([e.value[block] for e in kept]).T, order, axis=1)[present]
             kind[rows], target[rows] = kinds[order][present], targets[order][present]
             orders += [order] if names else []
-        table = EventTable(first, time, kind, target, value)
+        table = EventTable(first[:-1], first[1:], time, kind, target, value)
         if not names:
             return table
         present = np.arange(len(kept)) < count[:, None]

@@ -494,7 +494,7 @@ class _Run:
             np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64), lanes, len(code.states),
             0 if solver.target.double else len(code.states),
             len(solver.sensitivities), len(solver.free), len(code.slow), len(solver.outputs) * self.columns,
-            self.parameters, self.starts, self.start_slow, self.rates_from, self.events.first,
+            self.parameters, self.starts, self.start_slow, self.rates_from, self.events.first, self.events.last,
             self.events.time, self.events.kind, self.events.target,
             self.events.value, self.events.slopes, self.events.value_slopes, self.events.time_slopes, self.slope_slots,
             self.readings.times, self.readings.first, self.readings.count, self.readings.row,

@@ -56,7 +56,7 @@ class _Stages:
         self.plan, self.arm, self.people, self.parameters, self.threads = plan, arm, people, parameters, threads
         n = len(people)
         ask = plan.solver()
-        self.live = ask.code(ask.ask(self._schedule([], plan.begin))).states
+        self.live = ask.code(ask.ask(self._schedule([], plan.begin, plan.begin))).states
         self.outputs = tuple(dict.fromkeys((*plan.outputs, *self.live)))
         self.solver = plan.solver(self.outputs)
         self.values = np.full((n, len(plan.times), len(plan.outputs)), np.nan)
@@ -66,8 +66,10 @@ class _Stages:
         self.last: engine.Solution | None = None
         self.reached = -np.inf
 
-    def _schedule(self, given: list[studies.Given], since: float) -> engine.Schedule:
-        return studies.schedule(self.plan.study, self.arm, self.people, self.plan.system, given=given, since=since)
+    def _schedule(self, given: list[studies.Given], since: float, until: float) -> engine.Schedule:
+        return studies.schedule(
+            self.plan.study, self.arm, self.people, self.plan.system, given=given, since=since, until=until
+        )
 
     def solve(self, start: float, end: float, given: list[studies.Given], progress: Progress | None = None) -> None:
         """Go on from ``start`` to ``end``, both kept; what is solved already is not solved again."""
@@ -76,7 +78,7 @@ class _Stages:
         if not len(inside):  # the last decision falls on the last moment: nobody sees what it does
             return
         part = self.solver.solve(
-            self.parameters, self._schedule(given, start), times[inside], start=start, rtol=RTOL, threads=self.threads,
+            self.parameters, self._schedule(given, start, end), times[inside], start=start, rtol=RTOL, threads=self.threads,
             initial=self.initial, progress=progress,
         )  # fmt: skip
         self.values[:, inside] = part.values[:, :, : len(self.plan.outputs)]

@@ -30,8 +30,9 @@ NEVER = (
 def schedule(
     study: Study, arm: str, people: People, system: System, *, given: Sequence[Given] | None = None,
     since: float = -math.inf,
+    until: float = math.inf,
 ) -> Schedule:  # fmt: skip
-    """What happens to each of these people in one arm, from ``since`` (hours) on.
+    """What happens to each of these people in one arm, from ``since`` to ``until`` (hours).
 
     ``given``: the doses that rules gave so far; without, an arm in which rules act is refused. What began before ``since``
     and goes on goes on: an infusion with its rest, an input at its level; what is over is left out. Raises KeyError for an
@@ -39,7 +40,7 @@ def schedule(
     """
     if given is None:
         refuse_rules(study, arm)
-    work = _Work(study, arm, people, system, since)
+    work = _Work(study, arm, people, system, since, until)
     one = study.arms[arm]
     work.history()
     for field, doses in (("doses", one.doses), ("co_medication", one.co_medication)):
@@ -71,10 +72,13 @@ def refuse_rules(study: Study, arm: str) -> None:
 class _Work:
     """One arm on its way into a schedule."""
 
-    def __init__(self, study: Study, arm: str, people: People, system: System, since: float = -math.inf) -> None:
+    def __init__(
+        self, study: Study, arm: str, people: People, system: System, since: float, until: float
+    ) -> None:  # fmt: skip
         from respine.engine import Schedule  # late: it brings the compiler
 
-        self.study, self.arm, self.people, self.system, self.since = study, arm, people, system, since
+        self.study, self.arm, self.people, self.system = study, arm, people, system
+        self.since, self.until = since, until
         self.schedule = Schedule(len(people))
         self.timelines: dict[str, Timeline] = {}
         self.values: dict[str, Any] = dict(system.parameters) | {
@@ -134,16 +138,24 @@ class _Work:
             for k in range(count):
                 share = into.fraction if k == 0 or into.later is None else into.later
                 parts.append(_Portion(into.state, k * apart, amount, duration, lag, self.value(drug, share, values)))
+        reach = max((part.reach for part in parts), default=0.0)
         for time in times:
-            for part in parts:
-                part.put(self.schedule, time, self.since)
+            if self.concerns(time, reach):
+                for part in parts:
+                    part.put(self.schedule, time, self.since)
         for sets in route.sets:
             timeline = self.timeline(sets.input, place, one.drug)
             lasts, level = self.value(drug, sets.lasts, values), self.value(drug, sets.level, values)
             for time in times:
-                begin = np.where(np.isnan(time), NEVER, time) if isinstance(time, np.ndarray) else time
-                if np.any(begin + lasts > self.since):  # else it is over
+                if self.concerns(time, float(np.max(lasts))):
+                    begin = np.where(np.isnan(time), NEVER, time) if isinstance(time, np.ndarray) else time
                     timeline.hold(begin, begin + lasts, level)
+
+    def concerns(self, time: float | np.ndarray, reach: float) -> bool:
+        """Whether what begins at ``time`` and is over after ``reach`` hours can matter to anybody in the schedule's span."""
+        many = isinstance(time, np.ndarray)
+        first, last = (np.fmin.reduce(time), np.fmax.reduce(time)) if many else (time, time)
+        return bool(first >= NEVER or (last + reach >= self.since and first <= self.until))
 
     def customary(self, route: treatments.Route, given: Amounts) -> np.ndarray:
         """The dose as formulas of the drug file read it: in the first unit of the route."""
@@ -187,6 +199,11 @@ class _Portion:
     duration: float | np.ndarray
     lag: float | np.ndarray
     fraction: float | np.ndarray
+
+    @property
+    def reach(self) -> float:
+        """Hours from the occasion until it is over for everybody."""
+        return self.shift + float(np.max(self.duration)) + float(np.max(self.lag))
 
     def put(self, schedule: Schedule, time: float | np.ndarray, since: float) -> None:
         """Put it into a schedule that begins ``since``: all of it, or what is left of it then."""

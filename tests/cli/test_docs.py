@@ -53,10 +53,12 @@ def test_examples_run(name: str, block: str, tmp_path: Path, monkeypatch: pytest
 def test_the_study_of_the_docs_is_valid(tmp_path: Path) -> None:
     from respine import study
 
-    (block,) = re.findall(r"^```yaml\n(.*?)^```", text("docs/studies.md"), re.DOTALL | re.MULTILINE)
+    first, second = re.findall(r"^```yaml\n(.*?)^```", text("docs/studies.md"), re.DOTALL | re.MULTILINE)
     file = tmp_path / "mine.yaml"
-    file.write_text(block, encoding="utf-8")
+    file.write_text(first, encoding="utf-8")
     assert list(study.load(file).arms) == ["ketamine", "midazolam"]
+    file.write_text(second, encoding="utf-8")
+    assert [rule.name for rule in study.load(file).rules] == ["as-needed", "hold-on-pressure", "switch-to-iv"]
 
 
 def test_the_two_commands() -> None:

@@ -52,8 +52,10 @@ def test_gradients_of_the_full_human_model():
         for o, output in enumerate(OUTPUTS):
             got, largest = solution.gradients[0, :, o, k], np.max(np.abs(want[:, o]))
             noise = 1e-11 * np.max(np.abs(values[k, :, :, o])) / size[name]  # of the differences
-            if largest > 1e5 * noise:
-                error = np.max(np.abs(got - want[:, o]))
+            doubt = np.abs(want - (4 * one - two) / 3)[:, o]  # wide and narrow steps disagree across a corner
+            clear = doubt < 2e-7 * largest
+            if largest > 1e5 * noise and clear.any():
+                error = np.max(np.abs(got - want[:, o])[clear])
                 assert error < 1e-6 * largest + 10 * noise, (name, output, error / largest)
                 checked += 1
     assert checked > 50

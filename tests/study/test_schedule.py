@@ -193,12 +193,12 @@ def test_ledger(tmp_path) -> None:
     assert len(empty) == 0 and list(empty.columns) == list(rows.columns)
 
 
-def test_rules_are_refused_at_run_time_not_ignored(tmp_path) -> None:
+def test_rules_need_a_run_and_are_not_ignored(tmp_path) -> None:
     one = write(tmp_path, extra="observe: [MADRS]\nrules:\n  - name: as-needed\n    when: {visit: daily, scale: MADRS, above: 20, and: {last-dose: {longer-ago-than: 48 h}}}\n"
                 "    then: {dose: {drug: ketamine, route: nasal, amount: 50 mg}}\n    limit: {per-day: 1, per-week: 3}\n")  # fmt: skip
     assert one.rules[0].when.also.last_dose.longer_ago_than == 48
     system = system_of("human")
-    with pytest.raises(InputError, match="cannot be carried out yet"):
+    with pytest.raises(InputError, match="act on what is observed"):
         study.schedule(one, "a", study.people(one, "a", system, range(2)), system)
 
 

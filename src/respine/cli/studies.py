@@ -75,4 +75,5 @@ def check(file: str = typer.Argument(..., metavar="NAME|FILE")) -> None:
     study.require_result(one)
     typer.echo(f"{file}: ok ({_arms(len(one.arms))}, {len(one.visits)} visits)")
     if one.rules:
-        typer.echo("note: it has decision rules. They are checked, but cannot be carried out yet: a run is refused.")
+        asked = ", ".join(f"{arm} {len(study.decision_times(one, arm))}" for arm in one.arms)
+        typer.echo(f"decision rules: {len(one.rules)}, asked at so many times by arm: {asked}")

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from respine import engine
+from respine import study as studies
 from respine.errors import InputError, Problem
 from respine.run import chain, files, manifest, shards, speed
 from respine.run.plan import PEOPLE_PER_DRAW, Plan, Shard
@@ -156,7 +157,8 @@ def _words(shard: Shard) -> str:
 
 def _finish(plan: Plan, out: Path, facts: dict[str, Any], warnings: list[str]) -> Results:
     """Put the shards together into the tables of the run."""
-    tables = {name: _together(plan, out, name) for name in ("visits", "doses", "subjects", "failures")}
+    kept = ("visits", "doses", "subjects", "failures", *(("decisions",) if plan.study.rules else ()))
+    tables = {name: _together(plan, out, name) for name in kept}
     parts = []
     for arm in plan.study.arms:
         arrays = [out / "shards" / s.name / shards.TRAJECTORIES for s in plan.shards if s.arm == arm]
@@ -168,6 +170,8 @@ def _finish(plan: Plan, out: Path, facts: dict[str, Any], warnings: list[str]) -
         data = files.parquet(table)
         files.write_bytes(out / f"{name}.parquet", data)
         facts["files"][f"{name}.parquet"] = files.sha256(data)
+    if plan.study.rules:
+        facts["decisions"] = _decided(plan, tables["decisions"])
     facts["warnings"] = warnings + _warnings(plan, facts, tables)
     facts["state"] = "complete"
     manifest.write(out, facts)
@@ -186,6 +190,18 @@ def _panel(tables: dict[str, pd.DataFrame]) -> Panel:
     return Panel.of(tables["visits"], draw)
 
 
+def _decided(plan: Plan, decisions: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """How often each rule acted and how often it was refused, by arm."""
+    count = decisions.groupby(["arm", "rule", "outcome"]).size()
+    return {
+        arm: {
+            rule.name: {outcome: int(count.get((arm, rule.name, outcome), 0)) for outcome in ("done", "refused")}
+            for rule in studies.rules_of(plan.study, arm)
+        }
+        for arm in plan.study.arms
+    }
+
+
 def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[str]:
     """Sentences a reader of the results must not miss."""
     told = []
@@ -195,6 +211,12 @@ def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]
             f"{plan.study.subjects} people per arm allow {draws} of the uncertain parameters: the intervals hold little "
             f"of that uncertainty. Take {FEW_DRAWS * PEOPLE_PER_DRAW} people or more"
         )
+    by_arm = facts.get("decisions", {}).values()
+    told += [
+        f"the rule {rule.name} never acted on anybody: see decisions.parquet"
+        for rule in plan.study.rules
+        if not any(rules[rule.name]["done"] for rules in by_arm if rule.name in rules)
+    ]
     receipts = facts["shards"].values()
     for arm in plan.study.arms:
         ill = [r["hardly_ill"] for r in receipts if r["arm"] == arm and r["hardly_ill"] is not None]

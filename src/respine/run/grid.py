@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from respine.study.occasions import occasions
+from respine.study.rule_doses import decision_times, dose_times
 from respine.study.schema import Dose, Exposure, Study
 from respine.trial import rating_times
 
@@ -30,6 +31,7 @@ AFTER_DOSE_H = (
     18.0,
     24.0,
 )
+BRIEFLY_AFTER_H = (20 / 60, 40 / 60, 1.0)  # of doses that a rule may give in between: their peak
 MOST_FINE_DOSES = 12  # of a long course the first and the last get the fine grid; what lies between repeats
 MOST_STEADY = 200  # points of the even grid
 
@@ -37,22 +39,25 @@ MOST_STEADY = 200  # points of the even grid
 def output_times(study: Study) -> np.ndarray:
     """Hours, ascending, the same for every arm so that arms can be laid over each other; the ratings are among them."""
     ratings = rating_times(study)
+    decisions = [float(t) for arm in study.arms for t in decision_times(study, arm)]
     first, last = study.start, float(ratings[-1])
     ends = [t for e in study.endpoints for t in (e.until, e.by) if t is not None]
     last = max([last, *ends])
     given: list[Dose | Exposure] = []
     for arm in study.arms.values():
         given += [*arm.doses, *arm.exposures]
-    doses = sorted({t for one in given for t in occasions(one)})
+    by_rule = dose_times(study)
+    doses = sorted({t for one in given for t in occasions(one)} | set(by_rule))
     if len(doses) > MOST_FINE_DOSES:
         half = MOST_FINE_DOSES // 2
         doses = [*doses[:half], *doses[-half:]]
     times = [*ratings.tolist(), *(t + d for t in doses for d in (0.0, *AFTER_DOSE_H))]
     step = study.record_every or _even_step(last - first)
+    times += [t + d for t in by_rule for d in (0.0, *BRIEFLY_AFTER_H)]
     times += np.arange(first, last + 1e-9, step).tolist()
     times.append(last)
     inside = np.array([t for t in times if first - 1e-9 <= t <= last + 1e-9])
-    return _merged(np.unique(np.round(inside, 9)), ratings)
+    return _merged(np.unique(np.round(inside, 9)), np.concatenate([ratings, decisions]))
 
 
 def _even_step(span: float) -> float:

@@ -27,6 +27,7 @@ FIXED_SECONDS = 3.0  # tables and report
 ARM_SECONDS = 0.5  # fetching the machine code and putting an arm together
 RTOL = 1e-5
 PRECISION = "float64"
+STAGE_MOMENTS = 10  # to stop at a decision and go on costs about as much as keeping so many moments
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ class Plan:
         """The people of one arm with these numbers."""
         return studies.people(self.study, arm, self.system, numbers, n_draws=self.draws)
 
-    def solver(self) -> engine.Solver:
-        """One solver for all arms; what no arm uses is cut from the equations."""
+    def solver(self, outputs: tuple[str, ...] | None = None) -> engine.Solver:
+        """One solver for all arms; what no arm uses is cut from the equations. ``outputs`` stand in for the plan's."""
         options = engine.Options(precision=PRECISION, nonnegative=True)
-        return engine.build(self.system, outputs=self.outputs, vary=self.vary, options=options)
+        return engine.build(self.system, outputs=outputs or self.outputs, vary=self.vary, options=options)
 
     def __str__(self) -> str:
         study = self.study
@@ -121,17 +122,20 @@ def plan(
     vary: dict[str, None] = {}
     live, work = 0, 0.0
     asks: list[Any] = []
+    moments: list[int] = []  # kept, and what it takes to stop and go on at a decision
     for arm in study.arms:
         people = studies.people(study, arm, system, few, n_draws=draws)
         vary |= dict.fromkeys(map(str, people.parameters.columns))
-        asks.append(studies.schedule(study, arm, people, system))
+        given = () if studies.rules_of(study, arm) else None
+        asks.append(studies.schedule(study, arm, people, system, given=given))
+        moments.append(len(times) + STAGE_MOMENTS * len(studies.decision_times(study, arm)))
     solver = engine.build(system, outputs=outputs, vary=tuple(vary))
     begin = min(studies.begins(study), float(times[0]))
     days = (float(times[-1]) - begin) / 24
-    for schedule in asks:
+    for schedule, kept in zip(asks, moments, strict=True):
         equations = len(specialise(system, solver.ask(schedule), solver.values).states)
         live = max(live, equations)
-        work += study.subjects * equations * (days + len(times) / 10)
+        work += study.subjects * equations * (days + kept / 10)
     cells = study.subjects * len(study.arms)
     size = cells * (len(times) * len(outputs) * 4 + len(vary) * 8 + 200 * max(1, len(study.observe)))
     return Plan(

@@ -53,7 +53,8 @@ class Results:
     @property
     def paths(self) -> dict[str, Path]:
         """The files of the run by name."""
-        return {name: self.folder / f"{name}.parquet" for name in TABLES} | {"manifest": self.folder / manifest.NAME}
+        names = (*TABLES, "decisions") if self.study.rules else TABLES
+        return {name: self.folder / f"{name}.parquet" for name in names} | {"manifest": self.folder / manifest.NAME}
 
     def to_json_rows(self, unmatched: bool = False) -> list[dict[str, Any]]:
         """Rows for JSON: ``study, arm, endpoint, time_h, median, p05, p95, published, inside, role`` first, numbers or

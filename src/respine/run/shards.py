@@ -12,7 +12,7 @@ import pandas as pd
 from respine import engine, trial
 from respine import study as studies
 from respine.population import People
-from respine.run import files
+from respine.run import files, stages
 from respine.run.plan import RTOL, Plan, Shard
 
 Progress = Callable[[int, int], None]
@@ -46,6 +46,18 @@ FAILURES = {
     "reason": "object",
     "cure": "object",
 }
+DECISIONS = {
+    "subject": "int64",
+    "arm": "object",
+    "time_h": "float64",
+    "rule": "object",
+    "action": "object",
+    "outcome": "object",
+    "why": "object",
+    "scale": "object",
+    "value": "float64",
+    "seen": "object",
+}
 TRAJECTORIES = "trajectories.npy"
 
 
@@ -55,27 +67,35 @@ def compute(
     """Simulate and observe a shard. Returns its files and what the run must know of it."""
     # the same people, with the same random numbers, in every arm: what differs between arms is then the treatment alone
     people = plan.people_of(shard.arm, shard.people)
-    schedule = studies.schedule(plan.study, shard.arm, people, plan.system)
-    solution = solver.solve(
-        _parameters(plan, people),
-        schedule,
-        plan.times,
-        start=plan.begin,
-        rtol=RTOL,
-        threads=threads,
-        progress=progress,
-    )
-    visits = trial.observe(plan.study, shard.arm, people, solution)
+    decisions = None
+    if studies.rules_of(plan.study, shard.arm):
+        solution, decisions = stages.carry_out(plan, shard.arm, people, _parameters(plan, people), threads, progress)
+    else:
+        schedule = studies.schedule(plan.study, shard.arm, people, plan.system)
+        solution = solver.solve(
+            _parameters(plan, people),
+            schedule,
+            plan.times,
+            start=plan.begin,
+            rtol=RTOL,
+            threads=threads,
+            progress=progress,
+        )
+    given = decisions.given if decisions is not None else []
+    visits = trial.observe(plan.study, shard.arm, people, solution, given)
     failures = failure_rows(shard, people, solution)
     written = {
         "visits.parquet": files.parquet(
             typed(visits, VISITS).sort_values(["subject", "time_h"], kind="stable", ignore_index=True)
         ),
-        "doses.parquet": files.parquet(typed(studies.ledger(plan.study, shard.arm, people), DOSES)),
+        "doses.parquet": files.parquet(typed(studies.ledger(plan.study, shard.arm, people, given), DOSES)),
         "subjects.parquet": files.parquet(subject_rows(shard, people)),
         "failures.parquet": files.parquet(typed(failures, FAILURES)),
         TRAJECTORIES: files.array(_whole(solution).astype(np.float32)),
     }
+    if plan.study.rules:
+        decided = decisions.table() if decisions is not None else pd.DataFrame()
+        written["decisions.parquet"] = files.parquet(typed(decided, DECISIONS))
     facts = {
         "arm": shard.arm,
         "first": shard.first,

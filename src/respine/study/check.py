@@ -249,6 +249,9 @@ def _rules(context: Context) -> None:
         place: Place = ("rules", i)
         if names.index(rule.get("name")) < i:
             context.doc.problem((*place, "name"), "Two rules have this name.", "Give each its own name.")
+        for k, arm in enumerate(listed(rule.get("arms"))):
+            if isinstance(arm, str) and arm not in context.arms:
+                context.doc.problem((*place, "arms", k), "There is no arm of this name.", nearest(arm, context.arms))
         for at, condition in _conditions(rule.get("when"), (*place, "when")):
             never = _contradiction(condition)
             if never:
@@ -261,6 +264,11 @@ def _rules(context: Context) -> None:
             elif isinstance(scale, str):
                 _seen_by_rule(context, at, condition, scale)
             visit = time_of(condition.get("visit"))
+            if condition.get("visit") == "daily" and context.visits:
+                count = (max(context.visits) - context.start) / 24
+                if count > MOST_VISITS:
+                    why = f"These are {count:.0f} decisions in a row; {MOST_VISITS} are the most."
+                    context.doc.problem((*at, "visit"), why, 'Write "weekly", or a shorter study.')
             if visit is not None and context.visits and visit not in context.visits and "visits" not in context.unsure:
                 why = "There is no visit at this time: the rule would never act."
                 context.doc.problem((*at, "visit"), why, f'Add "{condition["visit"]}" to the visits.')

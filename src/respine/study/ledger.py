@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from respine.population import People
 from respine.study.occasions import amounts, occasions
+from respine.study.rule_doses import Given
 from respine.study.schema import Study
 
 if TYPE_CHECKING:
     import pandas
 
 
-def ledger(study: Study, arm: str, people: People) -> pandas.DataFrame:
+def ledger(study: Study, arm: str, people: People, given: Sequence[Given] = ()) -> pandas.DataFrame:
     """One row a person and occasion, in the order of time.
 
     Columns: ``subject``, ``arm``, ``time_h``, ``drug``, ``route``, ``amount`` with its ``unit``, ``amount_mg`` (NaN
-    where the unit is no mass; 0 for placebo) and ``why`` (``scheduled`` or ``co-medication``).
+    where the unit is no mass; 0 for placebo) and ``why`` (``scheduled``, ``co-medication`` or ``rule NAME``, for the
+    doses that rules have ``given``).
     """
     import pandas
 
@@ -26,17 +29,28 @@ def ledger(study: Study, arm: str, people: People) -> pandas.DataFrame:
     subjects = people.covariates["subject"].to_numpy()
     for why, doses in (("scheduled", one.doses), ("co-medication", one.co_medication)):
         for dose in doses:
-            given, times = amounts(dose, people), occasions(dose)
+            each, times = amounts(dose, people), occasions(dose)
             n, k = len(subjects), len(times)
             parts.append(
                 pandas.DataFrame(
                     {
                         "subject": np.repeat(subjects, k), "arm": arm, "time_h": np.tile(np.array(times, float), n),
-                        "drug": dose.drug, "route": dose.route, "amount": np.repeat(given.each, k), "unit": given.unit,
-                        "amount_mg": np.repeat(given.milligrams, k), "why": why,
+                        "drug": dose.drug, "route": dose.route, "amount": np.repeat(each.each, k), "unit": each.unit,
+                        "amount_mg": np.repeat(each.milligrams, k), "why": why,
                     }
                 )
             )  # fmt: skip
+    for by_rule in given:
+        each, some = amounts(by_rule.dose, people), np.isfinite(by_rule.time)
+        parts.append(
+            pandas.DataFrame(
+                {
+                    "subject": subjects[some], "arm": arm, "time_h": by_rule.time[some], "drug": by_rule.dose.drug,
+                    "route": by_rule.dose.route, "amount": each.each[some], "unit": each.unit,
+                    "amount_mg": each.milligrams[some], "why": f"rule {by_rule.rule}",
+                }
+            )
+        )  # fmt: skip
     columns = ["subject", "arm", "time_h", "drug", "route", "amount", "unit", "amount_mg", "why"]
     if not parts:
         empty = {

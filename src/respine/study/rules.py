@@ -1,4 +1,4 @@
-"""Decision rules of a study (doses as needed, holds, switches): their form. Carrying them out is not built yet."""
+"""Decision rules of a study (doses as needed, holds, switches): their form. `decisions.py` carries them out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from respine.population import units
-from respine.study.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, problem
+from respine.study.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, one_or_more, problem
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 
@@ -51,7 +51,11 @@ class LastDose(Part):
 
 
 class Condition(Part):
-    """When a rule acts: at which visits, and what must hold there."""
+    """When a rule acts: at which visits, and what must hold there.
+
+    ``visit`` left out: whenever any rule is asked, and at the visits of the study. ``change-...``: the fall from the baseline
+    visit as a share of the score there.
+    """
 
     visit: Visit | None = None
     scale: Name | None = None
@@ -79,7 +83,7 @@ class RuleDose(Part):
 
     drug: Name
     route: Name
-    amount: DoseAmount
+    amount: DoseAmount | None = None
     over: DurationOrZero | None = None
     every: Duration | None = None
     times: Annotated[int, Field(ge=1, le=100_000)] | None = None
@@ -100,13 +104,15 @@ class Action(Part):
     def _complete(self) -> Action:
         if self.dose is None and self.hold is None and self.stop is None and self.start is None:
             raise problem("A rule that does nothing.", 'Write "dose:", "hold:", "stop:" or "start:".')
+        if self.dose is not None and (self.dose.every, self.dose.times, self.dose.until) != (None, None, None):
+            raise problem('"dose" is given once each time the rule acts.', 'Write "start:" for a course of doses.')
         if (self.hold is None) != (self.hold_for is None):
             raise problem('"hold" and "for" belong together.', "Write for example {hold: as-needed, for: 1 d}.")
         return self
 
 
 class Limit(Part):
-    """At most so many doses by this rule."""
+    """At most so many doses by this rule: in any 24 hours, in any 7 days, in all."""
 
     per_day: Annotated[int, Field(ge=1)] | None = Field(None, alias="per-day")
     per_week: Annotated[int, Field(ge=1)] | None = Field(None, alias="per-week")
@@ -117,6 +123,9 @@ class Rule(Part):
     """One decision: when, then, and within which limits."""
 
     name: Name
+    arms: Annotated[tuple[Name, ...], BeforeValidator(one_or_more), Field(strict=False, min_length=1)] = Field(
+        (), validate_default=False, description="Arms in which the rule acts; all arms if left out."
+    )
     when: Condition
     then: Action
     limit: Limit | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,26 +15,41 @@ from respine.model.system import System
 from respine.population import People, units
 from respine.study import treatments
 from respine.study.occasions import Amounts, amounts, occasions, sprays
+from respine.study.rule_doses import Given, possible, rules_of
 from respine.study.schema import Dose, Exposure, Study
 from respine.study.timeline import Timeline
 
 if TYPE_CHECKING:
     from respine.engine import Schedule
 
+NEVER = (
+    1e9  # hours; what is put there declares a dose to the engine, so that all stages of a run have the same equations
+)
 
-def schedule(study: Study, arm: str, people: People, system: System) -> Schedule:
-    """What happens to each of these people in one arm.
 
-    Raises KeyError for an unknown arm, InputError where the study has decision rules or where a treatment acts on
-    something the model does not have.
+def schedule(
+    study: Study, arm: str, people: People, system: System, *, given: Sequence[Given] | None = None,
+    since: float = -math.inf,
+    until: float = math.inf,
+) -> Schedule:  # fmt: skip
+    """What happens to each of these people in one arm, from ``since`` to ``until`` (hours).
+
+    ``given``: the doses that rules gave so far; without, an arm in which rules act is refused. What began before ``since``
+    and goes on goes on: an infusion with its rest, an input at its level; what is over is left out. Raises KeyError for an
+    unknown arm, InputError where the arm has rules or where a treatment acts on something the model does not have.
     """
-    refuse_rules(study)
-    work = _Work(study, arm, people, system)
+    if given is None:
+        refuse_rules(study, arm)
+    work = _Work(study, arm, people, system, since, until)
     one = study.arms[arm]
     work.history()
     for field, doses in (("doses", one.doses), ("co_medication", one.co_medication)):
         for i, dose in enumerate(doses):
-            work.dose(f"arms.{arm}.{field}[{i}]", dose)
+            declared = [NEVER] if since > -math.inf else []
+            work.dose(f"arms.{arm}.{field}[{i}]", dose, [*occasions(dose), *declared])
+    for by_rule in possible(study, arm) if given is not None else ():
+        times = [one.time for one in given or () if one.place == by_rule.place]
+        work.dose(by_rule.place, by_rule.dose, [*times, NEVER])
     for i, exposure in enumerate(one.exposures):
         work.exposure(f"arms.{arm}.exposures[{i}]", exposure)
     for input, timeline in work.timelines.items():
@@ -41,24 +57,28 @@ def schedule(study: Study, arm: str, people: People, system: System) -> Schedule
     return work.schedule
 
 
-def refuse_rules(study: Study) -> None:
-    """Raise InputError if the study decides during its course: such rules are understood but not carried out yet."""
-    if study.rules:
-        names = ", ".join(rule.name for rule in study.rules)
-        why = "Decision rules are checked but cannot be carried out yet; leaving them out would change the study."
+def refuse_rules(study: Study, arm: str) -> None:
+    """Raise InputError if rules act in the arm: what is given then depends on what a run observes."""
+    rules = rules_of(study, arm)
+    if rules:
+        names = ", ".join(rule.name for rule in rules)
+        why = "Decision rules act on what is observed while the study runs; this needs its doses beforehand."
         lines = study.text.splitlines()
         line = next((i for i, text in enumerate(lines, 1) if text.startswith(("rules:", '"rules"'))), 1)
         where = f"{study.file or study.name}:{line}"
-        raise InputError(Problem(where, "rules", names, why, "Remove the rules, or write their doses with times."))
+        raise InputError(Problem(where, "rules", names, why, "Use `respine run`, or write the doses with their times."))
 
 
 class _Work:
     """One arm on its way into a schedule."""
 
-    def __init__(self, study: Study, arm: str, people: People, system: System) -> None:
+    def __init__(
+        self, study: Study, arm: str, people: People, system: System, since: float, until: float
+    ) -> None:  # fmt: skip
         from respine.engine import Schedule  # late: it brings the compiler
 
         self.study, self.arm, self.people, self.system = study, arm, people, system
+        self.since, self.until = since, until
         self.schedule = Schedule(len(people))
         self.timelines: dict[str, Timeline] = {}
         self.values: dict[str, Any] = dict(system.parameters) | {
@@ -102,28 +122,40 @@ class _Work:
             for time in occasions(one):
                 timeline.hold(time, time + lasts, level)
 
-    def dose(self, place: str, one: Dose) -> None:
+    def dose(self, place: str, one: Dose, times: Sequence[float | np.ndarray]) -> None:
+        """Give a dose at ``times``, each one number or one a person (NaN: not to this one)."""
         drug = treatments.drug(one.drug)
         route = drug.species[self.study.people.species][one.route]
         given = amounts(one, self.people)
         values = self.values | {"dose": self.customary(route, given)}
         count, apart = sprays(one, route)
         over = one.over if one.over is not None else (route.over.default or 0.0) if route.over is not None else 0.0
-        for time in occasions(one):
-            for into in route.into:
-                amount = self.in_state_unit(place, one.drug, into.state, given) / count
-                lag = self.value(drug, into.lag, values)
-                duration = over if into.duration is None else self.value(drug, into.duration, values)
-                for k in range(count):
-                    share = into.fraction if k == 0 or into.later is None else into.later
-                    self.schedule.dose(
-                        into.state, time=time + k * apart, amount=amount, duration=duration, lag=lag,
-                        fraction=self.value(drug, share, values),
-                    )  # fmt: skip
-            for sets in route.sets:
-                timeline = self.timeline(sets.input, place, one.drug)
-                lasts = self.value(drug, sets.lasts, values)
-                timeline.hold(time, time + lasts, self.value(drug, sets.level, values))
+        parts: list[_Portion] = []
+        for into in route.into:
+            amount = self.in_state_unit(place, one.drug, into.state, given) / count
+            lag = self.value(drug, into.lag, values)
+            duration = over if into.duration is None else self.value(drug, into.duration, values)
+            for k in range(count):
+                share = into.fraction if k == 0 or into.later is None else into.later
+                parts.append(_Portion(into.state, k * apart, amount, duration, lag, self.value(drug, share, values)))
+        reach = max((part.reach for part in parts), default=0.0)
+        for time in times:
+            if self.concerns(time, reach):
+                for part in parts:
+                    part.put(self.schedule, time, self.since)
+        for sets in route.sets:
+            timeline = self.timeline(sets.input, place, one.drug)
+            lasts, level = self.value(drug, sets.lasts, values), self.value(drug, sets.level, values)
+            for time in times:
+                if self.concerns(time, float(np.max(lasts))):
+                    begin = np.where(np.isnan(time), NEVER, time) if isinstance(time, np.ndarray) else time
+                    timeline.hold(begin, begin + lasts, level)
+
+    def concerns(self, time: float | np.ndarray, reach: float) -> bool:
+        """Whether what begins at ``time`` and is over after ``reach`` hours can matter to anybody in the schedule's span."""
+        many = isinstance(time, np.ndarray)
+        first, last = (np.fmin.reduce(time), np.fmax.reduce(time)) if many else (time, time)
+        return bool(first >= NEVER or (last + reach >= self.since and first <= self.until))
 
     def customary(self, route: treatments.Route, given: Amounts) -> np.ndarray:
         """The dose as formulas of the drug file read it: in the first unit of the route."""
@@ -155,6 +187,42 @@ class _Work:
             raise InputError(Problem(f"drugs/{drug.drug}.yaml:1", drug.drug, missing[0], why, cure))
         result = evaluate(expr, values)
         return float(result) if np.ndim(result) == 0 else np.asarray(result, float)
+
+
+@dataclass(frozen=True)
+class _Portion:
+    """What of one occasion of a dose goes into one state at one moment (a spray, say), ``shift`` hours into the occasion."""
+
+    state: str
+    shift: float
+    amount: np.ndarray
+    duration: float | np.ndarray
+    lag: float | np.ndarray
+    fraction: float | np.ndarray
+
+    @property
+    def reach(self) -> float:
+        """Hours from the occasion until it is over for everybody."""
+        return self.shift + float(np.max(self.duration)) + float(np.max(self.lag))
+
+    def put(self, schedule: Schedule, time: float | np.ndarray, since: float) -> None:
+        """Put it into a schedule that begins ``since``: all of it, or what is left of it then."""
+        begin = time + self.shift
+        amount, duration, lag = self.amount, self.duration, self.lag
+        if isinstance(time, np.ndarray):
+            amount = np.where(np.isnan(time), math.nan, amount)
+        if np.any(begin + lag < since):
+            starts = np.asarray(begin + lag, float)
+            left = starts + duration - since
+            past = starts < since
+            if not np.any(np.where(past, left > 0, ~np.isnan(starts))):
+                return
+            with np.errstate(divide="ignore", invalid="ignore"):
+                rest = np.where(left > 0, left / np.asarray(duration, float), math.nan)
+            amount = amount * np.where(past, rest, 1.0)
+            duration = np.where(past, np.maximum(left, 0.0), duration)
+            begin, lag = np.where(past, since, starts), 0.0
+        schedule.dose(self.state, time=begin, amount=amount, duration=duration, lag=lag, fraction=self.fraction)
 
 
 def _line(study: Study, place: str) -> int:

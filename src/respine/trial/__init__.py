@@ -6,6 +6,7 @@ from respine.trial.observe import hardly_ill, observe, observed_outputs, observe
 from respine.trial.panel import Panel
 from respine.trial.published import Published, published, read_row
 from respine.trial.scales import Scale, is_scale
+from respine.trial.seen import Seen
 from respine.trial.trials import CONTAINS, Interval, in_trials_of_published_size
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Panel",
     "Published",
     "Scale",
+    "Seen",
     "compare",
     "endpoints",
     "hardly_ill",

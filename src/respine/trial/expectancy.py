@@ -12,8 +12,13 @@ the kind of control explains (``setting_sd``), alike for all arms of a trial.
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+=======
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+>>>>>>> work-rules
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +27,7 @@ import numpy as np
 from respine import library, population
 from respine.population.yaml_file import read
 from respine.study.occasions import occasions
+from respine.study.rule_doses import Given, possible
 from respine.study.schema import Arm, Dose, Exposure, Study
 from respine.trial.scales import numbers_of
 
@@ -96,18 +102,26 @@ def drawn(model: Expectancy, seed: int, draw: np.ndarray) -> Expectancy:
 
 def strength(
     study: Study, arm: str, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None, *,
+<<<<<<< HEAD
     model: Expectancy | None = None, draw: np.ndarray | None = None,
+=======
+    model: Expectancy | None = None, given: Sequence[Given] = (),
+>>>>>>> work-rules
 ) -> np.ndarray:  # fmt: skip
     """Strength of expectancy, ``(n_subjects, n_times)``, dimensionless, 0 before the first visit.
 
     ``times`` are hours; ``felt``, ``(n_subjects, n_times)``, is the strongest drug effect a person has felt so far, in
     CADSS points, or None where the study does not compute it. The person's trait is the same in every arm. ``model``
+<<<<<<< HEAD
     stands in for the library's numbers. With ``draw`` (n_subjects,) each parameter draw has numbers and a setting of its own.
+=======
+    stands in for the library's numbers; ``given`` are the doses that rules of the study gave.
+>>>>>>> work-rules
     """
     model = model or load()
     model = drawn(model, study.seed, draw) if draw is not None and len(draw) else model
     number = model.numbers
-    belief = _belief(study, study.arms[arm], model, felt)
+    belief = _belief(study, arm, model, felt)
     if not np.any(belief):
         return np.zeros((len(subjects), len(times)))
     first, last = int(subjects.min()), int(subjects.max()) + 1
@@ -117,13 +131,20 @@ def strength(
 
     since_start = np.maximum(times - study.start, 0.0)
     course = number["course"] * -np.expm1(-since_start / number["course_time"])
-    since = _since_last(times, procedure_times(study, arm, model))
+    since = _since_last(times, procedure_times(study, arm, model))[None, :]
+    for one in given:
+        if one.dose.route in model.procedure_routes:
+            since = np.fmin(since, _since(times, one.time))
     acute = number["acute"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["acute_time"])
     sustained = (
         number["sustained"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["sustained_time"])
     )
     parts = course + np.where(np.isfinite(since), acute + sustained, 0.0)
+<<<<<<< HEAD
     return np.asarray(person * number.get("setting", 1.0) * belief * parts)
+=======
+    return np.asarray(person[:, None] * belief * parts)
+>>>>>>> work-rules
 
 
 def procedure_times(study: Study, arm: str, model: Expectancy | None = None) -> np.ndarray:
@@ -134,7 +155,8 @@ def procedure_times(study: Study, arm: str, model: Expectancy | None = None) -> 
     model = model or load()
     own = _own_procedures(study.arms[arm], model)
     control = study.arms[arm].control
-    if not own and control is not None and control.kind in ("inactive-placebo", "active-placebo"):
+    by_rule = any(one.dose.route in model.procedure_routes for one in possible(study, arm))
+    if not own and not by_rule and control is not None and control.kind in ("inactive-placebo", "active-placebo"):
         for other in study.arms.values():
             own = own or _own_procedures(other, model)
     return np.unique(np.asarray(own, float))
@@ -154,9 +176,22 @@ def _since_last(times: np.ndarray, events: np.ndarray) -> np.ndarray:
     return np.where(index >= 0, times - events[np.maximum(index, 0)], np.inf)
 
 
+<<<<<<< HEAD
 def _belief(study: Study, arm: Arm, model: Expectancy, felt: np.ndarray | None) -> Any:
+=======
+def _since(times: np.ndarray, event: np.ndarray) -> np.ndarray:
+    """Hours since each person's own event before each time, ``(n_people, n_times)``; inf if there is none."""
+    since = times[None, :] - event[:, None]
+    return np.where(since > 0, since, np.inf)
+
+
+def _belief(study: Study, name: str, model: Expectancy, felt: np.ndarray | None) -> np.ndarray | float:
+>>>>>>> work-rules
     """Belief in being treated, 0-1: of the kind of control, or for a blinded drug arm rising with what is felt."""
-    treated = bool(arm.doses) or any(e.exposure in model.treatment_exposures for e in arm.exposures)
+    arm = study.arms[name]
+    treated = bool(arm.doses or possible(study, name)) or any(
+        e.exposure in model.treatment_exposures for e in arm.exposures
+    )
     kind = arm.control.kind if arm.control is not None else None
     if kind is None and study.design == "single-arm" and treated:
         kind = "open-label"  # without a second arm nobody can be in doubt

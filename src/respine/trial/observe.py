@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from respine import population
 from respine.engine import Solution
 from respine.errors import InputError, Problem
 from respine.population import People
+from respine.study.rule_doses import Given
 from respine.study.schema import Study
 from respine.trial import expectancy, scales
 from respine.trial.scales import Scale
@@ -52,12 +55,13 @@ def required_outputs(study: Study, known: set[str] | None = None) -> list[str]:
     return list(dict.fromkeys(outputs))
 
 
-def observe(study: Study, arm: str, people: People, solution: Solution) -> pd.DataFrame:
+def observe(study: Study, arm: str, people: People, solution: Solution, given: Sequence[Given] = ()) -> pd.DataFrame:
     """Scores of one arm, one row a subject, time and scale: ``subject, arm, time_h, scale, value, true_value``.
 
     ``value`` is what is written down (fluctuation of the person, rater's error, whole steps, inside the range);
     ``true_value`` the same without these. Model outputs that endpoints read are rows too, without error. A subject
     whose simulation failed has no row at all: nothing is filled in, and the failure is counted and named elsewhere.
+    ``given``: the doses that rules of the study gave.
     """
     names = list(solution.outputs)
     subjects = people.covariates["subject"].to_numpy(np.int64)
@@ -65,17 +69,7 @@ def observe(study: Study, arm: str, people: People, solution: Solution) -> pd.Da
     times = rating_times(study)
     at = _positions(np.asarray(solution.times), times)
     frames: list[pd.DataFrame] = []
-    belief = None  # computed once, for the first symptom scale
-    for name in observed_scales(study):
-        scale = scales.load(name)
-        series = solution.values[:, :, names.index(scale.output)]
-        gain = None
-        if scale.rule == "severity":
-            if belief is None:
-                felt = _felt(study, subjects, names, solution, at)
-                belief = expectancy.strength(study, arm, subjects, times, felt, draw=people.draw)
-            gain = belief
-        true = true_scores(study, scale, people, subjects, series[:, at], gain)
+    for scale, true in scores_at(study, arm, people, solution, times, observed_scales(study), given):
         noise = residual(study, scale, arm, subjects, times)
         frames.append(
             _rows(
@@ -87,6 +81,26 @@ def observe(study: Study, arm: str, people: People, solution: Solution) -> pd.Da
         values = solution.values[:, index, names.index(name)]
         frames.append(_rows(subjects, arm, np.asarray(solution.times)[index], name, values, values, ok))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
+
+
+def scores_at(
+    study: Study, arm: str, people: People, solution: Solution, times: np.ndarray, chosen: Sequence[str],
+    given: Sequence[Given] = (),
+) -> Iterator[tuple[Scale, np.ndarray]]:  # fmt: skip
+    """Each of the ``chosen`` scales with its scores without error, ``(n_subjects, n_times)``; the first of the times is
+    the baseline.
+    """
+    names, at = list(solution.outputs), _positions(np.asarray(solution.times), times)
+    subjects = people.covariates["subject"].to_numpy(np.int64)
+    belief = None  # computed once, for the first symptom scale
+    for name in chosen:
+        scale = scales.load(name)
+        series = solution.values[:, :, names.index(scale.output)]
+        if scale.rule == "severity" and belief is None:
+            felt = _felt(study, subjects, names, solution, at)
+            belief = expectancy.strength(study, arm, subjects, times, felt, draw=people.draw, given=given)
+        gain = belief if scale.rule == "severity" else None
+        yield scale, true_scores(study, scale, people, subjects, series[:, at], gain)
 
 
 def true_scores(
@@ -151,16 +165,30 @@ def residual(study: Study, scale: Scale, arm: str, subjects: np.ndarray, times: 
     ``fluctuation_time`` (an Ornstein-Uhlenbeck process). The purposes of the random numbers carry the arm: a person is
     the same in every arm, the days and the rater are not.
     """
+    state, rater = deviations(study, scale, arm, subjects, times)
+    return np.asarray(scale.number("fluctuation_sd") * state + scale.number("rater_sd") * rater)
+
+
+def deviations(
+    study: Study, scale: Scale, arm: str, subjects: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far the person and the rater are off at the ratings, in SD of each, ``(n_subjects, n_times)``."""
+    day_purpose, rater_purpose = purposes(scale, arm)
     first, last = int(subjects.min()), int(subjects.max()) + 1
-    # symptom scales share one fluctuation: it is the person who has a bad week, not the form
-    what = "symptoms" if scale.rule == "severity" else scale.name
-    day = population.normals(study.seed, f"fluctuation {what} {arm}", first, last, len(times))[subjects - first]
-    rater = population.normals(study.seed, f"rating {scale.name} {arm}", first, last, len(times))[subjects - first]
+    day = population.normals(study.seed, day_purpose, first, last, len(times))[subjects - first]
+    rater = population.normals(study.seed, rater_purpose, first, last, len(times))[subjects - first]
     keep = np.exp(-np.diff(times, prepend=times[0]) / scale.number("fluctuation_time"))
     state = np.zeros_like(day)
     for j, r in enumerate(keep):
         state[:, j] = (r * state[:, j - 1] if j else 0.0) + np.sqrt(1.0 - r * r) * day[:, j]
-    return np.asarray(scale.number("fluctuation_sd") * state + scale.number("rater_sd") * rater)
+    return state, rater
+
+
+def purposes(scale: Scale, arm: str) -> tuple[str, str]:
+    """Names of the random numbers of the person's days and of the rater."""
+    # symptom scales share one fluctuation: it is the person who has a bad week, not the form
+    what = "symptoms" if scale.rule == "severity" else scale.name
+    return f"fluctuation {what} {arm}", f"rating {scale.name} {arm}"
 
 
 def hardly_ill(study: Study, people: People, solution: Solution) -> int | None:

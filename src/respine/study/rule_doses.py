@@ -1,0 +1,115 @@
+"""What the rules of a study may do in an arm: which of them act there, when they are asked, which doses they could give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from respine.study.rules import Condition, Rule, RuleDose
+from respine.study.schema import Dose, Study
+
+EVERY = {"daily": 24.0, "weekly": 168.0}
+SAME = 1e-6  # hours; two times closer than this are one
+
+
+@dataclass(frozen=True)
+class Given:
+    """A dose that a rule gave: ``time`` in hours, ``(n_people,)``, NaN for everybody who did not get it."""
+
+    rule: str
+    place: str  # of the dose in the study file
+    dose: Dose
+    time: np.ndarray
+
+
+@dataclass(frozen=True)
+class Possible:
+    """A dose, or a course of doses, that a rule of an arm could give."""
+
+    rule: Rule
+    place: str
+    written: RuleDose
+    dose: Dose
+
+
+def rules_of(study: Study, arm: str) -> list[Rule]:
+    """The rules that act in an arm, in the order of the file."""
+    return [rule for rule in study.rules if not rule.arms or arm in rule.arms]
+
+
+def possible(study: Study, arm: str) -> list[Possible]:
+    """Every dose and course that rules of an arm could give."""
+    found = []
+    for i, rule in enumerate(study.rules):
+        for field, one in (("dose", rule.then.dose), ("start", rule.then.start)):
+            if one is not None and (not rule.arms or arm in rule.arms):
+                found.append(Possible(rule, f"rules[{i}].then.{field}", one, _once(one)))
+    return found
+
+
+def _once(one: RuleDose) -> Dose:
+    """One occasion of a rule's dose as a dose of an arm; its time is decided person by person."""
+    return Dose.model_construct(
+        drug=one.drug, route=one.route, amount=one.amount, over=one.over, at=(0.0,), every=None, times=None,
+        until=None, sprays=one.sprays, per_spray=None, apart=None, note="",
+    )  # fmt: skip
+
+
+def decision_times(study: Study, arm: str) -> np.ndarray:
+    """Hours, ascending, at which some rule of an arm is asked; none lies after the last visit."""
+    times: set[float] = set()
+    for rule in rules_of(study, arm):
+        named = [one.visit for one in chain(rule.when) if one.visit is not None]
+        for visit in named or ["every"]:
+            times |= set(_times(study, visit))
+    grid = np.array(sorted(times))
+    return grid[np.diff(grid, prepend=-np.inf) > SAME]
+
+
+def _times(study: Study, visit: float | str) -> list[float]:
+    visits = [float(study.start), *(float(t) for t in study.visits if t >= study.start)]
+    if visit == "every":
+        return visits
+    if not isinstance(visit, str):
+        return [float(visit)]
+    steps = range(int((max(visits) - study.start) / EVERY[visit] + SAME) + 1)
+    regular = [round(study.start + EVERY[visit] * k, 9) for k in steps]
+    return [next((t for t in visits if abs(t - one) <= SAME), one) for one in regular]
+
+
+def asked(study: Study, condition: Condition, times: np.ndarray) -> np.ndarray:
+    """At which of the decision ``times`` (n,) a condition, apart from what it asks of a person, holds."""
+    result = np.ones(len(times), bool)
+    for one in chain(condition):
+        if one.visit is not None:
+            own = np.array(_times(study, one.visit))
+            result &= (np.abs(times[:, None] - own[None, :]) <= SAME).any(axis=1)
+    return result
+
+
+def chain(condition: Condition | None) -> Iterator[Condition]:
+    """A condition and those joined to it by ``and``."""
+    while condition is not None:
+        yield condition
+        condition = condition.also
+
+
+def dose_times(study: Study) -> list[float]:
+    """Hours at which rules could give a dose in some arm, ascending."""
+    last, found = max(study.visits), set()
+    for arm in study.arms:
+        times = decision_times(study, arm)
+        for one in possible(study, arm):
+            begins = times[asked(study, one.rule.when, times)].tolist()
+            found |= {t for begin in begins for t in _course(one.written, begin, last)}
+    return sorted(found)
+
+
+def _course(one: RuleDose, begin: float, last: float) -> list[float]:
+    if one.every is None:
+        return [begin]
+    end = last if one.until is None else min(last, one.until)
+    count = int((end - begin) / one.every + 1e-9) + 1
+    return [round(begin + one.every * k, 9) for k in range(min(count, one.times or count))]

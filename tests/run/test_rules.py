@@ -1,0 +1,237 @@
+"""Rules in a run: the same as fixed doses where they amount to that, replayed from the ledger, the same bytes always."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from respine import run
+from respine import study as studies
+from respine.model.expression import num, sym
+from respine.model.system import System
+from respine.run import shards, stages
+from respine.study.rule_doses import SAME
+from tests.run.tiny import tiny_system
+from tests.trial.stand_ins import small_study
+
+HEAD = """
+schema: respine/study/1
+name: small
+title: A small study
+population: mdd-treatment-resistant
+subjects: 24
+seed: 5
+arms:
+  a: {control: {kind: open-label}, doses: DOSES}
+  b: {control: {kind: none}}
+visits: [0 h, 4 h, 3 d, 7 d]
+observe: [MADRS, CADSS, SBP]
+record: [symptom, plasma_ketamine]
+endpoints: [{name: change, of: MADRS, kind: change, at: 7 d}]
+"""
+DRUG = "drug: ketamine, route: iv, amount: 0.5 mg/kg, over: 40 min"
+ALWAYS = "{name: always, arms: a, when: {visit: daily}, then: {dose: {" + DRUG + "}}, limit: {total: 3}}"
+NEVER = "{name: never, arms: a, when: {visit: daily, scale: MADRS, above: 60}, then: {dose: {" + DRUG + "}}}"
+NEEDED = [
+    "{name: needed, arms: a, when: {visit: daily, scale: MADRS, above: 20, and: {last-dose: {longer-ago-than: 47 h}}}, "
+    "then: {dose: {" + DRUG + "}}, limit: {per-week: 3}}",
+    "{name: hold, when: {scale: SBP, above: 130}, then: {hold: needed, for: 1 d}}",
+    "{name: switch, arms: [a], when: {visit: 3 d, scale: MADRS, change-less-than: 60 %}, then: {stop: needed, start: {"
+    + DRUG.replace("40 min", "30 h") + ", every: 36 h, times: 4}}}",
+]  # fmt: skip
+TABLES = ("visits", "doses", "decisions", "endpoints", "chain", "failures", "subjects")
+
+
+def planned(folder: Path, *rules: str, doses: str = "[]", shard: int = 24, system: System | None = None) -> run.Plan:
+    text = HEAD.replace("DOSES", doses)
+    text += "rules:\n" + "".join(f"  - {one}\n" for one in rules) if rules else ""
+    return run.plan(small_study(folder, text), system=system or tiny_system(), shard=shard, threads=1)
+
+
+def solved(plan: run.Plan, arm: str = "a", people: range = range(24)):
+    """Trajectories of an arm as a run solves them, and the doses that rules gave."""
+    who = plan.people_of(arm, people)
+    parameters = shards._parameters(plan, who)
+    if studies.rules_of(plan.study, arm):
+        solution, decisions = stages.carry_out(plan, arm, who, parameters, 1, None)
+        return solution, decisions
+    schedule = studies.schedule(plan.study, arm, who, plan.system)
+    return plan.solver().solve(parameters, schedule, plan.times, start=plan.begin, rtol=1e-5, threads=1), None
+
+
+def alike(one, other, tolerance: float = 1e-4) -> None:
+    """The same trajectories at the times both keep, to the tolerance of the solver."""
+    times = np.intersect1d(one.times, other.times)
+    assert len(times) > 50 and one.outputs == other.outputs
+    a, b = (s.values[:, np.isin(s.times, times)] for s in (one, other))
+    size = np.maximum(np.abs(b).max(axis=(0, 1)), 1e-6)
+    assert np.isfinite(a).all() and np.abs((a - b) / size).max() < tolerance
+
+
+def test_a_rule_that_never_acts_changes_nothing(tmp_path: Path) -> None:
+    (never, work), (without, _) = solved(planned(tmp_path, NEVER)), solved(planned(tmp_path))
+    alike(never, without)
+    assert not work.given and len(work.table()) == 0
+
+
+@pytest.mark.parametrize("over", ["40 min", "0 min", "30 h"])  # 30 h: it still runs at the next decision
+def test_a_rule_that_always_acts_is_a_fixed_dose(tmp_path: Path, over: str) -> None:
+    rule = ALWAYS.replace("40 min", over).replace("visit: daily", "visit: daily, last-dose: {longer-ago-than: 47 h}")
+    fixed = "[{" + DRUG.replace("40 min", over) + ", at: [0 d, 2 d, 4 d]}]"
+    ruled, without = planned(tmp_path, rule), planned(tmp_path, doses=fixed)
+    alike(solved(ruled)[0], solved(without)[0])
+    a, b = run.execute(ruled, tmp_path / "a"), run.execute(without, tmp_path / "b")
+    doses = [pd.read_parquet(one.folder / "doses.parquet").drop(columns="why") for one in (a, b)]
+    pd.testing.assert_frame_equal(*doses)
+    visits = [pd.read_parquet(one.folder / "visits.parquet") for one in (a, b)]
+    kept = [one[(one["arm"] == "a") & one["scale"].isin(["MADRS", "SBP"])] for one in visits]
+    np.testing.assert_allclose(kept[0]["true_value"], kept[1]["true_value"], atol=0.02)
+    assert np.mean(kept[0]["value"].to_numpy() == kept[1]["value"].to_numpy()) > 0.98  # a step where rounding differs
+
+
+def test_a_drug_that_holds_an_input_is_a_fixed_dose_too(tmp_path: Path) -> None:
+    tiny = tiny_system()
+    relieved = ("sub", tiny.rates["symptom"], ("mul", num(0.02), ("mul", sym("cytokine_block"), sym("symptom"))))
+    system = dataclasses.replace(
+        tiny, inputs={**tiny.inputs, "cytokine_block": 0.0}, rates={**tiny.rates, "symptom": relieved}
+    )
+    drug = "drug: celecoxib, route: oral, amount: 200 mg"  # holds its input for 24 h, until the next decision exactly
+    for rule, at in (("visit: daily", "[0 d, 1 d, 2 d]"), ("visit: daily, last-dose: {longer-ago-than: 47 h}", "[0 d, 2 d, 4 d]"),
+                     ("visit: 4 h", "[4 h]")):  # fmt: skip
+        ruled = ALWAYS.replace("visit: daily", rule).replace(DRUG, drug)
+        fixed = planned(tmp_path, doses=f"[{{{drug}, at: {at}}}]", system=system)
+        alike(solved(planned(tmp_path, ruled, system=system))[0], solved(fixed)[0])
+
+
+@pytest.fixture(scope="module")
+def needed(tmp_path_factory: pytest.TempPathFactory) -> tuple[run.Plan, run.Results]:
+    folder = tmp_path_factory.mktemp("needed")
+    plan = planned(folder, *NEEDED, shard=10)
+    return plan, run.execute(plan, folder / "run")
+
+
+def test_a_frozen_replay_of_the_ledger_gives_the_same_path(
+    needed: tuple[run.Plan, run.Results], tmp_path: Path
+) -> None:
+    plan, _ = needed
+    solution, work = solved(plan)
+    assert {one.rule for one in work.given} == {"needed", "switch"}
+    who = plan.people_of("a", range(24))
+    alike(stages.in_one_go(plan, "a", who, shards._parameters(plan, who), work.given, 1), solution)
+    # and as a study of fixed doses, written for one person after the other
+    ledger = studies.ledger(plan.study, "a", who, work.given)
+    for person in (0, 7, 23):
+        rows = ledger[ledger["subject"] == person]
+        listed = [
+            "{" + DRUG.replace("40 min", over) + f", at: [{', '.join(f'{t:g} h' for t in rows['time_h'][rows['why'] == why])}]}}"
+            for why, over in (("rule needed", "40 min"), ("rule switch", "30 h")) if (rows["why"] == why).any()
+        ]  # fmt: skip
+        fixed = planned(tmp_path, doses=f"[{', '.join(listed)}]")
+        alone, _ = solved(fixed, people=range(person, person + 1))
+        alike(dataclasses.replace(solution, values=solution.values[person : person + 1]), alone)
+
+
+def test_every_decision_is_kept_with_what_was_seen(needed: tuple[run.Plan, run.Results]) -> None:
+    _, results = needed
+    rows, doses = (pd.read_parquet(results.paths[name]) for name in ("decisions", "doses"))
+    visits = pd.read_parquet(results.paths["visits"])
+    assert set(rows["rule"]) == {"needed", "hold", "switch"} and set(rows["outcome"]) == {"done", "refused"}
+    gave = rows[(rows["rule"] == "needed") & (rows["outcome"] == "done")]
+    given = doses[doses["why"] == "rule needed"]
+    assert sorted(zip(gave["subject"], gave["time_h"])) == sorted(zip(given["subject"], given["time_h"]))  # noqa: B905
+    assert (gave["value"] > 20).all()
+    merged = rows.merge(visits, on=["subject", "arm", "time_h", "scale"], suffixes=("", "_kept"))
+    assert len(merged) > 20 and (merged["value"] == merged["value_kept"]).all()  # a decision at a visit sees the visit
+    counted = results.details["decisions"]
+    assert counted["a"]["needed"]["done"] == len(gave) and set(counted["b"]) == {"hold"}
+    assert not any("never acted" in one for one in results.warnings)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_no_byte(needed: tuple[run.Plan, run.Results], tmp_path: Path, threads: int) -> None:
+    plan, results = needed
+    run.execute(plan, tmp_path / "run", threads=threads)
+    for name in TABLES:
+        assert (tmp_path / "run" / f"{name}.parquet").read_bytes() == results.paths[name].read_bytes(), name
+
+
+def test_the_size_of_the_shards_changes_nothing(needed: tuple[run.Plan, run.Results], tmp_path: Path) -> None:
+    _, results = needed
+    other = run.execute(planned(tmp_path, *NEEDED, shard=24), tmp_path / "run")
+    for name in TABLES:
+        a, b = (pd.read_parquet(one.paths[name]) for one in (results, other))
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    needed: tuple[run.Plan, run.Results], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, results = needed
+    compute, calls = shards.compute, []
+
+    def dies(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return compute(*args, **kwargs)
+
+    monkeypatch.setattr(shards, "compute", dies)
+    with pytest.raises(run.Stopped):
+        run.execute(plan, tmp_path / "run")
+    run.execute(plan, tmp_path / "run", resume=True)
+    for name in TABLES:
+        assert (tmp_path / "run" / f"{name}.parquet").read_bytes() == results.paths[name].read_bytes(), name
+
+
+def test_a_decision_at_the_last_moment_is_kept(tmp_path: Path) -> None:
+    plan = planned(tmp_path, ALWAYS.replace("visit: daily", "visit: 7 d"))
+    results = run.execute(plan, tmp_path / "run")
+    rows, doses = (pd.read_parquet(results.paths[name]) for name in ("decisions", "doses"))
+    assert len(rows) == len(doses) == 24 and set(rows["time_h"]) == set(doses["time_h"]) == {168.0}
+
+
+def test_the_same_person_decides_alike_in_every_arm(tmp_path: Path) -> None:
+    plan = planned(tmp_path, ALWAYS.replace("arms: a, ", ""))
+    (a, _), (b, _) = solved(plan, "a"), solved(plan, "b")
+    np.testing.assert_array_equal(a.values, b.values)
+
+
+def test_who_fails_is_named_and_decides_no_more(tmp_path: Path) -> None:
+    plan = planned(tmp_path, ALWAYS.replace("total: 3", "total: 5"))
+    rates = dict(plan.system.rates)
+    grows = ("mul", num(1e-3), ("mul", sym("drug"), ("mul", sym("symptom"), sym("symptom"))))
+    rates["symptom"] = ("add", rates["symptom"], ("mul", ("sub", sym("relief"), num(0.8)), ("mul", num(1e4), grows)))
+    system = dataclasses.replace(plan.system, rates=rates)
+    results = run.execute(dataclasses.replace(plan, system=system), tmp_path / "run")
+    failed = results.failures
+    assert 0 < len(failed) < 24 and (failed["time_h"] >= 0).all() and failed["reason"].str.len().min() > 10
+    rows, visits = (pd.read_parquet(results.paths[name]) for name in ("decisions", "visits"))
+    last = rows.groupby("subject")["time_h"].max()
+    for one in failed.itertuples():
+        assert last[one.subject] <= one.time_h + SAME
+    assert set(failed["subject"]).isdisjoint(visits[visits["arm"] == "a"]["subject"])
+    assert (rows[~rows["subject"].isin(failed["subject"])].groupby("subject").size() == 8).all()
+
+
+def test_a_rule_nobody_meets_is_said(tmp_path: Path) -> None:
+    results = run.execute(planned(tmp_path, NEVER), tmp_path / "run")
+    assert any("the rule never never acted on anybody" in one for one in results.warnings)
+    assert run.load(tmp_path / "run").details["decisions"] == {"a": {"never": {"done": 0, "refused": 0}}, "b": {}}
+
+
+@pytest.mark.slow
+def test_the_example_of_the_docs_in_the_human_model(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    example = text.split("```yaml\n")[2].split("```")[0]
+    plan = run.plan(small_study(tmp_path, example), subjects=16, threads=1)
+    results = run.execute(plan, tmp_path / "run")
+    assert not len(results.failures) and results.details["decisions"]["as-needed"]["as-needed"]["done"] > 30
+    people = plan.people_of("as-needed", range(16))
+    parameters = shards._parameters(plan, people)
+    solution, work = stages.carry_out(plan, "as-needed", people, parameters, 1, None)
+    # at rtol 1e-5 the symptom of either errs by up to 3e-4 of its size
+    alike(stages.in_one_go(plan, "as-needed", people, parameters, work.given, 1), solution, 5e-4)

@@ -12,13 +12,8 @@ the kind of control explains (``setting_sd``), alike for all arms of a trial.
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-=======
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
->>>>>>> work-rules
 from functools import lru_cache
 from typing import Any
 
@@ -102,21 +97,14 @@ def drawn(model: Expectancy, seed: int, draw: np.ndarray) -> Expectancy:
 
 def strength(
     study: Study, arm: str, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None, *,
-<<<<<<< HEAD
-    model: Expectancy | None = None, draw: np.ndarray | None = None,
-=======
-    model: Expectancy | None = None, given: Sequence[Given] = (),
->>>>>>> work-rules
+    model: Expectancy | None = None, draw: np.ndarray | None = None, given: Sequence[Given] = (),
 ) -> np.ndarray:  # fmt: skip
     """Strength of expectancy, ``(n_subjects, n_times)``, dimensionless, 0 before the first visit.
 
     ``times`` are hours; ``felt``, ``(n_subjects, n_times)``, is the strongest drug effect a person has felt so far, in
     CADSS points, or None where the study does not compute it. The person's trait is the same in every arm. ``model``
-<<<<<<< HEAD
-    stands in for the library's numbers. With ``draw`` (n_subjects,) each parameter draw has numbers and a setting of its own.
-=======
-    stands in for the library's numbers; ``given`` are the doses that rules of the study gave.
->>>>>>> work-rules
+    stands in for the library's numbers. With ``draw`` (n_subjects,) each parameter draw has numbers and a setting of its own;
+    ``given`` are the doses that rules of the study gave.
     """
     model = model or load()
     model = drawn(model, study.seed, draw) if draw is not None and len(draw) else model
@@ -140,11 +128,7 @@ def strength(
         number["sustained"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["sustained_time"])
     )
     parts = course + np.where(np.isfinite(since), acute + sustained, 0.0)
-<<<<<<< HEAD
     return np.asarray(person * number.get("setting", 1.0) * belief * parts)
-=======
-    return np.asarray(person[:, None] * belief * parts)
->>>>>>> work-rules
 
 
 def procedure_times(study: Study, arm: str, model: Expectancy | None = None) -> np.ndarray:
@@ -176,17 +160,13 @@ def _since_last(times: np.ndarray, events: np.ndarray) -> np.ndarray:
     return np.where(index >= 0, times - events[np.maximum(index, 0)], np.inf)
 
 
-<<<<<<< HEAD
-def _belief(study: Study, arm: Arm, model: Expectancy, felt: np.ndarray | None) -> Any:
-=======
 def _since(times: np.ndarray, event: np.ndarray) -> np.ndarray:
     """Hours since each person's own event before each time, ``(n_people, n_times)``; inf if there is none."""
     since = times[None, :] - event[:, None]
     return np.where(since > 0, since, np.inf)
 
 
-def _belief(study: Study, name: str, model: Expectancy, felt: np.ndarray | None) -> np.ndarray | float:
->>>>>>> work-rules
+def _belief(study: Study, name: str, model: Expectancy, felt: np.ndarray | None) -> Any:
     """Belief in being treated, 0-1: of the kind of control, or for a blinded drug arm rising with what is felt."""
     arm = study.arms[name]
     treated = bool(arm.doses or possible(study, name)) or any(

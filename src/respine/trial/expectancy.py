@@ -56,7 +56,8 @@ def load() -> Expectancy:
     ranges = dict(_ranges(doc.data["values"], ""))
     for kind, block in (doc.data.get("belief") or {}).items():
         ranges |= dict(_ranges(block, f"belief.{kind}."))
-    return Expectancy(numbers, beliefs, *(frozenset(doc.data[name]) for name in lists), ranges)
+    routes, exposures, treatments = (frozenset(doc.data[name]) for name in lists)
+    return Expectancy(numbers, beliefs, routes, exposures, treatments, ranges)
 
 
 def _ranges(block: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, tuple[float, float]]]:

@@ -67,7 +67,7 @@ class Emitter:
     def function(self, name: str, program: Program, pointers: Sequence[str] = ()) -> str:
         """IR of ``name(w, *pointers)``; areas named in ``pointers`` are addressed from those instead of ``w``.
 
-        ``program`` must be spelled out (see functions.py).
+        ``program`` must be spelled out (see spelling.py).
         """
         body = self.body(tuple(pointers))
         for k, (op, *a) in enumerate(program.operations):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -14,9 +13,17 @@ import numpy as np
 from respine.engine import driver
 from respine.engine.code import Code, code_for
 from respine.engine.conserved import watch
-from respine.engine.covariates import line, on_lines
+from respine.engine.covariates import on_lines
 from respine.engine.equals import representatives
 from respine.engine.events_table import EventTable
+from respine.engine.input_checks import (
+    check_known,
+    check_once,
+    check_one_clock,
+    checked_times,
+    thread_count,
+    tolerances_of,
+)
 from respine.engine.records import Records
 from respine.engine.schedule import Schedule
 from respine.engine.sensitivity_jumps import refuse_jumps
@@ -24,12 +31,10 @@ from respine.engine.sensitivity_starts import scales, start_slopes
 from respine.engine.specialise import RATE_PREFIX, Ask, rate_slope, start_values
 from respine.engine.status import Failure, Status
 from respine.engine.target import host_target
-from respine.model.expression import Expr
 from respine.model.system import System
 
 Progress = Callable[[int, int], None]
 LANES = (1, 2, 4, 8, 16, 32)
-SMALLEST_RTOL = 1e-14
 SPOT_CHECK = 8  # subjects of a float32 run that are solved in float64 too
 
 
@@ -133,12 +138,12 @@ class Solver:
     ) -> None:
         if not outputs:
             raise ValueError("no outputs asked for; name at least one state or rule")
-        _known(outputs, (*system.states, *system.rules, *system.parameters, *system.inputs), "output", system)
-        _known(vary, system.parameters, "varying parameter", system)
-        _known(fixed, (*system.parameters, *system.inputs), "fixed parameter", system)
-        _once(vary, "varying parameter")
-        _once(outputs, "output")
-        _once(sensitivities, "sensitivity")
+        check_known(outputs, (*system.states, *system.rules, *system.parameters, *system.inputs), "output", system)
+        check_known(vary, system.parameters, "varying parameter", system)
+        check_known(fixed, (*system.parameters, *system.inputs), "fixed parameter", system)
+        check_once(vary, "varying parameter")
+        check_once(outputs, "output")
+        check_once(sensitivities, "sensitivity")
         if sensitivities and options.precision != "float64":
             raise ValueError(f'sensitivities need precision="float64", not "{options.precision}": their error would be '
                              "as large as what they are used for")  # fmt: skip
@@ -158,13 +163,13 @@ class Solver:
 
     def ask(self, schedule: Schedule | Records) -> Ask:
         """What this schedule needs of the system. Raises ValueError for an unknown dose target or input."""
-        _known((*schedule.dosed, *schedule.infused), self.system.states, "dosed state", self.system)
-        _known(schedule.changing, self.system.inputs, "input", self.system)
+        check_known((*schedule.dosed, *schedule.infused), self.system.states, "dosed state", self.system)
+        check_known(schedule.changing, self.system.inputs, "input", self.system)
         if self.sensitivities:
             known = (*self.system.parameters, *schedule.dependent)
-            _known(self.sensitivities, known, "parameter (or name a dose depends on)", self.system)
+            check_known(self.sensitivities, known, "parameter (or name a dose depends on)", self.system)
             known = (*self.system.parameters, *self.sensitivities)
-            _known(
+            check_known(
                 schedule.dependent,
                 known,
                 "parameter or sensitivity, but a dose depends on it; such a name",
@@ -231,11 +236,11 @@ class Solver:
                 after=after, initial=initial, progress=progress, locate_jumps=locate_jumps,
             )  # fmt: skip
         own_times = isinstance(schedule, Records)
-        moments = schedule.times(start) if isinstance(schedule, Records) else _moments(times, start)
+        moments = schedule.times(start) if isinstance(schedule, Records) else checked_times(times, start)
         schedule.check_start(start)
         if isinstance(schedule, Records):
-            _one_clock(self.system, schedule)
-        tolerances = _tolerances(self.system, rtol, atol)
+            check_one_clock(self.system, schedule)
+        tolerances = tolerances_of(self.system, rtol, atol)
         for name, value in (initial or {}).items():
             if np.shape(value) not in ((), (len(p),)):
                 raise ValueError(f"start of {name} has shape {np.shape(value)}; write one number or {len(p)}")
@@ -248,7 +253,7 @@ class Solver:
         code = self.code(self.ask(schedule))
         starts, good = self._starts(code, p, initial or {}, start)
         run = _Run(self, code, p, schedule, moments, start, rtol, tolerances, starts, after)
-        run.go(good & schedule.finite, _thread_count(threads, len(p)), progress)
+        run.go(good & schedule.finite, thread_count(threads, len(p)), progress)
         settings = {
             "method": self.options.method,
             "precision": self.options.precision,
@@ -366,7 +371,7 @@ class Solver:
                 f"{self.system.name} is solved with events, which may change any total; leave conserved out"
             )
         self.ask(schedule)
-        _known(initial, self.system.states, "start state", self.system)
+        check_known(initial, self.system.states, "start state", self.system)
         job = Job(self.system, self.outputs, self.vary, self.values, self.options, p, schedule, moments, start, rtol,
                   tolerances, initial, after)  # fmt: skip
         return solve_subjects(job, progress)
@@ -375,7 +380,7 @@ class Solver:
         self, code: Code, p: np.ndarray, initial: Mapping[str, float | np.ndarray], start: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Start states (n_subjects or 1, n_live) followed by their sensitivities, and which subjects are finite throughout."""
-        _known(initial, self.system.states, "start state", self.system)
+        check_known(initial, self.system.states, "start state", self.system)
         frozen = [s for s in initial if s in code.constant]
         if frozen:
             raise ValueError(f"{', '.join(frozen)} rests at its start here; build with Options(keep_all=True)")
@@ -530,74 +535,3 @@ class _Run:
         values = dict(self.solver.values)
         values.update(zip(self.solver.free, self.parameters[subject], strict=True))
         return values
-
-
-def _one_clock(system: System, records: Records) -> None:
-    """Raises ValueError where a subject's time goes back although the equations depend on it."""
-    subject = records.goes_back
-    if subject is None:
-        return
-    covariates = {name for name in system.rules if all(part in system.inputs for part in line(name))}  # move along
-    formulas = (*system.rates.items(), *system.rules.items())
-    timed = next((name for name, expr in formulas if _mentions_time(expr) and name not in covariates), None)
-    if timed is not None:
-        raise ValueError(f"the time of subject {subject} goes back at a reset, but {timed} of {system.name} depends on "
-                         "the time itself; make two subjects of it, or let the time go on")  # fmt: skip
-
-
-def _mentions_time(expr: Expr) -> bool:
-    return expr[0] == "time" or (expr[0] not in ("num", "sym") and any(map(_mentions_time, expr[1:])))
-
-
-def _moments(times: Sequence[float] | np.ndarray, start: float) -> np.ndarray:
-    moments = np.ascontiguousarray(times, float)
-    if moments.ndim != 1 or len(moments) == 0:
-        raise ValueError("times must be a list of at least one time")
-    if not np.isfinite(moments).all() or not np.isfinite(start):
-        raise ValueError("times and start must be finite numbers")
-    if np.any(np.diff(moments) < 0):
-        k = int(np.flatnonzero(np.diff(moments) < 0)[0])
-        raise ValueError(f"times must ascend; {moments[k + 1]:g} comes after {moments[k]:g}")
-    if moments[0] < start:
-        raise ValueError(f"the first time {moments[0]:g} lies before the start {start:g}")
-    return moments
-
-
-def _tolerances(system: System, rtol: float, atol: float | Mapping[str, float] | None) -> np.ndarray:
-    """Absolute tolerance of every state, (n_states,)."""
-    if not (np.isfinite(rtol) and 0 < rtol < 1):
-        raise ValueError(f"rtol is {rtol:g}; it must lie between 0 and 1, for example 1e-5")
-    if rtol < SMALLEST_RTOL:
-        raise ValueError(f"rtol is {rtol:g}; numbers of 64 bits cannot do better than {SMALLEST_RTOL:g}")
-    if isinstance(atol, Mapping):
-        _known(atol, system.states, "atol state", system)
-        tolerances = np.array([atol.get(s, 1e-3 * rtol) for s in system.states], float)
-    else:
-        tolerances = np.full(len(system.states), 1e-3 * rtol if atol is None else atol, float)
-    if not (np.isfinite(tolerances).all() and (tolerances > 0).all()):
-        raise ValueError("atol must be positive: with 0 a state at rest at zero could never be solved")
-    return tolerances
-
-
-def _thread_count(threads: int | None, subjects: int) -> int:
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads is {threads}; at least 1 is needed")
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(threads or available, (subjects + 7) // 8))
-
-
-def _known(names: Sequence[str] | Mapping[str, object], known: Sequence[str] | Mapping[str, object], what: str,
-           system: System) -> None:  # fmt: skip
-    import difflib
-
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, list(known), n=3)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"{system.name} has {len(known)} such names"
-            raise ValueError(f'"{name}" is no {what} of {system.name}; {hint}')
-
-
-def _once(names: Sequence[str], what: str) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f'{what} "{name}" is named twice')

@@ -40,7 +40,8 @@ class _Spelling:
                 self.write(needed) if needed in self.crowds else self._write_one(needed)
         if len(crowd) == 1:
             self._write_one(k)
-        for first in range(0, len(crowd) if len(crowd) > 1 else 0, ABREAST):
+            return
+        for first in range(0, len(crowd), ABREAST):
             self._side_by_side(crowd[first : first + ABREAST])
 
     def _missing(self, members: Sequence[int]) -> set[int]:

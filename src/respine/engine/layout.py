@@ -11,6 +11,7 @@ CONTROL = (
     "step",
     "shift",
     "inverse_step",
+    "slope_share",  # of the slopes in time, in a stage
     "stage_time",
     "stage_time_rest",
     "error",
@@ -82,6 +83,7 @@ def lay_out(
         ("new_rest", n_rest),
         ("rate", n_states),
         ("stage", n_states),
+        ("sum", n_states),
         ("time_slope", n_time_slopes),
         ("clock", n_clock),
         ("factor", n_factors),

@@ -71,14 +71,13 @@ class Programs:
     prepare: Program
     rates: Program
     factor: Program
-    solve: Program
     observe: Program
     clock: Program
     tangent: Tangent | None = None  # where sensitivities are asked
 
 
 def compile_programs(equations: Equations, *, narrow: bool = False) -> Programs:
-    """Rates, Jacobian with its factorisation, triangular solves and outputs as straight-line code.
+    """Rates, Jacobian with its factorisation and outputs as straight-line code.
 
     ``narrow``, for float32: what depends on time alone becomes a program of its own.
     """
@@ -98,10 +97,9 @@ def compile_programs(equations: Equations, *, narrow: bool = False) -> Programs:
         pivoting,
         tuple(time_slopes),
         _prepare(equations, hoisted),
-        _store_all(equations, hoisted, "rate", equations.rates),
+        _rates(equations, hoisted, tuple(time_slopes)),
         _factor(equations, hoisted, pivoting, jacobian, time_slopes, tangent),
-        _solve(pivoting),
-        _store_all(equations, hoisted, "output", equations.outputs),
+        _observe(equations, hoisted),
         _clock(equations, hoisted),
         tangent,
     )
@@ -149,84 +147,100 @@ def _is_mask(graph: Graph, node: int) -> bool:
     return graph.nodes[node][0] in MASKS or graph.truth(node) is not None
 
 
-def lower(
-    equations: Equations,
-    hoisted: Hoisted,
-    program: Program,
-    roots: Sequence[int],
-    *,
-    preparing: bool,
-    clocking: bool = False,
-    area: str = "",
-) -> list[int]:
-    """Operations for ``roots``. While preparing, slow nodes are computed; elsewhere they are loaded from their slot.
+class Lowering:
+    """Nodes of the graph as operations of a program, each written once, when it is first asked for.
 
-    Clock nodes likewise: computed while clocking, loaded elsewhere. With an ``area`` each root is stored there as soon as it
-    is known: kept to the end, many would only be moved out of the registers and back.
+    While preparing, slow nodes are computed; elsewhere they are loaded from their slot. Clock nodes likewise: computed
+    while clocking, loaded elsewhere.
     """
-    graph = equations.graph
-    slots = {name: k for k, name in enumerate(equations.slow)}
-    values: dict[int, int] = {}
 
-    def leaf(node: int) -> int | None:
-        op, *a = graph.nodes[node]
-        if op == "const":
-            return program.const(graph.value(node))  # type: ignore[arg-type]
-        if node in hoisted.uniform:
-            return program.do("broadcast", hoisted.uniform[node])
-        if op == "slow":
-            return program.load("slow", slots[a[0]])
-        if op == "state":
-            return program.load("state", a[0])
-        if node in hoisted.clock and not clocking:
-            return program.load("clock", hoisted.clock[node])
-        if op == "time":
-            return program.load("time")
-        if node in hoisted.slow and not preparing:
-            return program.load("hoisted", hoisted.slow[node])
-        return None
+    def __init__(
+        self, equations: Equations, hoisted: Hoisted, program: Program, *, preparing: bool = False, clocking: bool = False
+    ) -> None:
+        self.graph, self.hoisted, self.program = equations.graph, hoisted, program
+        self.preparing, self.clocking = preparing, clocking
+        self.slots = {name: k for k, name in enumerate(equations.slow)}
+        self.values: dict[int, int] = {}
 
-    for k, root in enumerate(roots):
+    def value(self, root: int) -> int:
+        """The value of a node, after what it needs."""
         stack = [root]
         while stack:
             node = stack[-1]
-            if node not in values:
-                known = leaf(node)
+            if node not in self.values:
+                known = self._leaf(node)
                 if known is None:
-                    parts = graph.operands(node)
-                    missing = [p for p in parts if p not in values]
+                    parts = self.graph.operands(node)
+                    missing = [p for p in parts if p not in self.values]
                     if missing:
                         stack.extend(reversed(missing))
                         continue
-                    known = program.do(graph.nodes[node][0], *(values[p] for p in parts))
-                values[node] = known
+                    known = self.program.do(self.graph.nodes[node][0], *(self.values[p] for p in parts))
+                self.values[node] = known
             stack.pop()
-        if area:
-            program.store(area, k, values[root])
-    return [values[r] for r in roots]
+        return self.values[root]
+
+    def _leaf(self, node: int) -> int | None:
+        p, hoisted = self.program, self.hoisted
+        op, *a = self.graph.nodes[node]
+        if op == "const":
+            return p.const(self.graph.value(node))  # type: ignore[arg-type]
+        if node in hoisted.uniform:
+            return p.do("broadcast", hoisted.uniform[node])
+        if op == "slow":
+            return p.load("slow", self.slots[a[0]])
+        if op == "state":
+            return p.load("state", a[0])
+        if node in hoisted.clock and not self.clocking:
+            return p.load("clock", hoisted.clock[node])
+        if op == "time":
+            return p.load("time")
+        if node in hoisted.slow and not self.preparing:
+            return p.load("hoisted", hoisted.slow[node])
+        return None
+
+
+def lower(equations: Equations, hoisted: Hoisted, program: Program, roots: Sequence[int]) -> list[int]:
+    """The values of several nodes."""
+    lowering = Lowering(equations, hoisted, program)
+    return [lowering.value(root) for root in roots]
 
 
 def _prepare(equations: Equations, hoisted: Hoisted) -> Program:
     program = Program()
-    for node, value in zip(
-        hoisted.slow, lower(equations, hoisted, program, list(hoisted.slow), preparing=True), strict=True
-    ):
-        program.store("hoisted", hoisted.slow[node], value)
+    lowering = Lowering(equations, hoisted, program, preparing=True)
+    for value, slot in [(lowering.value(node), slot) for node, slot in hoisted.slow.items()]:
+        program.store("hoisted", slot, value)
     return program
 
 
 def _clock(equations: Equations, hoisted: Hoisted) -> Program:
-    program, nodes = Program(), list(hoisted.clock)
-    values = lower(equations, hoisted, program, nodes, preparing=False, clocking=True)
-    for node, value in zip(nodes, values, strict=True):
-        program.store("clock", hoisted.clock[node], value)
-    return program
-
-
-def _store_all(equations: Equations, hoisted: Hoisted, area: str, roots: Sequence[int]) -> Program:
     program = Program()
-    lower(equations, hoisted, program, roots, preparing=False, area=area)
+    lowering = Lowering(equations, hoisted, program, clocking=True)
+    for value, slot in [(lowering.value(node), slot) for node, slot in hoisted.clock.items()]:
+        program.store("clock", slot, value)
     return program
+
+
+def _rates(equations: Equations, hoisted: Hoisted, time_dependent: Sequence[int]) -> Program:
+    """The rates, and what a stage adds to them."""
+    p = Program()
+    lowering = Lowering(equations, hoisted, p)
+    slopes = {q: k for k, q in enumerate(time_dependent)}
+    for q, root in enumerate(equations.rates):
+        value = p.do("add", lowering.value(root), p.load("sum", q))
+        if q in slopes:
+            value = p.do("fma", p.load("slope_share"), p.load("time_slope", slopes[q]), value)
+        p.store("rate", q, value)
+    return p
+
+
+def _observe(equations: Equations, hoisted: Hoisted) -> Program:
+    p = Program()
+    lowering = Lowering(equations, hoisted, p)
+    for k, root in enumerate(equations.outputs):
+        p.store("output", k, lowering.value(root))
+    return p
 
 
 def _factor(
@@ -239,20 +253,21 @@ def _factor(
 ) -> Program:
     """Rates, time slopes and the LU factors of J - c*I in one pass, so that they share every sub-expression.
 
-    The lower factor holds the multipliers, the diagonal the reciprocals of the pivots with the sign of c*I - J, which
-    the solve is for: turning that sign alone is cheaper than that of every entry. With sensitivities their
-    equations at the start of the step are kept too.
+    The upper factor has ones on its diagonal, so that the back substitution, which all waits for, multiplies and adds in
+    one. In their place stand the reciprocals of the pivots with the sign of c*I - J, which the solve is for: turning that
+    sign alone is cheaper than that of every entry. With sensitivities their equations at the start of the step are kept too.
     """
     p = Program()
     keys = sorted(jacobian)
     kept = [*tangent.drive.values(), *tangent.switches] if tangent else []
     roots = [jacobian[k] for k in keys] + list(time_slopes.values()) + list(equations.rates)
-    values = lower(equations, hoisted, p, roots + kept, preparing=False)
+    values = lower(equations, hoisted, p, roots + kept)
     entries = dict(zip(keys, values, strict=False))
-    for k, value in enumerate(values[len(keys) : len(keys) + len(time_slopes)]):
+    slopes = dict(zip(time_slopes, values[len(keys) :], strict=False))
+    for k, value in enumerate(slopes.values()):
         p.store("time_slope", k, value)
-    for k, value in enumerate(values[len(keys) + len(time_slopes) : len(roots)]):
-        p.store("rate", k, value)
+    for q, value in enumerate(values[len(keys) + len(time_slopes) : len(roots)]):
+        p.store("rate", q, p.do("fma", p.load("slope_share"), slopes[q], value) if q in slopes else value)
     for k, place in enumerate(tangent.varying if tangent else ()):
         p.store("matrix", k, entries[place])
     for k, value in enumerate(values[len(roots) :]):
@@ -263,38 +278,16 @@ def _factor(
     for i in range(len(equations.states)):
         a[i, i] = p.do("sub", entries[i, i], c) if (i, i) in entries else p.do("neg", c)
     for k, pivot in enumerate(pivoting.order):
-        inverse = p.do("reciprocal", a[pivot, pivot])
+        inverse, right = p.do("reciprocal", a[pivot, pivot]), pivoting.right(k)
         p.store("factor", pivoting.slots[pivot, pivot], p.do("neg", inverse))
-        right = pivoting.right(k)
         for j in right:
+            a[pivot, j] = p.do("mul", a[pivot, j], inverse)
             p.store("factor", pivoting.slots[pivot, j], a[pivot, j])
         for i in pivoting.below(k):
-            multiplier = p.do("mul", a[i, pivot], inverse)
-            p.store("factor", pivoting.slots[i, pivot], multiplier)
+            p.store("factor", pivoting.slots[i, pivot], a[i, pivot])
             for j in right:
-                product = p.do("mul", multiplier, a[pivot, j])
+                product = p.do("mul", a[i, pivot], a[pivot, j])
                 a[i, j] = p.do("sub", a[i, j], product) if (i, j) in a else p.do("neg", product)
-    return p
-
-
-def _solve(pivoting: Pivoting) -> Program:
-    """Forward and back substitution in place on ``vector``."""
-    p = Program()
-    x: dict[int, int] = {}
-
-    def factor(i: int, j: int) -> int:
-        return p.load("factor", pivoting.slots[i, j])
-
-    for k, row in enumerate(pivoting.order):  # row by row, so that few values are under way at once
-        x[row] = p.load("vector", row)
-        for pivot in pivoting.left(k):
-            x[row] = p.do("sub", x[row], p.do("mul", factor(row, pivot), x[pivot]))
-    for k in range(len(pivoting.order) - 1, -1, -1):
-        pivot = pivoting.order[k]
-        for j in pivoting.right(k):
-            x[pivot] = p.do("add", x[pivot], p.do("mul", factor(pivot, j), x[j]))
-        x[pivot] = p.do("mul", x[pivot], factor(pivot, pivot))
-        p.store("vector", pivot, x[pivot])
     return p
 
 

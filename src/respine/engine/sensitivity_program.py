@@ -93,7 +93,7 @@ def at_node(programs: Programs) -> Program:
     tangent, p = _tangent(programs), Program()
     n_matrix, n_drive = len(tangent.varying), len(tangent.drive)
     roots = [*tangent.varying.values(), *tangent.drive.values(), *tangent.switches]
-    values = lower(programs.equations, programs.hoisted, p, roots, preparing=False)
+    values = lower(programs.equations, programs.hoisted, p, roots)
     for k in range(n_matrix):
         p.store("node_matrix", k, p.do("sub", values[k], p.load("matrix", k)))
     for k, value in enumerate(values[n_matrix : n_matrix + n_drive]):
@@ -151,16 +151,17 @@ def couple_and_solve(programs: Programs, batch: Batch, *, couple: bool = True) -
         for entry, j in coupled.get(i, ()):
             add("add", i, p.load("node_matrix", entry), [p.load("argument", place[j, a]) for a in width])
         for j in order[:k]:
-            if (i, j) in slots:
-                add("sub", i, p.load("factor", slots[i, j]), [x[j, a] for a in width])
-    for k in range(len(order) - 1, -1, -1):
-        i = order[k]
-        for j in order[k + 1 :]:
             if (i, j) in slots:  # the diagonal carries the sign
                 add("add", i, p.load("factor", slots[i, j]), [x[j, a] for a in width])
         diagonal = p.load("factor", slots[i, i])
         for a in width:
             x[i, a] = p.do("mul", x[i, a], diagonal)
+    for k in range(len(order) - 1, -1, -1):
+        i = order[k]
+        for j in order[k + 1 :]:
+            if (i, j) in slots:
+                add("sub", i, p.load("factor", slots[i, j]), [x[j, a] for a in width])
+        for a in width:
             p.store("vector", place[i, a], x[i, a])
     return p
 
@@ -208,7 +209,7 @@ def output_slopes(programs: Programs) -> Program:
     equations, tangent, p = programs.equations, _tangent(programs), Program()
     n, m, count = len(equations.states), len(equations.outputs), tangent.n_parameters
     roots = [*tangent.by_state.values(), *tangent.directly.values()]
-    values = lower(equations, programs.hoisted, p, roots, preparing=False)
+    values = lower(equations, programs.hoisted, p, roots)
     by_state = dict(zip(tangent.by_state, values, strict=False))
     directly = dict(zip(tangent.directly, values[len(by_state) :], strict=True))
     reached = {(q, k) for group in tangent.groups for q in group.states for k in group.parameters}

@@ -1,4 +1,4 @@
-"""One Rosenbrock step as LLVM IR: stage sums as short loops over the states around one shared triangular solve.
+"""One Rosenbrock step as LLVM IR: sums over the stages as short loops over the states, around one shared triangular solve.
 
 Loops keep the code inside the instruction cache and compile fast; only rates, factorisation and solve are straight-line.
 float64 uses the (a, c) form, float32 the increment form, whose smaller coefficients keep round-off below the tolerance.
@@ -16,6 +16,7 @@ from respine.engine.emit import Emitter
 from respine.engine.layout import Layout, lay_out
 from respine.engine.loop import Loop
 from respine.engine.program import Program, Programs
+from respine.engine.solve import solve
 from respine.engine.spelling import spell_out
 from respine.engine.tableaus import Tableau
 from respine.engine.target import Target
@@ -66,14 +67,16 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         "prepare": (programs.prepare, ()),
         "rates": (programs.rates, ("state", "time")),
         "factorise": (programs.factor, ()),
-        "solve": (programs.solve, ("vector",)),
+        "solve_first": (solve(programs, tableau.gamma, first=True, narrow=not target.double), ("vector",)),
+        "solve": (solve(programs, tableau.gamma, first=False, narrow=not target.double), ("vector",)),
         "outputs": (programs.observe, ("state", "time")),
         "finish": (_finish(layout, tableau, n, target, nonnegative), ()),
         "first_step": (_first_step(layout, n), ()),
+        "no_stage": (_no_stage(n), ()),
     }
     functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
     functions += [clock_function(emitter, programs.clock)] if programs.hoisted.clock else []
-    functions += _StageLoops(emitter, tableau, programs).functions()
+    functions += _StageLoops(emitter, tableau, n).functions()
     functions += sensitivities.functions() if sensitivities else []
     functions.append(_top_level(emitter, programs, tableau, sensitivities))
     head = [f'target triple = "{target.triple}"', emitter.declarations(), _FLUSH]
@@ -86,15 +89,16 @@ def _finish(layout: Layout, tableau: Tableau, n: int, target: Target, nonnegativ
     """New state, squared error norm, the step-size factors of both controllers, and the lowest state if that matters."""
     p = Program()
     relative = p.do("broadcast", layout.relative_tolerance)
-    scale_k = 1.0 if target.double else tableau.gamma
     lowest: int | None = None
     sums: list[int | None] = [None] * 4  # four chains, so that the sum does not wait for itself
     for q in range(n):
         last = p.load("increment", (tableau.stages - 1) * n + q)
         new = p.load("stage", q)
         if target.double:
-            new = p.do("fma", p.const(scale_k), last, new)
+            new = p.do("add", last, new)
             p.store("stage", q, new)
+        else:  # the error over gamma; the new state is there already
+            last = p.do("fma", p.load("step"), p.load("sum", q), last)
         size = p.do("max", p.do("abs", new), p.do("abs", p.load("state", q)))
         weight = p.do("fma", relative, size, p.do("broadcast", layout.absolute_tolerance(q)))
         if nonnegative:
@@ -109,7 +113,8 @@ def _finish(layout: Layout, tableau: Tableau, n: int, target: Target, nonnegativ
     total = parts[0]
     for part in parts[1:]:
         total = p.do("add", total, part)
-    control_step(p, p.do("mul", total, p.const(scale_k**2 / n)), tableau)
+    scale = 1.0 if target.double else tableau.gamma
+    control_step(p, p.do("mul", total, p.const(scale**2 / n)), tableau)
     return p
 
 
@@ -143,93 +148,54 @@ def _first_step(layout: Layout, n: int) -> Program:
     return p
 
 
+def _no_stage(n: int) -> Program:
+    """What a stage adds to the rates, set to nothing."""
+    p = Program()
+    for area, count in (("slope_share", 1), ("sum", n)):
+        for k in range(count):
+            p.store(area, k, p.const(0.0))
+    return p
+
+
 # ---- loops over the states ------------------------------------------------------------------------------------------
 class _StageLoops:
-    def __init__(self, emitter: Emitter, tableau: Tableau, programs: Programs) -> None:
-        self.e, self.tableau = emitter, tableau
-        self.n = len(programs.equations.states)
-        self.time_dependent = programs.time_dependent
+    def __init__(self, emitter: Emitter, tableau: Tableau, n: int) -> None:
+        self.e, self.tableau, self.n = emitter, tableau, n
         self.plain = emitter.target.double
         if self.plain:
             self.argument, self.right, self.dense = tableau.a, tableau.c, tableau.dense
         else:
             self.argument, self.right, self.dense, self.new = tableau.increments()
-        self.weight = 1.0 if self.plain else tableau.gamma
 
     def functions(self) -> list[str]:
-        made = []
-        for i in range(self.tableau.stages):
-            if i and not self.tableau.follows[i]:
-                made.append(self._argument(i))
-            made.append(self._right_hand_side(i))
-            if self._has_after(i):
-                made.append(self._after(i))
+        gathered = [self._gather(i) for i in range(1, self.tableau.stages)]
         exact = [] if self.plain else [self._compensate()]
-        return [*made, *exact, self._commit(), self._interpolate()]
+        return [*gathered, *exact, self._commit(), self._interpolate()]
 
-    def _follows(self, i: int) -> bool:
-        return i + 1 < self.tableau.stages and self.tableau.follows[i + 1]
-
-    def _has_after(self, i: int) -> bool:
-        """Whether a loop of its own ends stage i; in float32 the next argument's loop does so where there is one."""
-        return self._follows(i) or (not self.plain and i == self.tableau.stages - 1)
-
-    def _argument(self, i: int) -> str:
-        f = Loop(self.e, f"argument{i}", self.n)
+    def _gather(self, i: int) -> str:
+        """Argument and sum of stage i, from the same increments: reading these is what the loop is waiting for."""
+        f = Loop(self.e, f"gather{i}", self.n)
+        inverse, step = f.load("inverse_step"), f.load("step")
         f.loop()
-        value = f.load("state")
-        last = None if self.plain else self._increment(f, i - 1)
-        for j in np.flatnonzero(self.argument[i]):
-            increment = last if last and j == i - 1 else f.load("increment", int(j) * self.n)
-            value = f.fma(f.const(self.argument[i, j]), increment, value)
-        f.store(value, "stage")
+        increments = [f.load("increment", j * self.n) for j in range(i)]
+        if not self.tableau.follows[i]:
+            argument = self._combined(f, self.argument[i], increments, f.load("state"))
+        elif self.plain:
+            argument = f.arithmetic("fadd", f.load("stage"), increments[-1])
+        else:
+            last = f.fma(step, f.load("sum"), increments[-1])
+            argument = f.fma(f.const(self.tableau.gamma), last, f.load("stage"))
+        f.store(argument, "stage")
+        f.store(f.arithmetic("fmul", inverse, self._combined(f, self.right[i], increments)), "sum")
         f.end()
         return f.text()
 
-    def _right_hand_side(self, i: int) -> str:
-        """increment_i = rate + (1/h) sum c_ij increment_j + h d_i time_slope, before the solve."""
-        f = Loop(self.e, f"right{i}", self.n)
-        step = f.load("step", fixed=True)
-        factor = f.load("inverse_step" if self.plain else "shift", fixed=True)
-        f.loop()
-        combined = None
-        for j in np.flatnonzero(self.right[i]):
-            increment = f.load("increment", int(j) * self.n)
-            c = f.const(self.right[i, j])
-            combined = f.arithmetic("fmul", c, increment) if combined is None else f.fma(c, increment, combined)
-        value = f.load("rate")
-        if not self.plain:
-            value = f.arithmetic("fmul", f.const(1 / self.tableau.gamma), value)
-        if combined is not None:
-            value = f.fma(factor, combined, value)
-        f.store(value, "increment", i * self.n)
-        if not self.plain:
-            f.store(combined or f.const(0.0), "rate")
-        f.end()
-        if self.tableau.d[i]:
-            scaled = f.arithmetic("fmul", step, f.const(self.tableau.d[i] / self.weight))
-            for k, q in enumerate(self.time_dependent):
-                value = f.load("increment", i * self.n + q, fixed=True)
-                value = f.fma(scaled, f.load("time_slope", k, fixed=True), value)
-                f.store(value, "increment", i * self.n + q, fixed=True)
-        return f.text()
-
-    def _after(self, i: int) -> str:
-        f = Loop(self.e, f"after{i}", self.n)
-        f.loop()
-        value = f.load("increment", i * self.n)
-        if self._follows(i):
-            f.store(f.fma(f.const(self.weight), value, f.load("stage")), "stage")
-        if not self.plain:
-            self._increment(f, i)
-        f.end()
-        return f.text()
-
-    def _increment(self, f: Loop, i: int) -> str:
-        """What the solve of stage i gave, as an increment (float32)."""
-        value = f.arithmetic("fsub", f.load("increment", i * self.n), f.load("rate"))
-        f.store(value, "increment", i * self.n)
-        return value
+    @staticmethod
+    def _combined(f: Loop, weights: np.ndarray, parts: Sequence[str], total: str | None = None) -> str:
+        for j in np.flatnonzero(weights):
+            weight = f.const(weights[j])
+            total = f.arithmetic("fmul", weight, parts[j]) if total is None else f.fma(weight, parts[j], total)
+        return f.const(0.0) if total is None else total
 
     def _compensate(self) -> str:
         """New state = state + increments, with what rounding takes kept for the next step (float32).
@@ -239,11 +205,8 @@ class _StageLoops:
         f = Loop(self.e, "compensate", self.n)
         f.loop()
         moved = f.load("state_rest")
-        last = self.tableau.stages - 1
         for j in np.flatnonzero(self.new):
-            k = f.load("increment", int(j) * self.n)
-            k = f.arithmetic("fsub", k, f.load("rate")) if j == last else k
-            moved = f.fma(f.const(self.new[j]), k, moved)
+            moved = f.fma(f.const(self.new[j]), f.load("increment", int(j) * self.n), moved)
         state = f.load("state")
         new = f.arithmetic("fadd", state, moved)
         f.store(new, "stage")
@@ -327,7 +290,7 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
         *(["  call void @clock(ptr %w, ptr %t)"] if clock else []),
         "  call void @rates(ptr %w, ptr %y, ptr %t)",
     ]
-    begin = ["  call void @prepare(ptr %w)", *rates_here, "  call void @first_step(ptr %w)"]
+    begin = ["  call void @prepare(ptr %w)", "  call void @no_stage(ptr %w)", *rates_here, "  call void @first_step(ptr %w)"]
     v, align = t.vector, t.alignment
     observe = [  # the interpolated state lies in `rate`; its time is time + fraction * step
         *(pointer(f"%{a}", a) for a in ("time", "step", "fraction", "stage_time", "rate")),
@@ -351,9 +314,9 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
 def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[str]:
     t, n = emitter.target, len(programs.equations.states)
     v, align = t.vector, t.alignment
-    clock = bool(programs.hoisted.clock)
-    lines = [emitter.address(f"%p_{a}", emitter.layout.index(a))
-             for a in ("time", "step", "shift", "inverse_step", "stage_time", "stage")]  # fmt: skip
+    clock, slopes = bool(programs.hoisted.clock), bool(programs.time_dependent)
+    names = ("time", "step", "shift", "inverse_step", "slope_share", "stage_time", "stage")
+    lines = [emitter.address(f"%p_{a}", emitter.layout.index(a)) for a in names]
     lines += [
         f"  %t = load {v}, ptr %p_time, align {align}",
         f"  %h = load {v}, ptr %p_step, align {align}",
@@ -362,31 +325,28 @@ def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[s
         f"  store {v} %inverse, ptr %p_inverse_step, align {align}",
         f"  store {v} %shift, ptr %p_shift, align {align}",
         *(["  call void @clock(ptr %w, ptr %p_time)"] if clock else []),
-        "  call void @factorise(ptr %w)",
     ]
-    loops = _StageLoops(emitter, tableau, programs)
     if clock:
         begin_time, exact_time = stage_times(emitter, tableau.alpha)
         lines += begin_time
     for i in range(tableau.stages):
-        if i:
-            if not tableau.follows[i]:
-                lines.append(f"  call void @argument{i}(ptr %w)")
-            lines += [
-                f"  %d{i} = fmul {v} %h, {emitter.splat(tableau.alpha[i])}",
-                f"  %s{i} = fadd {v} %t, %d{i}",
-                f"  store {v} %s{i}, ptr %p_stage_time, align {align}",
-                *(exact_time[i] if clock else []),
-                "  call void @rates(ptr %w, ptr %p_stage, ptr %p_stage_time)",
-            ]
-        lines.append(f"  call void @right{i}(ptr %w)")
         lines.append(emitter.address(f"%k{i}", emitter.layout.index("increment", i * n)))
-        lines.append(f"  call void @solve(ptr %w, ptr %k{i})")
-        if i == tableau.stages - 1:
-            lines += [] if loops.plain else ["  call void @compensate(ptr %w)"]
-            lines.append("  call void @finish(ptr %w)")
-        elif loops._has_after(i):
-            lines.append(f"  call void @after{i}(ptr %w)")
-    if not loops.plain:
-        lines.append(f"  call void @after{tableau.stages - 1}(ptr %w)")
-    return lines
+        if slopes and (i == 0 or tableau.d[i] != tableau.d[i - 1]):
+            lines += [
+                f"  %share{i} = fmul {v} %h, {emitter.splat(tableau.d[i])}",
+                f"  store {v} %share{i}, ptr %p_slope_share, align {align}",
+            ]
+        if i == 0:
+            lines += ["  call void @factorise(ptr %w)", "  call void @solve_first(ptr %w, ptr %k0)"]
+            continue
+        lines += [
+            f"  call void @gather{i}(ptr %w)",
+            f"  %d{i} = fmul {v} %h, {emitter.splat(tableau.alpha[i])}",
+            f"  %s{i} = fadd {v} %t, %d{i}",
+            f"  store {v} %s{i}, ptr %p_stage_time, align {align}",
+            *(exact_time[i] if clock else []),
+            "  call void @rates(ptr %w, ptr %p_stage, ptr %p_stage_time)",
+            f"  call void @solve(ptr %w, ptr %k{i})",
+        ]
+    exact = [] if t.double else ["  call void @compensate(ptr %w)"]
+    return [*lines, *exact, "  call void @finish(ptr %w)"]

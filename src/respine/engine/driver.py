@@ -14,6 +14,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from respine.engine.control import ACCEPTED, BEST_LOG_ERROR, FRESH, HALF_WAY, REJECTED, TIME_RESOLVED
 from respine.engine.events_table import (
     ADD_SLOW,
     ADD_STATE,
@@ -35,16 +36,11 @@ OK = int(Status.OK)
 
 # order of the offsets handed to `drive`
 AREAS = (
-    "time", "step", "error", "log_error", "last_log_error", "last_step", "growth", "predicted_growth", "accepted",
-    "fraction", "begin_step", "state", "rate", "slow", "output", "lowest",
-    "kink", "time_rest", "state_rest",
+    "time", "step", "error", "last_log_error", "last_step", "fraction", "begin_step", "state", "rate", "slow", "output",
+    "lowest", "kink", "time_rest", "state_rest",
 )  # fmt: skip
-KERNELS = (
-    "begin_inside", "step_inside", "commit_inside", "interpolate_inside", "observe_inside", "enter", "leave",
-)  # fmt: skip
+KERNELS = ("begin_inside", "advance", "commit_inside", "interpolate_inside", "observe_inside", "enter", "leave")
 NEXT, DONE, STOP, FAILED = range(4)  # shared counters
-LARGEST_GROWTH, SMALLEST_GROWTH, LARGEST_CUT = 6.0, 0.2, 0.1
-BEST_LOG_ERROR = -6.64  # the controller does not believe errors below 1e-2 of the tolerance
 RESTART = 1e-3  # after an event the first step is at least this share of the last accepted one
 ACROSS = 0.2  # a step across a kink should have this error, in tolerances
 MOST_CYCLES = 20_000  # dosing intervals tried before steady state is given up
@@ -58,6 +54,15 @@ def _call(typing_context: Any, address: Any, workspace: Any) -> tuple[Any, Calla
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def _advance(typing_context: Any, address: Any, workspace: Any) -> tuple[Any, Callable[..., Any]]:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function = ir.FunctionType(ir.IntType(64), [ir.IntType(64)])
+        return builder.call(builder.inttoptr(arguments[0], function.as_pointer()), [arguments[1]])
+
+    return types.int64(types.int64, types.int64), generate
 
 
 @intrinsic
@@ -87,6 +92,7 @@ def drive(
     w: np.ndarray,  # workspace
     base: int,  # its address
     at: np.ndarray,  # (len(AREAS),) offsets, in numbers
+    wide: np.ndarray,  # (len(WIDE), lanes), that part of the workspace
     lanes: int,
     n: int,  # states
     n_lost: int,  # states of which the part lost in rounding is kept: all in float32
@@ -126,10 +132,12 @@ def drive(
     counters: np.ndarray,
     counters_address: int,
 ) -> None:
-    o_time, o_step, o_error, o_log, o_last_log, o_last_step = at[0], at[1], at[2], at[3], at[4], at[5]
-    o_growth, o_predicted, o_accepted, o_fraction, o_begin = at[6], at[7], at[8], at[9], at[10]
-    o_state, o_rate, o_slow, o_output, o_lowest = at[11], at[12], at[13], at[14], at[15]
-    o_kink, o_rest, o_lost = at[16], at[17], at[18]
+    o_time, o_step, o_error, o_last_log, o_last_step, o_fraction = at[0], at[1], at[2], at[3], at[4], at[5]
+    o_begin, o_state, o_rate, o_slow, o_output, o_lowest = at[6], at[7], at[8], at[9], at[10], at[11]
+    o_kink, o_rest, o_lost = at[12], at[13], at[14]
+    t, t_new, t_break, next_output, h = wide[0], wide[1], wide[2], wide[3], wide[4]
+    longest, shortest, share, active, rejected = wide[5], wide[6], wide[7], wide[8], wide[9]
+    n_accepted, n_rejected, most, due, at_event = wide[10], wide[11], wide[12], wide[13], wide[14]
     horizon = 1e-300
     for s in queue:
         horizon = max(horizon, abs(times[time_first[s] + count[s] - 1] - start))
@@ -150,20 +158,18 @@ def drive(
     marked = np.zeros((lanes, n_all))  # state at the start of the interval
     kept = np.zeros((lanes, n_all))  # state before the steady-state dose
     kept_slow = np.zeros((lanes, n_slow))
-    t = np.full(lanes, start)
-    h = np.full(lanes, horizon)
-    t_break = np.full(lanes, np.inf)
-    t_new = np.zeros(lanes)
-    rejected = np.zeros(lanes, np.int64)  # 0 last step accepted, 1 fresh start, 2 last step rejected
+    t[:] = start
+    h[:] = horizon
+    t_break[:] = np.inf
+    next_output[:] = np.inf
+    longest[:] = largest_step
+    shortest[:] = 1e-18 * horizon
+    most[:] = max_steps
+    share[:] = HALF_WAY
     phase = np.zeros(lanes, np.int64)  # of a kink: 1 a step that ends before it, 2 one across it, 3 beyond
     across = np.zeros(lanes)  # length of the step across
     resume = np.zeros(lanes)  # ... and of those after it
-    at_event = np.zeros(lanes, np.bool_)
     changed = np.zeros(lanes, np.bool_)
-    due = np.zeros(lanes, np.bool_)
-    next_output = np.full(lanes, np.inf)
-    n_accepted = np.zeros(lanes, np.int64)
-    n_rejected = np.zeros(lanes, np.int64)
     lost = np.zeros(lanes, np.bool_)
     alive = 0
     more = True
@@ -186,6 +192,7 @@ def drive(
                 else:
                     s = queue[k]
                     subject[lane] = s
+                    active[lane] = 1.0
                     alive += 1
                     event[lane] = first[s]
                     last_event[lane] = last[s]
@@ -199,8 +206,9 @@ def drive(
                 t[lane] = start
                 h[lane] = 0.0 if subject[lane] >= 0 else 1e-6
                 t_break[lane] = np.inf
-                rejected[lane] = 1
+                rejected[lane] = FRESH
                 phase[lane] = 0
+                share[lane] = HALF_WAY
                 n_accepted[lane] = 0
                 n_rejected[lane] = 0
                 next_output[lane] = np.inf
@@ -330,6 +338,7 @@ def drive(
                     t_break[lane] = np.inf
                     next_output[lane] = np.inf
                     subject[lane] = -1
+                    active[lane] = 0.0
                     at_event[lane] = False
                     alive -= 1
                     _fetch_add(counters_address + 8 * DONE, 1)
@@ -378,6 +387,7 @@ def drive(
                         t_break[lane] = np.inf
                         next_output[lane] = np.inf
                         subject[lane] = -1
+                        active[lane] = 0.0
                         at_event[lane] = False
                         changed[lane] = False
                         alive -= 1
@@ -394,55 +404,17 @@ def drive(
                     if not careful > 0.0:
                         careful = 1e-6 * horizon
                     h[lane] = min(max(careful, RESTART * h[lane]), largest_step)
-                    rejected[lane] = 1
+                    rejected[lane] = FRESH
                     w[o_last_step + lane] = h[lane]
                     w[o_last_log + lane] = BEST_LOG_ERROR
                     changed[lane] = False
-        # -- one attempt in every lane; what follows has no branches, since lanes seldom do the same
-        for lane in range(lanes):
-            gap = t_break[lane] - t[lane]
-            step = min(h[lane], largest_step)
-            share = 1.0 if phase[lane] == 1 else 0.5  # a step that ends at a kink has its length for a reason
-            w[o_step + lane] = gap if step >= gap * 0.999999 else min(step, share * gap)
-            w[o_time + lane] = t[lane]
-            w[o_rest + lane] = t[lane] - np.float64(w[o_time + lane])
-        _call(kernels[1], base)
+        attention = _advance(kernels[1], base)
         any_due = False
-        any_trouble = False
         events_wait = False
-        for lane in range(lanes):
-            active = subject[lane] >= 0
-            error = np.float64(w[o_error + lane])
-            step = np.float64(w[o_step + lane])
-            ok = active & (error <= 1.0)
-            bad = active & (not ok)
-            growth = np.float64(w[o_growth + lane])
-            growth = growth if growth >= 0.0 else LARGEST_CUT
-            predicted = np.float64(w[o_predicted + lane])
-            grown = min(growth, predicted) if rejected[lane] == 0 else growth
-            grown = min(LARGEST_GROWTH, max(SMALLEST_GROWTH, grown))
-            grown = min(grown, 1.0) if rejected[lane] == 2 else grown
-            proposed = step * grown
-            # a step cut short by an event says little about the next
-            proposed = max(proposed, h[lane]) if (step < 0.5 * h[lane]) & (grown > 0.9) else proposed
-            cut = step * min(0.9, max(LARGEST_CUT, growth))
-            after = t_break[lane] if step >= (t_break[lane] - t[lane]) * 0.9999999 else t[lane] + step
-            h[lane] = proposed if ok else cut if active else h[lane]
-            t_new[lane] = after if ok else t[lane]
-            w[o_last_step + lane] = step if ok else np.float64(w[o_last_step + lane])
-            log_error = max(BEST_LOG_ERROR, np.float64(w[o_log + lane]))
-            w[o_last_log + lane] = log_error if ok else np.float64(w[o_last_log + lane])
-            w[o_accepted + lane] = 1.0 if ok else 0.0
-            rejected[lane] = 0 if ok else 2
-            n_accepted[lane] += ok
-            n_rejected[lane] += bad
-            due[lane] = ok & (n_sensitivities == 0) & (t_new[lane] >= next_output[lane])
-            at_event[lane] = ok & (t_new[lane] >= t_break[lane])
-            spent = n_accepted[lane] + n_rejected[lane] >= max_steps
-            stuck = bad & (h[lane] < max(1e-15 * abs(t[lane]), 1e-18 * horizon))
-            any_trouble |= (active & spent) | stuck | (ok & (w[o_lowest + lane] < 0.0))
-            any_due |= due[lane]
-            events_wait |= at_event[lane]
+        if attention:
+            for lane in range(lanes):
+                any_due |= due[lane] > 0.0
+                events_wait |= at_event[lane] > 0.0
         if n_sensitivities > 0:
             for lane in range(lanes):
                 if subject[lane] < 0:
@@ -450,7 +422,7 @@ def drive(
                 error = np.float64(w[o_error + lane])
                 step = np.float64(w[o_step + lane])
                 kink = np.float64(w[o_kink + lane])
-                if rejected[lane] == 0:
+                if rejected[lane] == ACCEPTED:
                     if phase[lane] > 0:
                         h[lane] = across[lane] if phase[lane] == 1 else resume[lane] if phase[lane] == 2 else h[lane]
                         phase[lane] = 0 if at_event[lane] else (phase[lane] + 1) % 4
@@ -462,10 +434,11 @@ def drive(
                     if h[lane] < 0.25 * across[lane]:
                         h[lane] = across[lane]
                         phase[lane] = 2
-                    rejected[lane] = 1
+                    rejected[lane] = FRESH
                 else:
                     phase[lane] = 0
-        complete = any_due or n_sensitivities > 0
+                # a step that ends at a kink has its length for a reason
+                share[lane] = 1.0 if phase[lane] == 1 else HALF_WAY
         # -- outputs inside the step
         while any_due:
             any_due = False
@@ -486,12 +459,11 @@ def drive(
                 output[lane] += 1
                 next_output[lane] = _next_output(times, need, quiet[lane], output[lane], n_times[lane], moment[lane],
                                                  row[lane], event[lane] - first[s])  # fmt: skip
-                due[lane] = next_output[lane] <= t_new[lane]
-                any_due |= due[lane]
+                again = next_output[lane] <= t_new[lane]
+                due[lane] = again
+                any_due |= again
         _call(kernels[2], base)
-        for lane in range(lanes):
-            t[lane] = t_new[lane]
-        if not (complete or any_trouble):
+        if not attention and n_sensitivities == 0:
             continue
         for lane in range(lanes):
             s = subject[lane]
@@ -499,8 +471,8 @@ def drive(
                 continue
             finished = output[lane] == n_times[lane]
             spent = n_accepted[lane] + n_rejected[lane] >= max_steps
-            stuck = rejected[lane] == 2 and h[lane] < max(1e-15 * abs(t[lane]), 1e-18 * horizon)
-            negative = rejected[lane] == 0 and w[o_lowest + lane] < 0.0
+            stuck = rejected[lane] == REJECTED and h[lane] < max(TIME_RESOLVED * abs(t[lane]), shortest[lane])
+            negative = rejected[lane] == ACCEPTED and w[o_lowest + lane] < 0.0
             if finished and not negative:
                 status[s] = OK
             elif spent or stuck or negative:
@@ -526,6 +498,7 @@ def drive(
             t_break[lane] = np.inf
             next_output[lane] = np.inf
             subject[lane] = -1
+            active[lane] = 0.0
             at_event[lane] = False
             alive -= 1
             _fetch_add(counters_address + 8 * DONE, 1)

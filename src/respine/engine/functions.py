@@ -68,13 +68,14 @@ class _Speller:
         return self.p.const(value)
 
     def _polynomial(self, x: int, coefficients: Sequence[float]) -> int:
-        """Lowest coefficient first. Halved again and again (Estrin), as a chain of multiply-adds would wait for itself."""
-        terms = [self.c(value) for value in coefficients]
-        while len(terms) > 1:
-            pairs = [self.p.do("fma", b, x, a) for a, b in zip(terms[::2], terms[1::2], strict=False)]
-            terms = pairs + terms[2 * len(pairs) :]
-            x = self.p.do("mul", x, x) if len(terms) > 1 else x
-        return terms[0]
+        """Lowest coefficient first. Even and odd powers apart, as one chain of multiply-adds would wait for itself."""
+        square, halves = self.p.do("mul", x, x), []
+        for part in (coefficients[::2], coefficients[1::2]):
+            value = self.c(part[-1])
+            for coefficient in part[-2::-1]:
+                value = self.p.do("fma", value, square, self.c(coefficient))
+            halves.append(value)
+        return self.p.do("fma", halves[1], x, halves[0])
 
     # ---- reciprocals ------------------------------------------------------------------------------------------------
     def reciprocal(self, x: int) -> int:
@@ -111,7 +112,7 @@ class _Speller:
         magic = 1.5 * 2.0**mantissa
         shifted = p.do("add", x, self.c(magic))
         rest = p.do("sub", x, p.do("sub", shifted, self.c(magic)))
-        value = self._polynomial(rest, _fit("exp2", 0.5, 12 if self.double else 6))
+        value = self._polynomial(rest, _fit("exp2", 0.5, 10 if self.double else 6))
         exponent = p.do("shift_left", p.do("integer_add", p.do("as_bits", shifted), bias), mantissa)
         return p.do("mul", value, p.do("as_number", exponent))
 
@@ -129,7 +130,7 @@ class _Speller:
         exponent, mantissa = p.do("exponent", x), p.do("mantissa", x)
         index = p.do("shift_right", p.do("as_bits", mantissa), 48 if self.double else 19)
         rest = p.do("fma", mantissa, p.do("table", index, *centres), self.c(-1.0))
-        series = self._polynomial(rest, _fit("log2", 0.0313, 9 if self.double else 4))
+        series = self._polynomial(rest, _fit("log2", 0.0313, 7 if self.double else 3))
         logs = p.do("table", index, *(-math.log2(v) for v in centres))
         return p.do("add", exponent, p.do("fma", rest, series, logs))
 
@@ -149,7 +150,7 @@ class _Speller:
         ratio = p.do("div", p.do("sub", m, self.c(1.0)), p.do("add", m, self.c(1.0)))
         square = p.do("mul", ratio, ratio)
         width = ((math.sqrt(2) - 1) / (math.sqrt(2) + 1)) ** 2 / 2 * 1.001
-        series = self._polynomial(square, _shifted(_fit("atanh", width, 8 if self.double else 4), width))
+        series = self._polynomial(square, _shifted(_fit("atanh", width, 6 if self.double else 3), width))
         value = p.do("fma", ratio, series, exponent)
         return p.do("select", p.do("lt", x, self.c(math.inf)), value, x)
 
@@ -180,6 +181,6 @@ class _Speller:
         square = p.do("mul", rest, rest)
         width = (math.pi / 2) ** 2 / 2 * 1.02
         centred = p.do("sub", square, self.c(width))
-        value = p.do("mul", rest, self._polynomial(centred, _fit("sin", width, 10 if self.double else 5)))
+        value = p.do("mul", rest, self._polynomial(centred, _fit("sin", width, 7 if self.double else 4)))
         sign = p.do("shift_left", p.do("as_bits", shifted), 63 if self.double else 31)
         return p.do("as_number", p.do("bit_xor_values", p.do("as_bits", value), sign))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from respine.engine.control import WIDE
+
 CONTROL = (
     "time",
     "time_rest",  # float32: what rounding took from the time
@@ -69,14 +71,16 @@ def lay_out(
     n_clock: int = 0,
     n_rest: int = 0,
     n_parameters: int = 0,
+    wide: int = 1,
     extra: Sequence[tuple[str, int]] = (),
 ) -> Layout:
     """The layout for one model and method.
 
     With sensitivities each state and output is followed, parameter by parameter, by its derivatives; ``extra`` areas of
-    the sensitivity kernels come last. ``n_rest``: states of which the part lost in rounding is kept.
+    the sensitivity kernels come last. ``n_rest``: states of which the part lost in rounding is kept. ``wide``: lane vectors that one float64 number a lane takes.
     """
     areas: Sequence[tuple[str, int]] = (
+        *((name, wide) for name in WIDE),  # first, where float64 numbers lie well in any case
         *((name, 1) for name in CONTROL),
         ("state", n_states * (1 + n_parameters)),
         ("state_rest", n_rest),

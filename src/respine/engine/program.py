@@ -155,7 +155,13 @@ class Lowering:
     """
 
     def __init__(
-        self, equations: Equations, hoisted: Hoisted, program: Program, *, preparing: bool = False, clocking: bool = False
+        self,
+        equations: Equations,
+        hoisted: Hoisted,
+        program: Program,
+        *,
+        preparing: bool = False,
+        clocking: bool = False,
     ) -> None:
         self.graph, self.hoisted, self.program = equations.graph, hoisted, program
         self.preparing, self.clocking = preparing, clocking

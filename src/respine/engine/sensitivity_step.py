@@ -18,12 +18,12 @@ import numpy as np
 
 from respine.engine import sensitivity_kinks as kinks
 from respine.engine import sensitivity_program as straight
+from respine.engine.control import growth
 from respine.engine.emit import Emitter
 from respine.engine.loop import Loop
 from respine.engine.program import Program, Programs
 from respine.engine.sensitivity_batch import BatchKernels, nodes_of
 from respine.engine.spelling import spell_out
-from respine.engine.step import control_step
 from respine.engine.tableaus import Tableau
 
 
@@ -87,7 +87,7 @@ class SensitivityKernels:
         p = Program()
         error = p.load("error")
         both = straight.larger(p, error, p.load("sensitivity_error"))
-        control_step(p, p.do("select", p.do("le", error, p.const(1.0)), both, error), self.tableau)
+        growth(p, p.do("select", p.do("le", error, p.const(1.0)), both, error), self.tableau)
         return p
 
     def _interpolate(self, node: int) -> str:

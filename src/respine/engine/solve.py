@@ -1,6 +1,6 @@
 """The triangular solves of one stage of a Rosenbrock step, as a straight-line program.
 
-    (1/(h gamma) - J) U_i = f(t_i, Y_i) + sum_j c_ij U_j / h + h d_i df/dt
+(1/(h gamma) - J) U_i = f(t_i, Y_i) + sum_j c_ij U_j / h + h d_i df/dt
 """
 
 from __future__ import annotations

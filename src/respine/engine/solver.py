@@ -13,6 +13,7 @@ import numpy as np
 from respine.engine import driver
 from respine.engine.code import Code, code_for
 from respine.engine.conserved import watch
+from respine.engine.control import WIDE
 from respine.engine.covariates import on_lines
 from respine.engine.equals import representatives
 from respine.engine.events_table import EventTable
@@ -24,6 +25,7 @@ from respine.engine.input_checks import (
     thread_count,
     tolerances_of,
 )
+from respine.engine.layout import CONTROL
 from respine.engine.records import Records
 from respine.engine.schedule import Schedule
 from respine.engine.sensitivity_jumps import refuse_jumps
@@ -496,7 +498,8 @@ class _Run:
             w[layout.index("relative") * lanes :][:lanes] = many * self.tolerance[0]
         driver.drive(
             np.array([code.address[k] for k in driver.KERNELS], np.int64), w, w.ctypes.data,
-            np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64), lanes, len(code.states),
+            np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64),
+            w[: layout.index(CONTROL[0]) * lanes].view(np.float64).reshape(len(WIDE), lanes), lanes, len(code.states),
             0 if solver.target.double else len(code.states),
             len(solver.sensitivities), len(solver.free), len(code.slow), len(solver.outputs) * self.columns,
             self.parameters, self.starts, self.start_slow, self.rates_from, self.events.first, self.events.last,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from respine.engine import control
 from respine.engine.emit import Emitter
 from respine.engine.layout import Layout, lay_out
 from respine.engine.loop import Loop
@@ -20,17 +21,15 @@ from respine.engine.solve import solve
 from respine.engine.spelling import spell_out
 from respine.engine.tableaus import Tableau
 from respine.engine.target import Target
-from respine.engine.wide_time import clock_function, observed_time, stage_times
+from respine.engine.wide import clock_function, observed_time, stage_times, wide_function
 
 if TYPE_CHECKING:
     from respine.engine.sensitivity_step import SensitivityKernels
 
-SAFETY = 0.85  # of 0.7 to 0.95 the one with the fewest steps at equal error (benchmarks, stand-in and human model)
-SMALLEST_ERROR = 1e-20  # squared norm; below it the step grows by the limit anyway
 ALLOWED_BELOW_ZERO = 1e3  # error weights a state may undershoot zero by before it counts as negative
 BEGIN = 0.01  # the first step changes the state by about this share
 KERNELS = ("begin", "step", "commit", "interpolate", "observe")
-EXPORTS = (*KERNELS, *(f"{name}_inside" for name in KERNELS), "enter", "leave")
+EXPORTS = (*KERNELS, *(f"{name}_inside" for name in KERNELS), "advance", "enter", "leave")
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         len(programs.hoisted.clock),
         0 if target.double else n,
         tangent.n_parameters if tangent else 0,
+        1 if target.double else 2,
         areas(programs, tableau) if tangent else (),
     )
     emitter = Emitter(target, layout)
@@ -76,6 +76,8 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
     }
     functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
     functions += [clock_function(emitter, programs.clock)] if programs.hoisted.clock else []
+    paces = {"before": control.before(), "after": control.after(to_outputs=bool(tangent)), "arrive": control.arrive()}
+    functions += [wide_function(emitter, name, program) for name, program in paces.items()]
     functions += _StageLoops(emitter, tableau, n).functions()
     functions += sensitivities.functions() if sensitivities else []
     functions.append(_top_level(emitter, programs, tableau, sensitivities))
@@ -114,22 +116,8 @@ def _finish(layout: Layout, tableau: Tableau, n: int, target: Target, nonnegativ
     for part in parts[1:]:
         total = p.do("add", total, part)
     scale = 1.0 if target.double else tableau.gamma
-    control_step(p, p.do("mul", total, p.const(scale**2 / n)), tableau)
+    control.growth(p, p.do("mul", total, p.const(scale**2 / n)), tableau)
     return p
-
-
-def control_step(p: Program, error: int, tableau: Tableau) -> None:
-    """Store a squared error norm and the step-size factors that follow from it."""
-    p.store("error", 0, error)
-    power = 1.0 / tableau.order
-    log_error = p.do("mul", p.const(0.5), p.do("log2", p.do("max", p.const(SMALLEST_ERROR), error)))
-    p.store("log_error", 0, log_error)
-    growth = p.do("mul", p.const(SAFETY), p.do("exp2", p.do("mul", p.const(-power), log_error)))
-    p.store("growth", 0, growth)
-    trend = p.do("sub", p.load("last_log_error"), p.do("add", log_error, log_error))
-    predicted = p.do("mul", p.const(SAFETY), p.do("exp2", p.do("mul", p.const(power), trend)))
-    ratio = p.do("mul", p.load("step"), p.do("reciprocal", p.load("last_step")))
-    p.store("predicted_growth", 0, p.do("mul", predicted, ratio))
 
 
 def _first_step(layout: Layout, n: int) -> Program:
@@ -290,7 +278,12 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
         *(["  call void @clock(ptr %w, ptr %t)"] if clock else []),
         "  call void @rates(ptr %w, ptr %y, ptr %t)",
     ]
-    begin = ["  call void @prepare(ptr %w)", "  call void @no_stage(ptr %w)", *rates_here, "  call void @first_step(ptr %w)"]
+    begin = [
+        "  call void @prepare(ptr %w)",
+        "  call void @no_stage(ptr %w)",
+        *rates_here,
+        "  call void @first_step(ptr %w)",
+    ]
     v, align = t.vector, t.alignment
     observe = [  # the interpolated state lies in `rate`; its time is time + fraction * step
         *(pointer(f"%{a}", a) for a in ("time", "step", "fraction", "stage_time", "rate")),
@@ -301,14 +294,37 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
         *(observed_time(emitter) if clock else []),
         "  call void @outputs(ptr %w, ptr %rate, ptr %stage_time)",
     ]
-    step, commit = _step_body(emitter, programs, tableau), ["  call void @commit_states(ptr %w)"]
+    step, commit = (
+        _step_body(emitter, programs, tableau),
+        ["  call void @commit_states(ptr %w)", "  call void @arrive(ptr %w)"],
+    )
     if sensitivities:
         step, commit = step + sensitivities.step(), commit + sensitivities.commit()
         observe += sensitivities.observe()
     bodies = {"begin": begin, "step": step, "commit": commit,
               "interpolate": ["  call void @interpolate_states(ptr %w)"], "observe": observe}  # fmt: skip
     kernels = [both(name, body) for name, body in bodies.items()]
-    return "\n\n".join([define("enter", enter), define("leave", leave), *kernels])
+    return "\n\n".join([define("enter", enter), define("leave", leave), *kernels, _advance(emitter)])
+
+
+def _advance(emitter: Emitter) -> str:
+    """``i64 advance(ptr workspace)``: one step in every lane at its own pace; whether any lane needs attention."""
+    t = emitter.target
+    kind = f"<{t.lanes} x double>"
+    any_of = emitter.intrinsic(f"llvm.vector.reduce.or.v{t.lanes}i1", "i1", t.mask)
+    return "\n".join([
+        "define i64 @advance(ptr %w) nounwind {",
+        "  call void @before(ptr %w)",
+        "  call void @step_inside(ptr %w)",
+        "  call void @after(ptr %w)",
+        emitter.address("%p", emitter.layout.index("attention")),
+        f"  %attention = load {kind}, ptr %p, align {t.alignment}",
+        f"  %needed = fcmp une {kind} %attention, zeroinitializer",
+        f"  %any = call i1 {any_of}({t.mask} %needed)",
+        "  %found = zext i1 %any to i64",
+        "  ret i64 %found",
+        "}",
+    ])  # fmt: skip
 
 
 def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[str]:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from respine.engine.code import Code
-from respine.engine.driver import BEST_LOG_ERROR, LARGEST_CUT, LARGEST_GROWTH, RESTART, SMALLEST_GROWTH
+from respine.engine.control import BEST_LOG_ERROR, LARGEST_CUT, LARGEST_GROWTH, SMALLEST_GROWTH
+from respine.engine.driver import RESTART
 from respine.engine.status import Status
 from respine.engine.target import Target
 

@@ -1,4 +1,4 @@
-"""Formulas of time alone, in float64 inside float32 code.
+"""Float64 inside float32 code: formulas of time alone, and the pace of the lanes.
 
 A day into week eight, float32 resolves time to a second or two; a rhythm computed from that is noisier than the
 tolerance. So time is kept as two float32 numbers whose sum is exact enough, what depends on time alone is computed from
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from respine.engine.control import WIDE
 from respine.engine.emit import Body, Emitter
 from respine.engine.program import Program
 from respine.engine.spelling import spell_out
@@ -19,8 +20,13 @@ CLOCK = "clock"  # the kernel, and the area of its results
 
 def clock_function(narrow: Emitter, program: Program) -> str:
     """IR of ``clock(w, time)`` for ``program``, whose loads and stores are float32 and all else float64."""
-    wide = _WideEmitter(narrow)
-    return wide.function(CLOCK, spell_out(program, wide.target), ("time",))
+    return wide_function(narrow, CLOCK, program, ("time",))
+
+
+def wide_function(emitter: Emitter, name: str, program: Program, pointers: Sequence[str] = ()) -> str:
+    """IR of a program whose arithmetic is float64 whatever that of the states is."""
+    wide = emitter if emitter.target.double else _WideEmitter(emitter)
+    return wide.function(name, spell_out(program, wide.target), pointers)
 
 
 def stage_times(narrow: Emitter, fractions: Sequence[float]) -> tuple[list[str], list[list[str]]]:
@@ -103,6 +109,9 @@ class _WideBody(Body):
     def _load(self, k: int, result: str, area: str, index: int) -> None:
         double = self.t.vector
         self._where(k, area, index)
+        if area in WIDE:
+            self.line(f"{result} = load {double}, ptr %a{k}, align {self.e.narrow.target.alignment}")
+            return
         if area == "time":
             self.lines += _sum_of_two(self.e.narrow, f"v{k}", f"%a{k}", double)
             return
@@ -113,8 +122,16 @@ class _WideBody(Body):
     def _store(self, k: int, result: str, area: str, index: int, value: int) -> None:
         narrow = self.e.narrow.target
         self._where(k, area, index)
+        if area in WIDE:
+            self.line(f"store {self.t.vector} {self.names[value]}, ptr %a{k}, align {narrow.alignment}")
+            return
         self.line(f"%n{k} = fptrunc {self.t.vector} {self.names[value]} to {narrow.vector}")
         self.line(f"store {narrow.vector} %n{k}, ptr %a{k}, align {narrow.alignment}")
+
+    def _rounded(self, k: int, result: str, a: int) -> None:
+        narrow = self.e.narrow.target.vector
+        self.line(f"%n{k} = fptrunc {self.t.vector} {self.names[a]} to {narrow}")
+        self.line(f"{result} = fpext {narrow} %n{k} to {self.t.vector}")
 
     def _broadcast(self, k: int, result: str, index: int) -> None:
         wide, self.t = self.t, self.e.narrow.target

@@ -132,9 +132,12 @@ class Body:
         self.line(f"store {self.t.vector} {self.names[value]}, ptr %a{k}, align {self.t.alignment}")
 
     def _broadcast(self, k: int, result: str, index: int) -> None:
-        t = self.t
-        offset = self.e.layout.vectors * t.lanes + index
+        t, layout = self.t, self.e.layout
+        offset = layout.vectors * t.lanes + index * layout.copies
         self.line(f"%a{k} = getelementptr {t.scalar}, ptr %w, i64 {offset}")
+        if layout.copies == t.lanes:
+            self.line(f"{result} = load {t.vector}, ptr %a{k}, align {t.alignment}")
+            return
         self.line(f"%s{k} = load {t.scalar}, ptr %a{k}")
         self.line(f"%i{k} = insertelement {t.vector} poison, {t.scalar} %s{k}, i32 0")
         zeros = f"<{t.lanes} x i32> zeroinitializer"

@@ -35,13 +35,14 @@ CONTROL = (
 class Layout:
     """Offsets of each area in lane vectors; the numbers shared by all lanes follow after ``vectors`` lane vectors.
 
-    ``uniform`` holds, one number each: the hoisted run-wide values, the relative tolerance, the absolute tolerances.
+    These are the hoisted run-wide values, the relative tolerance and the absolute tolerances, each written ``copies`` times.
     """
 
     offsets: dict[str, int]
     vectors: int
     n_uniform: int
     n_states: int
+    copies: int
 
     def index(self, area: str, k: int = 0) -> int:
         return self.offsets[area] + k
@@ -53,10 +54,9 @@ class Layout:
     def absolute_tolerance(self, state: int) -> int:
         return self.n_uniform + 1 + state
 
-    @property
-    def shared(self) -> int:
-        """How many numbers all lanes share."""
-        return self.n_uniform + 1 + self.n_states
+    def size(self, lanes: int) -> int:
+        """Numbers in the workspace."""
+        return self.vectors * lanes + (self.n_uniform + 1 + self.n_states) * self.copies
 
 
 def lay_out(
@@ -72,6 +72,7 @@ def lay_out(
     n_rest: int = 0,
     n_parameters: int = 0,
     wide: int = 1,
+    copies: int = 1,
     extra: Sequence[tuple[str, int]] = (),
 ) -> Layout:
     """The layout for one model and method.
@@ -101,4 +102,4 @@ def lay_out(
     for name, size in areas:
         offsets[name] = position
         position += size
-    return Layout(offsets, position, n_uniform, n_states)
+    return Layout(offsets, position, n_uniform, n_states, copies)

@@ -487,11 +487,11 @@ class _Run:
     def _work(self, queue: np.ndarray) -> None:
         code, solver, options = self.code, self.solver, self.solver.options
         lanes, layout, dtype = solver.target.lanes, code.layout, solver.target.dtype
-        size = layout.vectors * lanes + layout.shared
+        size = layout.size(lanes)
         raw = np.zeros(size + 64 // np.dtype(dtype).itemsize, dtype)
         shift = (-raw.ctypes.data % 64) // raw.itemsize
         w = raw[shift : shift + size]
-        w[layout.vectors * lanes :] = self.shared
+        w[layout.vectors * lanes :] = np.repeat(self.shared, layout.copies)
         for k, scale in enumerate(self.scales):
             many = options.sensitivity_tolerance
             w[layout.index("scale", k) * lanes :][:lanes] = many * scale

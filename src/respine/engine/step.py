@@ -59,6 +59,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         0 if target.double else n,
         tangent.n_parameters if tangent else 0,
         1 if target.double else 2,
+        target.copies,
         areas(programs, tableau) if tangent else (),
     )
     emitter = Emitter(target, layout)

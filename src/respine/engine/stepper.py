@@ -43,11 +43,11 @@ class Stepper:
     ) -> None:
         layout, lanes, n = code.layout, target.lanes, len(code.states)
         self.lanes, self.horizon, self.largest_step, self.max_steps = lanes, horizon, largest_step, max_steps
-        size = layout.vectors * lanes + layout.shared
+        size = layout.size(lanes)
         self._raw = np.zeros(size + 8)
         shift = (-self._raw.ctypes.data % 64) // 8
         w = self._raw[shift : shift + size]
-        w[layout.vectors * lanes :] = np.concatenate([uniform, [rtol], absolute])
+        w[layout.vectors * lanes :] = np.repeat(np.concatenate([uniform, [rtol], absolute]), layout.copies)
         self._base = ctypes.c_void_p(w.ctypes.data)
         self._code = code  # keeps the machine code alive
         self._kernel = {name: _KERNEL(address) for name, address in code.address.items()}

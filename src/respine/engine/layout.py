@@ -78,7 +78,7 @@ def lay_out(
     """The layout for one model and method.
 
     With sensitivities each state and output is followed, parameter by parameter, by its derivatives; ``extra`` areas of
-    the sensitivity kernels come last. ``n_rest``: states of which the part lost in rounding is kept. ``wide``: lane vectors that one float64 number a lane takes.
+    the sensitivity kernels come last. ``n_rest``: states in float32, of which the part lost in rounding is kept. ``wide``: lane vectors that one float64 number a lane takes.
     """
     areas: Sequence[tuple[str, int]] = (
         *((name, wide) for name in WIDE),  # first, where float64 numbers lie well in any case
@@ -88,7 +88,7 @@ def lay_out(
         ("new_rest", n_rest),
         ("rate", n_states),
         ("stage", n_states),
-        ("sum", n_states),
+        ("sum", n_rest),
         ("time_slope", n_time_slopes),
         ("clock", n_clock),
         ("factor", n_factors),

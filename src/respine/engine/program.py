@@ -97,7 +97,7 @@ def compile_programs(equations: Equations, *, narrow: bool = False) -> Programs:
         pivoting,
         tuple(time_slopes),
         _prepare(equations, hoisted),
-        _rates(equations, hoisted, tuple(time_slopes)),
+        _rates(equations, hoisted, tuple(time_slopes), narrow=narrow),
         _factor(equations, hoisted, pivoting, jacobian, time_slopes, tangent),
         _observe(equations, hoisted),
         _clock(equations, hoisted),
@@ -228,16 +228,19 @@ def _clock(equations: Equations, hoisted: Hoisted) -> Program:
     return program
 
 
-def _rates(equations: Equations, hoisted: Hoisted, time_dependent: Sequence[int]) -> Program:
-    """The rates, and what a stage adds to them."""
+def _rates(equations: Equations, hoisted: Hoisted, time_dependent: Sequence[int], *, narrow: bool) -> Program:
+    """``vector`` := the rates and what a stage adds to them: the sum of earlier increments, which lies in ``vector``.
+
+    Where ``narrow``, it lies in ``sum``, as it is wanted again.
+    """
     p = Program()
     lowering = Lowering(equations, hoisted, p)
     slopes = {q: k for k, q in enumerate(time_dependent)}
     for q, root in enumerate(equations.rates):
-        value = p.do("add", lowering.value(root), p.load("sum", q))
+        value = p.do("add", lowering.value(root), p.load("sum" if narrow else "vector", q))
         if q in slopes:
             value = p.do("fma", p.load("slope_share"), p.load("time_slope", slopes[q]), value)
-        p.store("rate", q, value)
+        p.store("vector", q, value)
     return p
 
 
@@ -273,7 +276,7 @@ def _factor(
     for k, value in enumerate(slopes.values()):
         p.store("time_slope", k, value)
     for q, value in enumerate(values[len(keys) + len(time_slopes) : len(roots)]):
-        p.store("rate", q, p.do("fma", p.load("slope_share"), slopes[q], value) if q in slopes else value)
+        p.store("increment", q, p.do("fma", p.load("slope_share"), slopes[q], value) if q in slopes else value)
     for k, place in enumerate(tangent.varying if tangent else ()):
         p.store("matrix", k, entries[place])
     for k, value in enumerate(values[len(roots) :]):

@@ -9,9 +9,9 @@ from respine.engine.program import Program, Programs
 
 
 def solve(programs: Programs, gamma: float, *, first: bool, narrow: bool) -> Program:
-    """``vector`` := U_i, from ``rate`` and the ``sum`` of earlier increments, of which the first stage has none.
+    """``vector`` := U_i, from the right-hand side in ``vector``.
 
-    Where ``narrow`` (float32), k_i = U_i / gamma - sum instead (see tableaus.py).
+    Where ``narrow`` (float32), k_i = U_i / gamma - sum instead (see tableaus.py); the first stage has no sum.
     """
     p, pivoting = Program(), programs.pivoting
 
@@ -20,7 +20,7 @@ def solve(programs: Programs, gamma: float, *, first: bool, narrow: bool) -> Pro
 
     x: dict[int, int] = {}
     for k, row in enumerate(pivoting.order):  # row by row, so that few values are under way at once
-        value = p.load("rate", row)
+        value = p.load("vector", row)
         for pivot in pivoting.left(k):
             value = p.do("fma", factor(row, pivot), x[pivot], value)
         x[row] = p.do("mul", value, factor(row, row))

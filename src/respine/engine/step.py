@@ -66,14 +66,14 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
     sensitivities = SensitivityKernels(emitter, tableau, programs) if tangent else None
     straight = {
         "prepare": (programs.prepare, ()),
-        "rates": (programs.rates, ("state", "time")),
+        "rates": (programs.rates, ("state", "time", "vector")),
         "factorise": (programs.factor, ()),
         "solve_first": (solve(programs, tableau.gamma, first=True, narrow=not target.double), ("vector",)),
         "solve": (solve(programs, tableau.gamma, first=False, narrow=not target.double), ("vector",)),
         "outputs": (programs.observe, ("state", "time")),
         "finish": (_finish(layout, tableau, n, target, nonnegative), ()),
         "first_step": (_first_step(layout, n), ()),
-        "no_stage": (_no_stage(n), ()),
+        "no_stage": (_no_stage(n, "rate" if target.double else "sum"), ()),
     }
     functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
     functions += [clock_function(emitter, programs.clock)] if programs.hoisted.clock else []
@@ -137,10 +137,10 @@ def _first_step(layout: Layout, n: int) -> Program:
     return p
 
 
-def _no_stage(n: int) -> Program:
+def _no_stage(n: int, area: str) -> Program:
     """What a stage adds to the rates, set to nothing."""
     p = Program()
-    for area, count in (("slope_share", 1), ("sum", n)):
+    for area, count in (("slope_share", 1), (area, n)):
         for k in range(count):
             p.store(area, k, p.const(0.0))
     return p
@@ -175,7 +175,8 @@ class _StageLoops:
             last = f.fma(step, f.load("sum"), increments[-1])
             argument = f.fma(f.const(self.tableau.gamma), last, f.load("stage"))
         f.store(argument, "stage")
-        f.store(f.arithmetic("fmul", inverse, self._combined(f, self.right[i], increments)), "sum")
+        combined = f.arithmetic("fmul", inverse, self._combined(f, self.right[i], increments))
+        f.store(combined, *(("increment", i * self.n) if self.plain else ("sum", 0)))
         f.end()
         return f.text()
 
@@ -277,7 +278,8 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
         pointer("%y", "state"),
         pointer("%t", "time"),
         *(["  call void @clock(ptr %w, ptr %t)"] if clock else []),
-        "  call void @rates(ptr %w, ptr %y, ptr %t)",
+        pointer("%f", "rate"),
+        "  call void @rates(ptr %w, ptr %y, ptr %t, ptr %f)",
     ]
     begin = [
         "  call void @prepare(ptr %w)",
@@ -362,7 +364,7 @@ def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[s
             f"  %s{i} = fadd {v} %t, %d{i}",
             f"  store {v} %s{i}, ptr %p_stage_time, align {align}",
             *(exact_time[i] if clock else []),
-            "  call void @rates(ptr %w, ptr %p_stage, ptr %p_stage_time)",
+            f"  call void @rates(ptr %w, ptr %p_stage, ptr %p_stage_time, ptr %k{i})",
             f"  call void @solve(ptr %w, ptr %k{i})",
         ]
     exact = [] if t.double else ["  call void @compensate(ptr %w)"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from respine.engine.control import WIDE
+from respine.engine.target import Target
+
+NEAREST_CACHE = 28 * 1024  # bytes of it a workspace should fill at most
 
 CONTROL = (
     "time",
@@ -42,7 +45,7 @@ class Layout:
     vectors: int
     n_uniform: int
     n_states: int
-    copies: int
+    copies: int = 1
 
     def index(self, area: str, k: int = 0) -> int:
         return self.offsets[area] + k
@@ -53,6 +56,15 @@ class Layout:
 
     def absolute_tolerance(self, state: int) -> int:
         return self.n_uniform + 1 + state
+
+    def spread(self, target: Target) -> Layout:
+        """With a copy for every lane of what they share, where that takes fewer instructions and still lies near.
+
+        AVX-512 spreads a number while it computes.
+        """
+        spread = replace(self, copies=target.lanes)
+        near = spread.size(target.lanes) * target.bits / 8 <= NEAREST_CACHE
+        return spread if near and not target.avx512 else self
 
     def size(self, lanes: int) -> int:
         """Numbers in the workspace."""
@@ -72,13 +84,13 @@ def lay_out(
     n_rest: int = 0,
     n_parameters: int = 0,
     wide: int = 1,
-    copies: int = 1,
     extra: Sequence[tuple[str, int]] = (),
 ) -> Layout:
     """The layout for one model and method.
 
     With sensitivities each state and output is followed, parameter by parameter, by its derivatives; ``extra`` areas of
-    the sensitivity kernels come last. ``n_rest``: states in float32, of which the part lost in rounding is kept. ``wide``: lane vectors that one float64 number a lane takes.
+    the sensitivity kernels come last. ``n_rest``: states in float32, of which the part lost in rounding is kept. ``wide``:
+    lane vectors that one float64 number a lane takes.
     """
     areas: Sequence[tuple[str, int]] = (
         *((name, wide) for name in WIDE),  # first, where float64 numbers lie well in any case
@@ -102,4 +114,4 @@ def lay_out(
     for name, size in areas:
         offsets[name] = position
         position += size
-    return Layout(offsets, position, n_uniform, n_states, copies)
+    return Layout(offsets, position, n_uniform, n_states)

@@ -59,9 +59,8 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         0 if target.double else n,
         tangent.n_parameters if tangent else 0,
         1 if target.double else 2,
-        target.copies,
         areas(programs, tableau) if tangent else (),
-    )
+    ).spread(target)
     emitter = Emitter(target, layout)
     sensitivities = SensitivityKernels(emitter, tableau, programs) if tangent else None
     straight = {
@@ -137,12 +136,12 @@ def _first_step(layout: Layout, n: int) -> Program:
     return p
 
 
-def _no_stage(n: int, area: str) -> Program:
+def _no_stage(n: int, sums: str) -> Program:
     """What a stage adds to the rates, set to nothing."""
     p = Program()
-    for area, count in (("slope_share", 1), (area, n)):
-        for k in range(count):
-            p.store(area, k, p.const(0.0))
+    p.store("slope_share", 0, p.const(0.0))
+    for q in range(n):
+        p.store(sums, q, p.const(0.0))
     return p
 
 
@@ -184,7 +183,8 @@ class _StageLoops:
     def _combined(f: Loop, weights: np.ndarray, parts: Sequence[str], total: str | None = None) -> str:
         for j in np.flatnonzero(weights):
             weight = f.const(weights[j])
-            total = f.arithmetic("fmul", weight, parts[j]) if total is None else f.fma(weight, parts[j], total)
+            part = parts[int(j)]
+            total = f.arithmetic("fmul", weight, part) if total is None else f.fma(weight, part, total)
         return f.const(0.0) if total is None else total
 
     def _compensate(self) -> str:

@@ -48,11 +48,6 @@ class Target:
         return f"<{self.lanes} x i1>"
 
     @property
-    def copies(self) -> int:
-        """How often a number that all lanes share is kept: AVX-512 spreads it while it computes, others cannot."""
-        return 1 if self.avx512 else self.lanes
-
-    @property
     def alignment(self) -> int:
         return min(64, self.lanes * self.bits // 8)
 

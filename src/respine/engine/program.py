@@ -229,15 +229,19 @@ def _clock(equations: Equations, hoisted: Hoisted) -> Program:
 
 
 def _rates(equations: Equations, hoisted: Hoisted, time_dependent: Sequence[int], *, narrow: bool) -> Program:
-    """``vector`` := the rates and what a stage adds to them: the sum of earlier increments, which lies in ``vector``.
+    """``vector`` := the rates and what a stage adds to them: the sum of earlier increments over h, which lies in ``vector``.
 
-    Where ``narrow``, it lies in ``sum``, as it is wanted again.
+    Where ``narrow``, the sum itself lies in ``sum``, as it is wanted again.
     """
     p = Program()
     lowering = Lowering(equations, hoisted, p)
     slopes = {q: k for k, q in enumerate(time_dependent)}
     for q, root in enumerate(equations.rates):
-        value = p.do("add", lowering.value(root), p.load("sum" if narrow else "vector", q))
+        value = lowering.value(root)
+        if narrow:
+            value = p.do("fma", p.load("inverse_step"), p.load("sum", q), value)
+        else:
+            value = p.do("add", value, p.load("vector", q))
         if q in slopes:
             value = p.do("fma", p.load("slope_share"), p.load("time_slope", slopes[q]), value)
         p.store("vector", q, value)

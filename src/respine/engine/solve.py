@@ -31,7 +31,6 @@ def solve(programs: Programs, gamma: float, *, first: bool, narrow: bool) -> Pro
         increment = x[row]
         if narrow:
             increment = p.do("mul", p.const(1 / gamma), increment)
-            taken = p.do("mul", p.load("step"), p.load("sum", row))
-            increment = increment if first else p.do("sub", increment, taken)
+            increment = increment if first else p.do("sub", increment, p.load("sum", row))
         p.store("vector", row, increment)
     return p

@@ -100,7 +100,7 @@ def _finish(layout: Layout, tableau: Tableau, n: int, target: Target, nonnegativ
             new = p.do("add", last, new)
             p.store("stage", q, new)
         else:  # the error over gamma; the new state is there already
-            last = p.do("fma", p.load("step"), p.load("sum", q), last)
+            last = p.do("add", last, p.load("sum", q))
         size = p.do("max", p.do("abs", new), p.do("abs", p.load("state", q)))
         weight = p.do("fma", relative, size, p.do("broadcast", layout.absolute_tolerance(q)))
         if nonnegative:
@@ -140,6 +140,7 @@ def _no_stage(n: int, sums: str) -> Program:
     """What a stage adds to the rates, set to nothing."""
     p = Program()
     p.store("slope_share", 0, p.const(0.0))
+    p.store("inverse_step", 0, p.const(0.0))
     for q in range(n):
         p.store(sums, q, p.const(0.0))
     return p
@@ -163,7 +164,7 @@ class _StageLoops:
     def _gather(self, i: int) -> str:
         """Argument and sum of stage i, from the same increments: reading these is what the loop is waiting for."""
         f = Loop(self.e, f"gather{i}", self.n)
-        inverse, step = f.load("inverse_step"), f.load("step")
+        inverse = f.load("inverse_step")
         f.loop()
         increments = [f.load("increment", j * self.n) for j in range(i)]
         if not self.tableau.follows[i]:
@@ -171,11 +172,14 @@ class _StageLoops:
         elif self.plain:
             argument = f.arithmetic("fadd", f.load("stage"), increments[-1])
         else:
-            last = f.fma(step, f.load("sum"), increments[-1])
+            last = f.arithmetic("fadd", f.load("sum"), increments[-1])
             argument = f.fma(f.const(self.tableau.gamma), last, f.load("stage"))
         f.store(argument, "stage")
-        combined = f.arithmetic("fmul", inverse, self._combined(f, self.right[i], increments))
-        f.store(combined, *(("increment", i * self.n) if self.plain else ("sum", 0)))
+        combined = self._combined(f, self.right[i], increments)
+        if self.plain:
+            f.store(f.arithmetic("fmul", inverse, combined), "increment", i * self.n)
+        else:
+            f.store(combined, "sum")
         f.end()
         return f.text()
 

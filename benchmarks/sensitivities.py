@@ -27,7 +27,7 @@ COUNT = 10
 BAR, BAR_ERROR = 7.0, 1e-6
 SHIFT = 1e-2  # of a parameter, in the differences
 STEPS = (2.0, 1.0, 0.5, 0.25)  # so many shifts, to both sides
-NEIGHBOURS = 3
+NEIGHBOURS = 6
 DOUBT = 1e-7  # differences that disagree by more judge nothing; a tenth of what the gradients may err by
 
 

@@ -206,13 +206,14 @@ def test_inputs_that_change_in_time():
 
 
 # ---- what has no closed form -----------------------------------------------------------------------------------------
-def test_saturable_elimination_and_a_corner_in_the_equations():
-    """Michaelis-Menten elimination, and a rate with ``max``."""
+@pytest.mark.parametrize("rhythm", ["0", "kin*(1 + sin(t))"])
+def test_saturable_elimination_and_a_corner_in_the_equations(rhythm):
+    """Michaelis-Menten elimination, and a rate with ``max``, with and without time in the equations."""
     s = system(
         {"depot": "-ka*depot", "central": "ka*depot - vmax*central/(km + central)",
-         "effect": "max(central - limit, 0) - kout*effect"},
+         "effect": f"{rhythm} + max(central - limit, 0) - kout*effect"},
         {"depot": 0.0, "central": 0.0, "effect": 0.0},
-        {"ka": 0.9, "vmax": 7.0, "km": 12.0, "limit": 20.0, "kout": 0.3},
+        {"ka": 0.9, "vmax": 7.0, "km": 12.0, "limit": 20.0, "kout": 0.3, "kin": 0.4},
     )  # fmt: skip
     names, outputs, times = list(s.parameters), ["central", "effect"], np.arange(0.0, 40.0, 2.9)
     schedule = engine.Schedule(1)

@@ -220,6 +220,9 @@ class Body:
     def _bit_xor_values(self, k: int, result: str, a: int, b: int) -> None:
         self.line(f"{result} = xor {self.t.integer} {self.names[a]}, {self.names[b]}")
 
+    def _bit_and_values(self, k: int, result: str, a: int, b: int) -> None:
+        self.line(f"{result} = and {self.t.integer} {self.names[a]}, {self.names[b]}")
+
     # ---- AVX-512 ----------------------------------------------------------------------------------------------------
     def _x86(self, result: str, name: str, parts: Sequence[tuple[str, str]]) -> None:
         suffix = "pd" if self.t.double else "ps"

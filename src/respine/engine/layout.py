@@ -26,6 +26,7 @@ CONTROL = (
     "growth",
     "predicted_growth",
     "accepted",
+    "taken",  # the same as bits: all ones or none
     "fraction",
     "begin_step",
     "lowest",

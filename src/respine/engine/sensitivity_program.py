@@ -190,11 +190,13 @@ def finish(programs: Programs, batch: Batch, layout: Layout, stages: int) -> Pro
 
 
 def commit(batch: Batch) -> Program:
-    """old := new in lanes whose step is accepted, for one parameter."""
+    """old := new in lanes whose step is accepted, for one parameter; chosen by bits, as are the states."""
     p = Program()
-    accepted = p.do("gt", p.load("accepted"), p.const(0.5))
+    taken = p.do("as_bits", p.load("taken"))
     for q in batch.states:
-        p.store("old", q, p.do("select", accepted, p.load("new", q), p.load("old", q)))
+        old, new = (p.do("as_bits", p.load(name, q)) for name in ("old", "new"))
+        change = p.do("bit_and_values", p.do("bit_xor_values", old, new), taken)
+        p.store("old", q, p.do("as_number", p.do("bit_xor_values", old, change)))
     return p
 
 

@@ -214,7 +214,7 @@ class _StageLoops:
         t = self.e.target
         f = Loop(self.e, "commit_states", self.n)
         accepted = f.value(f"fcmp ogt {t.vector} {f.load('accepted', fixed=True)}, {f.const(0.5)}")
-        mask = f.hidden(f.value(f"sext {t.mask} {accepted} to {t.integer}"), "stage_time")  # free between steps
+        mask = f.hidden(f.value(f"sext {t.mask} {accepted} to {t.integer}"), "taken")
         ones = "<" + ", ".join([f"i{t.bits} -1"] * t.lanes) + ">"
         rest = f.value(f"xor {t.integer} {mask}, {ones}")
         f.loop()
@@ -356,8 +356,8 @@ def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[s
         lines.append(emitter.address(f"%k{i}", emitter.layout.index("increment", i * n)))
         if slopes and (i == 0 or tableau.d[i] != tableau.d[i - 1]):
             lines += [
-                f"  %share{i} = fmul {v} %h, {emitter.splat(tableau.d[i])}",
-                f"  store {v} %share{i}, ptr %p_slope_share, align {align}",
+                f"  %sloped{i} = fmul {v} %h, {emitter.splat(tableau.d[i])}",
+                f"  store {v} %sloped{i}, ptr %p_slope_share, align {align}",
             ]
         if i == 0:
             lines += ["  call void @factorise(ptr %w)", "  call void @solve_first(ptr %w, ptr %k0)"]

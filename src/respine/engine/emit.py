@@ -67,12 +67,13 @@ class Emitter:
     def function(self, name: str, program: Program, pointers: Sequence[str] = ()) -> str:
         """IR of ``name(w, *pointers)``; areas named in ``pointers`` are addressed from those instead of ``w``.
 
-        ``program`` must be spelled out (see spelling.py).
+        ``program`` must be spelled out (see spelling.py). Nothing else is where a pointer points, but for ``factors``: the
+        compiler, which would keep what was stored there and spill it elsewhere, must read it again.
         """
         body = self.body(tuple(pointers))
         for k, (op, *a) in enumerate(program.operations):
             body.operation(k, op, a)
-        arguments = "".join(f", ptr noalias %{p}" for p in pointers)
+        arguments = "".join(f", ptr {'' if p == 'factors' else 'noalias '}%{p}" for p in pointers)
         head = f"define internal void @{name}(ptr %w{arguments}) noinline nounwind {{"
         return "\n".join([head, *body.lines, "  ret void", "}"])
 

@@ -266,41 +266,49 @@ def _factor(
 ) -> Program:
     """Rates, time slopes and the LU factors of J - c*I in one pass, so that they share every sub-expression.
 
-    The upper factor has ones on its diagonal, so that the back substitution, which all waits for, multiplies and adds in
-    one. In their place stand the reciprocals of the pivots with the sign of c*I - J, which the solve is for: turning that
-    sign alone is cheaper than that of every entry. With sensitivities their equations at the start of the step are kept too.
+    Row by row: few numbers are under way at once, and finished rows are read again from ``factors``, where they lie. The
+    upper factor has ones on its diagonal, so that the back substitution, which all waits for, multiplies and adds in one.
+    In their place stand the reciprocals of the pivots. These have the sign of c*I - J, which the solve is for, all other
+    entries that of J - c*I: so no sign is ever turned. With sensitivities their equations at the start of the step are
+    kept too.
     """
     p = Program()
-    keys = sorted(jacobian)
-    kept = [*tangent.drive.values(), *tangent.switches] if tangent else []
-    roots = [jacobian[k] for k in keys] + list(time_slopes.values()) + list(equations.rates)
-    values = lower(equations, hoisted, p, roots + kept)
-    entries = dict(zip(keys, values, strict=False))
-    slopes = dict(zip(time_slopes, values[len(keys) :], strict=False))
-    for k, value in enumerate(slopes.values()):
-        p.store("time_slope", k, value)
-    for q, value in enumerate(values[len(keys) + len(time_slopes) : len(roots)]):
-        p.store("increment", q, p.do("fma", p.load("slope_share"), slopes[q], value) if q in slopes else value)
-    for k, place in enumerate(tangent.varying if tangent else ()):
-        p.store("matrix", k, entries[place])
-    for k, value in enumerate(values[len(roots) :]):
-        n_drive = len(tangent.drive) if tangent else 0
-        p.store(*(("drive", k) if k < n_drive else ("switch", k - n_drive)), value)
+    lowering = Lowering(equations, hoisted, p)
+    slopes = {q: k for k, q in enumerate(time_slopes)}
+    varying = {place: k for k, place in enumerate(tangent.varying)} if tangent else {}
+    columns: dict[int, list[int]] = {}
+    for i, j in sorted(jacobian):
+        columns.setdefault(i, []).append(j)
+    position = {pivot: k for k, pivot in enumerate(pivoting.order)}
     c = p.load("shift")
-    a = dict(entries)
-    for i in range(len(equations.states)):
-        a[i, i] = p.do("sub", entries[i, i], c) if (i, i) in entries else p.do("neg", c)
-    for k, pivot in enumerate(pivoting.order):
-        inverse, right = p.do("reciprocal", a[pivot, pivot]), pivoting.right(k)
-        p.store("factor", pivoting.slots[pivot, pivot], p.do("neg", inverse))
-        for j in right:
-            a[pivot, j] = p.do("mul", a[pivot, j], inverse)
-            p.store("factor", pivoting.slots[pivot, j], a[pivot, j])
-        for i in pivoting.below(k):
-            p.store("factor", pivoting.slots[i, pivot], a[i, pivot])
-            for j in right:
-                product = p.do("mul", a[i, pivot], a[pivot, j])
-                a[i, j] = p.do("sub", a[i, j], product) if (i, j) in a else p.do("neg", product)
+    for k, i in enumerate(pivoting.order):
+        row = {j: lowering.value(jacobian[i, j]) for j in columns.get(i, ())}
+        for j in row:
+            if (i, j) in varying:
+                p.store("matrix", varying[i, j], row[j])
+        rate = lowering.value(equations.rates[i])
+        if i in slopes:
+            slope = lowering.value(time_slopes[i])
+            p.store("time_slope", slopes[i], slope)
+            rate = p.do("fma", p.load("slope_share"), slope, rate)
+        p.store("increment", i, rate)
+        diagonal = p.do("sub", c, row.pop(i)) if i in row else c
+        for pivot in pivoting.left(k):
+            multiplier = row.pop(pivot)
+            p.store("factor", pivoting.slots[i, pivot], multiplier)
+            for j in pivoting.right(position[pivot]):
+                product = p.do("mul", multiplier, p.load("factors", pivoting.slots[pivot, j]))
+                if j == i:
+                    diagonal = p.do("sub", diagonal, product)
+                else:
+                    row[j] = p.do("add", row[j], product) if j in row else product
+        inverse = p.do("reciprocal", diagonal)
+        p.store("factor", pivoting.slots[i, i], inverse)
+        for j in pivoting.right(k):
+            p.store("factor", pivoting.slots[i, j], p.do("mul", row[j], inverse))
+    for area, nodes in (("drive", tangent.drive.values()), ("switch", tangent.switches)) if tangent else ():
+        for k, node in enumerate(nodes):
+            p.store(area, k, lowering.value(node))
     return p
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from respine.engine.layout import Layout
-from respine.engine.program import Program, Programs, lower
+from respine.engine.program import Lowering, Program, Programs, lower
 from respine.engine.sensitivity_kinks import AREAS as KINK_AREAS
 from respine.engine.tangent import Tangent
 
@@ -91,15 +91,13 @@ def _tangent(programs: Programs) -> Tangent:
 def at_node(programs: Programs) -> Program:
     """``matrix``, ``drive`` and ``switch`` at a node, from its state and time."""
     tangent, p = _tangent(programs), Program()
-    n_matrix, n_drive = len(tangent.varying), len(tangent.drive)
-    roots = [*tangent.varying.values(), *tangent.drive.values(), *tangent.switches]
-    values = lower(programs.equations, programs.hoisted, p, roots)
-    for k in range(n_matrix):
-        p.store("node_matrix", k, p.do("sub", values[k], p.load("matrix", k)))
-    for k, value in enumerate(values[n_matrix : n_matrix + n_drive]):
-        p.store("node_drive", k, value)
-    for k, value in enumerate(values[n_matrix + n_drive :]):
-        p.store("node_switch", k, value)
+    lowering = Lowering(programs.equations, programs.hoisted, p)
+    for k, node in enumerate(tangent.varying.values()):
+        p.store("node_matrix", k, p.do("sub", lowering.value(node), p.load("matrix", k)))
+    for k, node in enumerate(tangent.drive.values()):
+        p.store("node_drive", k, lowering.value(node))
+    for k, node in enumerate(tangent.switches):
+        p.store("node_switch", k, lowering.value(node))
     return p
 
 
@@ -107,16 +105,17 @@ def at_node(programs: Programs) -> Program:
 def begin(programs: Programs, batch: Batch) -> Program:
     """sensitivity_start := those of the batch; sensitivity_slope := slope of J times these."""
     p = Program()
-    here = {(q, a): p.load(f"old{a}", q) for _, q, a in batch.places()}
-    for place, q, a in batch.places():
-        p.store("sensitivity_start", place, here[q, a])
-    sums: dict[tuple[int, int], int] = {}
+    rows: dict[int, list[tuple[int, int]]] = {}
     for k, (i, j) in enumerate(_tangent(programs).varying):
-        for a in range(batch.width if j in batch.states else 0):
-            product = p.do("mul", p.load("node_matrix", k), here[j, a])
-            sums[i, a] = p.do("add", sums[i, a], product) if (i, a) in sums else product
+        if j in batch.states:
+            rows.setdefault(i, []).append((k, j))
     for place, q, a in batch.places():
-        p.store("sensitivity_slope", place, sums[q, a] if (q, a) in sums else p.const(0.0))
+        p.store("sensitivity_start", place, p.load(f"old{a}", q))
+        total = None
+        for k, j in rows.get(q, ()):
+            product = p.do("mul", p.load("node_matrix", k), p.load(f"old{a}", j))
+            total = product if total is None else p.do("add", total, product)
+        p.store("sensitivity_slope", place, p.const(0.0) if total is None else total)
     return p
 
 
@@ -142,17 +141,17 @@ def couple_and_solve(programs: Programs, batch: Batch, *, couple: bool = True) -
             coupled.setdefault(i, []).append((k, j))
     x: dict[tuple[int, int], int] = {}
 
-    def add(op: str, i: int, entry: int, others: Sequence[int]) -> None:
+    def add(i: int, entry: int, others: Sequence[int]) -> None:
         for a in width:
-            x[i, a] = p.do(op, x[i, a], p.do("mul", entry, others[a]))
+            x[i, a] = p.do("fma", entry, others[a], x[i, a])
 
     for k, i in enumerate(order):  # row by row, so that few numbers are under way at a time
         x |= {(i, a): p.load("vector", place[i, a]) for a in width}
         for entry, j in coupled.get(i, ()):
-            add("add", i, p.load("node_matrix", entry), [p.load("argument", place[j, a]) for a in width])
+            add(i, p.load("node_matrix", entry), [p.load("argument", place[j, a]) for a in width])
         for j in order[:k]:
-            if (i, j) in slots:  # the diagonal carries the sign
-                add("add", i, p.load("factor", slots[i, j]), [x[j, a] for a in width])
+            if (i, j) in slots:
+                add(i, p.load("factor", slots[i, j]), [x[j, a] for a in width])
         diagonal = p.load("factor", slots[i, i])
         for a in width:
             x[i, a] = p.do("mul", x[i, a], diagonal)
@@ -160,7 +159,7 @@ def couple_and_solve(programs: Programs, batch: Batch, *, couple: bool = True) -
         i = order[k]
         for j in order[k + 1 :]:
             if (i, j) in slots:
-                add("sub", i, p.load("factor", slots[i, j]), [x[j, a] for a in width])
+                add(i, p.load("factor", slots[i, j]), [x[j, a] for a in width])
         for a in width:
             p.store("vector", place[i, a], x[i, a])
     return p

@@ -27,7 +27,7 @@ def solve(programs: Programs, gamma: float, *, first: bool, narrow: bool) -> Pro
     for k in range(len(pivoting.order) - 1, -1, -1):
         row = pivoting.order[k]
         for j in pivoting.right(k):
-            x[row] = p.do("sub", x[row], p.do("mul", factor(row, j), x[j]))
+            x[row] = p.do("fma", factor(row, j), x[j], x[row])
         increment = x[row]
         if narrow:
             increment = p.do("mul", p.const(1 / gamma), increment)

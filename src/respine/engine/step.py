@@ -66,7 +66,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
     straight = {
         "prepare": (programs.prepare, ()),
         "rates": (programs.rates, ("state", "time", "vector")),
-        "factorise": (programs.factor, ()),
+        "factorise": (programs.factor, ("factors",)),
         "solve_first": (solve(programs, tableau.gamma, first=True, narrow=not target.double), ("vector",)),
         "solve": (solve(programs, tableau.gamma, first=False, narrow=not target.double), ("vector",)),
         "outputs": (programs.observe, ("state", "time")),
@@ -360,7 +360,11 @@ def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[s
                 f"  store {v} %sloped{i}, ptr %p_slope_share, align {align}",
             ]
         if i == 0:
-            lines += ["  call void @factorise(ptr %w)", "  call void @solve_first(ptr %w, ptr %k0)"]
+            lines += [
+                emitter.address("%p_factors", emitter.layout.index("factor")),
+                "  call void @factorise(ptr %w, ptr %p_factors)",
+                "  call void @solve_first(ptr %w, ptr %k0)",
+            ]
             continue
         lines += [
             f"  call void @gather{i}(ptr %w)",

@@ -142,3 +142,14 @@ def test_float32_agrees_to_its_tolerance():
     options = engine.Options(precision="float32")
     got = solve(one_compartment(), ["concentration"], schedule, rtol=1e-5, options=options)["concentration"][0]
     assert np.allclose(got, bateman(TIMES, 100), rtol=5e-4, atol=5e-5)
+
+
+def test_both_drivers_take_the_same_steps():
+    """One keeps the pace of all lanes in vector code, the other that of one subject in Python."""
+    s = system({"x": "y", "y": "mu*(1 - x*x)*y - x + 0.3*sin(t)"}, {"x": 2.0, "y": 0.0}, {"mu": 20.0})
+    times = np.linspace(0, 60, 31)
+    lanes = engine.build(s, outputs=["x", "y"]).solve(None, None, times, rtol=1e-6)
+    single = engine.solve_with_events(s, times, ["x", "y"], rtol=1e-6)
+    assert np.array_equal(lanes.values, single.values)
+    assert np.array_equal(lanes.steps, single.steps)
+    assert np.all(lanes.steps > 10)

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 COLUMNS = {
     "chain": ("arm", "output", "time_h", "n", "p05", "median", "p95"),
     "visits": ("subject", "arm", "time_h", "scale", "value"),
-    "doses": ("subject", "arm", "time_h"),
+    "doses": ("subject", "arm", "time_h", "why"),
     "endpoints": ("study", "arm", "endpoint", "time_h", "median", "p05", "p95", "published", "inside", "role"),
     "failures": ("subject", "arm", "status", "time_h", "state", "value", "reason"),
+    "decisions": ("subject", "arm", "time_h", "rule", "action", "outcome", "why"),  # of studies with rules only
 }
 
 
@@ -50,6 +51,7 @@ class Folder:
     comparison: pd.DataFrame
     failures: pd.DataFrame
     quantities: Mapping[str, Quantity]
+    decisions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS["decisions"]))
     when: str = ""
     warnings: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = field(default=())
@@ -136,7 +138,7 @@ def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> 
         why = "The run in this folder has not ended, so there is nothing to report yet."
         raise InputError(Problem(str(folder), "state", str(facts["state"]), why, "Finish it with --resume."))
     study = _study(facts)
-    tables = {name: _table(folder, name) for name in COLUMNS}
+    tables = {name: _table(folder, name) for name in COLUMNS if name != "decisions" or study.rules}
     return Folder(
         path=folder,
         study=study,
@@ -146,6 +148,7 @@ def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> 
         comparison=tables["endpoints"],
         failures=tables["failures"],
         quantities=model.load(study.model).quantities if quantities is None else quantities,
+        **({"decisions": tables["decisions"]} if study.rules else {}),
         when=_when(folder / manifest.NAME),
         warnings=[str(w) for w in facts["warnings"]],
         facts=_facts(facts),

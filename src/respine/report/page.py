@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from respine.report import look
+from respine.report import look, rules
 from respine.report.chain import plot_chain
 from respine.report.comparison import HEADER, interval_words, plot_comparison, words
 from respine.report.folder import Folder, read
@@ -27,6 +27,9 @@ _CHAIN = (
 _PUBLISHED = (
     "Bar: 90 % of simulated trials of the published size; tick: their median. Marker: the published result with its "
     "95 % error bar."
+)
+_RULES = (
+    "Bars: share of the people of an arm by the number of doses that rules gave them; planned doses are not counted."
 )
 _STATUSES = {
     "literature": "read in the source named",
@@ -74,6 +77,8 @@ def html(folder: Folder) -> str:
         role_words="; ".join(f"{role} - {meaning}" for role, meaning in look.ROLE_WORDS.items()),
         left_out=left_out,
         plots=[_plot(*made, folder.study.name) for made in _plots(folder)],
+        rules=rules.words(rules.table(folder)) if study.rules else [],
+        rules_header=rules.HEADER,
         failures=[_failure(row) for row in records(failed.head(_MOST_FAILURES))],
         n_failed=len(failed),
         n_people=folder.n_people,
@@ -148,6 +153,8 @@ def _plots(folder: Folder) -> list[tuple[str, str, str, Figure, pd.DataFrame]]:
         made.append(("chain", "From dose to score", _CHAIN, *plot_chain(folder)))
     if not folder.compared.empty:
         made.append(("published", "Predicted intervals and published results", _PUBLISHED, *plot_comparison(folder)))
+    if not rules.doses(folder).empty:
+        made.append(("rule-doses", "Doses that rules gave", _RULES, *rules.plot_doses(folder)))
     return made
 
 

@@ -46,7 +46,6 @@ def before() -> Program:
     there = p.do("ge", wanted, p.do("mul", gap, p.const(0.999999)))
     p.store("step", 0, p.do("select", there, gap, p.do("min", wanted, p.do("mul", p.load("share"), gap))))
     p.store("time", 0, now)
-    p.store("time_rest", 0, p.do("sub", now, p.do("rounded", now)))
     return p
 
 

@@ -37,7 +37,7 @@ OK = int(Status.OK)
 # order of the offsets handed to `drive`
 AREAS = (
     "time", "step", "error", "last_log_error", "last_step", "fraction", "begin_step", "state", "rate", "slow", "output",
-    "lowest", "kink", "time_rest", "state_rest",
+    "lowest", "kink", "state_rest",
 )  # fmt: skip
 KERNELS = ("begin_inside", "advance", "commit_inside", "interpolate_inside", "observe_inside", "enter", "leave")
 NEXT, DONE, STOP, FAILED = range(4)  # shared counters
@@ -134,7 +134,7 @@ def drive(
 ) -> None:
     o_time, o_step, o_error, o_last_log, o_last_step, o_fraction = at[0], at[1], at[2], at[3], at[4], at[5]
     o_begin, o_state, o_rate, o_slow, o_output, o_lowest = at[6], at[7], at[8], at[9], at[10], at[11]
-    o_kink, o_rest, o_lost = at[12], at[13], at[14]
+    o_kink, o_lost = at[12], at[13]
     t, t_new, t_break, next_output, h = wide[0], wide[1], wide[2], wide[3], wide[4]
     longest, shortest, share, active, rejected = wide[5], wide[6], wide[7], wide[8], wide[9]
     n_accepted, n_rejected, most, due, at_event = wide[10], wide[11], wide[12], wide[13], wide[14]
@@ -223,7 +223,6 @@ def drive(
                 for q in range(n_vary, n_slow):
                     w[o_slow + q * lanes + lane] = start_slow[q - n_vary]
                 w[o_time + lane] = start
-                w[o_rest + lane] = start - np.float64(w[o_time + lane])
             parked = True
         if alive == 0:
             break
@@ -260,7 +259,6 @@ def drive(
                     moved = slope >= 0 and moves(time_slopes[slope])
                     if moved:
                         w[o_time + lane] = t[lane]
-                        w[o_rest + lane] = t[lane] - np.float64(w[o_time + lane])
                         _call(kernels[0], base)
                         shift(w, o_state, o_rate, lanes, lane, n, time_slopes[slope], 1.0)
                     if kind == ADD_STATE:
@@ -367,7 +365,6 @@ def drive(
                     w[o_fraction + lane] = 0.0
                     if due[lane]:
                         w[o_time + lane] = t[lane]
-                        w[o_rest + lane] = t[lane] - np.float64(w[o_time + lane])
                         for q in range(n):
                             w[o_rate + q * lanes + lane] = w[o_state + q * lanes + lane]
                 _call(kernels[4], base)

@@ -144,10 +144,6 @@ class Body:
         zeros = f"<{t.lanes} x i32> zeroinitializer"
         self.line(f"{result} = shufflevector {t.vector} %i{k}, {t.vector} poison, {zeros}")
 
-    def _rounded(self, k: int, result: str, a: int) -> None:
-        """To the precision in which states are kept."""
-        self.names[k] = self.names[a]
-
     # ---- arithmetic -------------------------------------------------------------------------------------------------
     def _neg(self, k: int, result: str, a: int) -> None:
         self.line(f"{result} = fneg {self.t.vector} {self.names[a]}")

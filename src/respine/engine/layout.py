@@ -12,13 +12,11 @@ NEAREST_CACHE = 28 * 1024  # bytes of it a workspace should fill at most
 
 CONTROL = (
     "time",
-    "time_rest",  # float32: what rounding took from the time
     "step",
     "shift",
     "inverse_step",
     "slope_share",  # of the slopes in time, in a stage
     "stage_time",
-    "stage_time_rest",
     "error",
     "log_error",
     "last_log_error",

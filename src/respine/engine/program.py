@@ -72,7 +72,6 @@ class Programs:
     rates: Program
     factor: Program
     observe: Program
-    clock: Program
     tangent: Tangent | None = None  # where sensitivities are asked
 
 
@@ -100,7 +99,6 @@ def compile_programs(equations: Equations, *, narrow: bool = False) -> Programs:
         _rates(equations, hoisted, tuple(time_slopes), narrow=narrow),
         _factor(equations, hoisted, pivoting, jacobian, time_slopes, tangent),
         _observe(equations, hoisted),
-        _clock(equations, hoisted),
         tangent,
     )
 
@@ -150,8 +148,8 @@ def _is_mask(graph: Graph, node: int) -> bool:
 class Lowering:
     """Nodes of the graph as operations of a program, each written once, when it is first asked for.
 
-    While preparing, slow nodes are computed; elsewhere they are loaded from their slot. Clock nodes likewise: computed
-    while clocking, loaded elsewhere.
+    While preparing, slow nodes are computed; elsewhere they are loaded from their slot. Clock nodes likewise: where a
+    ``time`` is given they are computed, elsewhere loaded.
     """
 
     def __init__(
@@ -161,10 +159,10 @@ class Lowering:
         program: Program,
         *,
         preparing: bool = False,
-        clocking: bool = False,
+        time: int | None = None,
     ) -> None:
         self.graph, self.hoisted, self.program = equations.graph, hoisted, program
-        self.preparing, self.clocking = preparing, clocking
+        self.preparing, self.time = preparing, time
         self.slots = {name: k for k, name in enumerate(equations.slow)}
         self.values: dict[int, int] = {}
 
@@ -197,10 +195,10 @@ class Lowering:
             return p.load("slow", self.slots[a[0]])
         if op == "state":
             return p.load("state", a[0])
-        if node in hoisted.clock and not self.clocking:
+        if node in hoisted.clock and self.time is None:
             return p.load("clock", hoisted.clock[node])
         if op == "time":
-            return p.load("time")
+            return p.load("time") if self.time is None else self.time
         if node in hoisted.slow and not self.preparing:
             return p.load("hoisted", hoisted.slow[node])
         return None
@@ -217,14 +215,6 @@ def _prepare(equations: Equations, hoisted: Hoisted) -> Program:
     lowering = Lowering(equations, hoisted, program, preparing=True)
     for value, slot in [(lowering.value(node), slot) for node, slot in hoisted.slow.items()]:
         program.store("hoisted", slot, value)
-    return program
-
-
-def _clock(equations: Equations, hoisted: Hoisted) -> Program:
-    program = Program()
-    lowering = Lowering(equations, hoisted, program, clocking=True)
-    for value, slot in [(lowering.value(node), slot) for node, slot in hoisted.clock.items()]:
-        program.store("clock", slot, value)
     return program
 
 

@@ -21,7 +21,7 @@ from respine.engine.solve import solve
 from respine.engine.spelling import spell_out
 from respine.engine.tableaus import Tableau
 from respine.engine.target import Target
-from respine.engine.wide import clock_function, observed_time, stage_times, wide_function
+from respine.engine.wide import clock_of_output, clock_of_step, moments, wide_function
 
 if TYPE_CHECKING:
     from respine.engine.sensitivity_step import SensitivityKernels
@@ -55,7 +55,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         len(equations.slow),
         len(equations.outputs),
         len(programs.hoisted.uniform),
-        len(programs.hoisted.clock),
+        len(programs.hoisted.clock) * len(moments(tableau)),
         0 if target.double else n,
         tangent.n_parameters if tangent else 0,
         1 if target.double else 2,
@@ -65,7 +65,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
     sensitivities = SensitivityKernels(emitter, tableau, programs) if tangent else None
     straight = {
         "prepare": (programs.prepare, ()),
-        "rates": (programs.rates, ("state", "time", "vector")),
+        "rates": (programs.rates, ("state", "time", "clock", "vector")),
         "factorise": (programs.factor, ("factors",)),
         "solve_first": (solve(programs, tableau.gamma, first=True, narrow=not target.double), ("vector",)),
         "solve": (solve(programs, tableau.gamma, first=False, narrow=not target.double), ("vector",)),
@@ -75,9 +75,10 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         "no_stage": (_no_stage(n, "rate" if target.double else "sum"), ()),
     }
     functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
-    functions += [clock_function(emitter, programs.clock)] if programs.hoisted.clock else []
-    paces = {"before": control.before(), "after": control.after(to_outputs=bool(tangent)), "arrive": control.arrive()}
-    functions += [wide_function(emitter, name, program) for name, program in paces.items()]
+    wide = {"before": control.before(), "after": control.after(to_outputs=bool(tangent)), "arrive": control.arrive()}
+    if programs.hoisted.clock:
+        wide |= {"clock_of_step": clock_of_step(programs, tableau), "clock_of_output": clock_of_output(programs)}
+    functions += [wide_function(emitter, name, program) for name, program in wide.items()]
     functions += _StageLoops(emitter, tableau, n).functions()
     functions += sensitivities.functions() if sensitivities else []
     functions.append(_top_level(emitter, programs, tableau, sensitivities))
@@ -281,9 +282,10 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
     rates_here = [
         pointer("%y", "state"),
         pointer("%t", "time"),
-        *(["  call void @clock(ptr %w, ptr %t)"] if clock else []),
+        pointer("%c", "clock"),
+        *(["  call void @clock_of_step(ptr %w)"] if clock else []),
         pointer("%f", "rate"),
-        "  call void @rates(ptr %w, ptr %y, ptr %t, ptr %f)",
+        "  call void @rates(ptr %w, ptr %y, ptr %t, ptr %c, ptr %f)",
     ]
     begin = [
         "  call void @prepare(ptr %w)",
@@ -298,7 +300,7 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
         f"  %ahead = fmul {v} %v_fraction, %v_step",
         f"  %now = fadd {v} %v_time, %ahead",
         f"  store {v} %now, ptr %stage_time, align {align}",
-        *(observed_time(emitter) if clock else []),
+        *(["  call void @clock_of_output(ptr %w)"] if clock else []),
         "  call void @outputs(ptr %w, ptr %rate, ptr %stage_time)",
     ]
     step, commit = (
@@ -347,11 +349,9 @@ def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[s
         f"  %shift = fmul {v} %inverse, {emitter.splat(1 / tableau.gamma)}",
         f"  store {v} %inverse, ptr %p_inverse_step, align {align}",
         f"  store {v} %shift, ptr %p_shift, align {align}",
-        *(["  call void @clock(ptr %w, ptr %p_time)"] if clock else []),
+        *(["  call void @clock_of_step(ptr %w)"] if clock else []),
     ]
-    if clock:
-        begin_time, exact_time = stage_times(emitter, tableau.alpha)
-        lines += begin_time
+    n_clock, times = len(programs.hoisted.clock), moments(tableau)
     for i in range(tableau.stages):
         lines.append(emitter.address(f"%k{i}", emitter.layout.index("increment", i * n)))
         if slopes and (i == 0 or tableau.d[i] != tableau.d[i - 1]):
@@ -371,8 +371,8 @@ def _step_body(emitter: Emitter, programs: Programs, tableau: Tableau) -> list[s
             f"  %d{i} = fmul {v} %h, {emitter.splat(tableau.alpha[i])}",
             f"  %s{i} = fadd {v} %t, %d{i}",
             f"  store {v} %s{i}, ptr %p_stage_time, align {align}",
-            *(exact_time[i] if clock else []),
-            f"  call void @rates(ptr %w, ptr %p_stage, ptr %p_stage_time, ptr %k{i})",
+            emitter.address(f"%c{i}", emitter.layout.index("clock", times.index(float(tableau.alpha[i])) * n_clock)),
+            f"  call void @rates(ptr %w, ptr %p_stage, ptr %p_stage_time, ptr %c{i}, ptr %k{i})",
             f"  call void @solve(ptr %w, ptr %k{i})",
         ]
     exact = [] if t.double else ["  call void @compensate(ptr %w)"]

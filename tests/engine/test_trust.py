@@ -104,6 +104,17 @@ def test_overflow_and_no_numbers_do_not_reach_neighbours(precision):
     assert np.array_equal(solution.values[others], np.broadcast_to(alone, (len(others), 11, 2)))
 
 
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_who_fails_leaves_nothing_in_the_lane(precision):
+    """The next subject of the lane starts as if it had been the first."""
+    s = system({"x": "sqrt(p)*(1 + sin(3*t)) - x"}, {"x": 1.0}, {"p": 1.0})
+    solver = engine.build(s, outputs=["x"], vary=["p"], options=engine.Options(precision=precision, lanes=1))
+    times = np.linspace(0, 20, 9)
+    after, alone = (solver.solve(np.array(p)[:, None], times=times) for p in ([-1.0, 2.0], [2.0]))
+    assert after.status.tolist() == [Status.NOT_FINITE, Status.OK]
+    assert np.array_equal(after.values[1], alone.values[0]) and np.array_equal(after.steps[1], alone.steps[0])
+
+
 def test_runaway_ends_at_the_step_floor():
     s = system({"x": "x*x"}, {"x": 1.0})
     solution = engine.build(s, outputs=["x"]).solve(times=[0, 0.5, 2.0])

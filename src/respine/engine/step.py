@@ -72,7 +72,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         "outputs": (programs.observe, ("state", "time")),
         "finish": (_finish(layout, tableau, n, target, nonnegative), ()),
         "first_step": (_first_step(layout, n), ()),
-        "no_stage": (_no_stage(n, "rate" if target.double else "sum"), ()),
+        "no_stage": (_no_stage(n, len(programs.time_dependent), target), ()),
     }
     functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
     wide = {"before": control.before(), "after": control.after(to_outputs=bool(tangent)), "arrive": control.arrive()}
@@ -137,13 +137,13 @@ def _first_step(layout: Layout, n: int) -> Program:
     return p
 
 
-def _no_stage(n: int, sums: str) -> Program:
-    """What a stage adds to the rates, set to nothing."""
+def _no_stage(n: int, n_time_slopes: int, target: Target) -> Program:
+    """What a stage adds to the rates, set to nothing; a lane's last subject may have left no numbers there."""
     p = Program()
-    p.store("slope_share", 0, p.const(0.0))
-    p.store("inverse_step", 0, p.const(0.0))
-    for q in range(n):
-        p.store(sums, q, p.const(0.0))
+    sums = "rate" if target.double else "sum"
+    for area, count in (("slope_share", 1), ("inverse_step", 1), ("time_slope", n_time_slopes), (sums, n)):
+        for k in range(count):
+            p.store(area, k, p.const(0.0))
     return p
 
 

@@ -26,7 +26,7 @@ def clock_of_step(programs: Programs, tableau: Tableau) -> Program:
     p = Program()
     step, now = p.load("step"), p.load("now")
     for k, share in enumerate(moments(tableau)):
-        _clock(programs, p, p.do("fma", p.const(share), step, now), k)
+        _clock(programs, p, p.do("fma", p.const(share), step, now) if share else now, k)
     return p
 
 

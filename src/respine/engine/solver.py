@@ -255,7 +255,8 @@ class Solver:
         code = self.code(self.ask(schedule))
         starts, good = self._starts(code, p, initial or {}, start)
         run = _Run(self, code, p, schedule, moments, start, rtol, tolerances, starts, after)
-        run.go(good & schedule.finite, thread_count(threads, len(p)), progress)
+        workers = thread_count(threads, len(p))
+        run.go(good & schedule.finite, workers, progress)
         settings = {
             "method": self.options.method,
             "precision": self.options.precision,
@@ -268,7 +269,9 @@ class Solver:
         if schedule.covariates:
             settings["covariates"] = schedule.covariates
         if self.options.precision == "float32":
-            settings["float64_check"] = self._spot_check(run, schedule, moments, start, rtol, tolerances, starts, after)
+            settings["float64_check"] = self._spot_check(
+                run, schedule, moments, start, rtol, tolerances, starts, after, workers
+            )
         failures = run.failures()
         if self.watch:
             totals = run.rows[:, self.asked : len(self.outputs)]
@@ -306,6 +309,7 @@ class Solver:
         tolerances: np.ndarray,
         starts: np.ndarray,
         after: bool,
+        threads: int,
     ) -> dict[str, float]:
         """Solve some of the subjects again in float64: how many, and the largest difference.
 
@@ -318,7 +322,7 @@ class Solver:
                     starts, after, only=chosen, like=run)  # fmt: skip
         among = np.zeros(len(run.status), bool)
         among[chosen] = True
-        twin.go(among, 1, None)
+        twin.go(among, min(threads, len(chosen)) or 1, None)
         exact, rows = twin.rows, run.readings.rows_of(chosen)
         size = np.max(np.abs(exact), axis=0, initial=1e-300)
         worst = np.max(np.abs(run.rows[rows, : self.asked] - exact) / size, initial=0.0)

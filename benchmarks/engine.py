@@ -105,6 +105,8 @@ def climb(entry: Entry, truth: np.ndarray, ladder: tuple[float, ...], patience: 
     for rtol in ladder:
         try:
             timed = entry.one.solve(rtol, keep=True, limit=patience)
+            if not entry.ladder and timed.seconds < patience / 5:  # the first also compiled
+                timed = entry.one.solve(rtol, keep=True, limit=patience)
         except PeerFailed as failed:
             if not entry.one.process.is_alive() or (rtol == ladder[-1] and not entry.ladder):
                 raise

@@ -27,8 +27,9 @@ def cost_against_error(results: dict[str, list[Any]], path: Path) -> None:
         axis.set(title=name, xlabel="achieved error (median of subjects)", ylabel="ms per subject, one core")
         axis.grid(alpha=0.3)
     named = {label: line for axis in axes[0] for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.tight_layout(rect=(0, 0.12, 1, 1))
-    figure.legend(named.values(), named.keys(), loc="lower center", ncols=5, fontsize=8)
+    columns = 2 * len(results)
+    figure.tight_layout(rect=(0, 0.02 + 0.05 * -(-len(named) // columns), 1, 1))
+    figure.legend(named.values(), named.keys(), loc="lower center", ncols=columns, fontsize=8)
     figure.savefig(path)
     plt.close(figure)
 

@@ -36,10 +36,19 @@ OK = int(Status.OK)
 
 # order of the offsets handed to `drive`
 AREAS = (
-    "time", "step", "error", "last_log_error", "last_step", "fraction", "begin_step", "state", "rate", "slow", "output",
+    "time", "step", "error", "last_log_error", "last_step", "fraction", "begin_step", "state", "rate", "slow",
     "lowest", "kink", "state_rest",
 )  # fmt: skip
-KERNELS = ("begin_inside", "advance", "commit_inside", "interpolate_inside", "observe_inside", "enter", "leave")
+KERNELS = (
+    "begin_inside",
+    "advance",
+    "commit_inside",
+    "interpolate_inside",
+    "observe_inside",
+    "enter",
+    "leave",
+    "read_out",
+)
 NEXT, DONE, STOP, FAILED = range(4)  # shared counters
 RESTART = 1e-3  # after an event the first step is at least this share of the last accepted one
 ACROSS = 0.2  # a step across a kink should have this error, in tolerances
@@ -63,6 +72,16 @@ def _advance(typing_context: Any, address: Any, workspace: Any) -> tuple[Any, Ca
         return builder.call(builder.inttoptr(arguments[0], function.as_pointer()), [arguments[1]])
 
     return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def _read_out(typing_context: Any, address: Any, workspace: Any, lane: Any, row: Any) -> tuple[Any, Callable[..., Any]]:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 3)
+        builder.call(builder.inttoptr(arguments[0], function.as_pointer()), arguments[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), generate
 
 
 @intrinsic
@@ -117,14 +136,14 @@ def drive(
     times: np.ndarray,  # output times; subject s reads from time_first[s] on, count[s] of them
     time_first: np.ndarray,
     count: np.ndarray,
-    row_first: np.ndarray,  # first row of `values` of each subject
+    row_first: np.ndarray,  # first row of the results of each subject
     need: np.ndarray,  # per row: how many of the subject's events happen before it is read
     tolerance: np.ndarray,  # (1 + n_all,) relative, then absolute
     queue: np.ndarray,  # subjects to solve
     start: float,
     largest_step: float,
     max_steps: int,
-    values: np.ndarray,  # (n_rows, n_outputs), NaN on entry
+    values_address: int,  # of the results, (n_rows, n_outputs), NaN on entry
     status: np.ndarray,
     end_time: np.ndarray,
     steps: np.ndarray,  # (n_subjects, 2) accepted, rejected
@@ -133,8 +152,8 @@ def drive(
     counters_address: int,
 ) -> None:
     o_time, o_step, o_error, o_last_log, o_last_step, o_fraction = at[0], at[1], at[2], at[3], at[4], at[5]
-    o_begin, o_state, o_rate, o_slow, o_output, o_lowest = at[6], at[7], at[8], at[9], at[10], at[11]
-    o_kink, o_lost = at[12], at[13]
+    o_begin, o_state, o_rate, o_slow, o_lowest = at[6], at[7], at[8], at[9], at[10]
+    o_kink, o_lost = at[11], at[12]
     t, t_new, t_break, next_output, h = wide[0], wide[1], wide[2], wide[3], wide[4]
     longest, shortest, share, active, rejected = wide[5], wide[6], wide[7], wide[8], wide[9]
     n_accepted, n_rejected, most, due, at_event = wide[10], wide[11], wide[12], wide[13], wide[14]
@@ -372,8 +391,7 @@ def drive(
                     if not due[lane]:
                         continue
                     s = subject[lane]
-                    for q in range(n_outputs):
-                        values[row[lane] + output[lane], q] = w[o_output + q * lanes + lane]
+                    _read_out(kernels[7], base, lane, values_address + 8 * n_outputs * (row[lane] + output[lane]))
                     output[lane] += 1
                     if output[lane] == n_times[lane]:
                         status[s] = OK
@@ -451,8 +469,7 @@ def drive(
                 if not due[lane]:
                     continue
                 s = subject[lane]
-                for q in range(n_outputs):
-                    values[row[lane] + output[lane], q] = w[o_output + q * lanes + lane]
+                _read_out(kernels[7], base, lane, values_address + 8 * n_outputs * (row[lane] + output[lane]))
                 output[lane] += 1
                 next_output[lane] = _next_output(times, need, quiet[lane], output[lane], n_times[lane], moment[lane],
                                                  row[lane], event[lane] - first[s])  # fmt: skip

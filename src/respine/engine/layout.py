@@ -35,12 +35,13 @@ CONTROL = (
 
 @dataclass(frozen=True)
 class Layout:
-    """Offsets of each area in lane vectors; the numbers shared by all lanes follow after ``vectors`` lane vectors.
+    """Offsets and sizes of each area in lane vectors; the numbers shared by all lanes follow after ``vectors`` lane vectors.
 
     These are the hoisted run-wide values, the relative tolerance and the absolute tolerances, each written ``copies`` times.
     """
 
     offsets: dict[str, int]
+    sizes: dict[str, int]
     vectors: int
     n_uniform: int
     n_states: int
@@ -113,4 +114,4 @@ def lay_out(
     for name, size in areas:
         offsets[name] = position
         position += size
-    return Layout(offsets, position, n_uniform, n_states)
+    return Layout(offsets, dict(areas), position, n_uniform, n_states)

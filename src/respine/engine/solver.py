@@ -511,7 +511,7 @@ class _Run:
             self.events.value, self.events.slopes, self.events.value_slopes, self.events.time_slopes, self.slope_slots,
             self.readings.times, self.readings.first, self.readings.count, self.readings.row,
             self.readings.need, self.tolerance, queue, self.start, float(options.largest_step),
-            options.max_steps, self.rows, self.status, self.end_time, self.steps, self.failed, self.counters,
+            options.max_steps, self.rows.ctypes.data, self.status, self.end_time, self.steps, self.failed, self.counters,
             self.counters.ctypes.data,
         )  # fmt: skip
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ALLOWED_BELOW_ZERO = 1e3  # error weights a state may undershoot zero by before it counts as negative
 BEGIN = 0.01  # the first step changes the state by about this share
 KERNELS = ("begin", "step", "commit", "interpolate", "observe")
-EXPORTS = (*KERNELS, *(f"{name}_inside" for name in KERNELS), "advance", "enter", "leave")
+EXPORTS = (*KERNELS, *(f"{name}_inside" for name in KERNELS), "advance", "read_out", "enter", "leave")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
     functions += sensitivities.functions() if sensitivities else []
     functions.append(_top_level(emitter, programs, tableau, sensitivities))
     head = [f'target triple = "{target.triple}"', emitter.declarations(), _FLUSH]
-    tail = ['!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}']
+    tail = ['!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}',
+            '!2 = distinct !{!2, !3}\n!3 = !{!"llvm.loop.vectorize.enable", i1 false}']  # fmt: skip
     return Module("\n\n".join([*head, *functions, *tail]) + "\n", layout)
 
 
@@ -313,7 +314,9 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
     bodies = {"begin": begin, "step": step, "commit": commit,
               "interpolate": ["  call void @interpolate_states(ptr %w)"], "observe": observe}  # fmt: skip
     kernels = [both(name, body) for name, body in bodies.items()]
-    return "\n\n".join([define("enter", enter), define("leave", leave), *kernels, _advance(emitter)])
+    return "\n\n".join(
+        [define("enter", enter), define("leave", leave), *kernels, _advance(emitter), _read_out(emitter)]
+    )
 
 
 def _advance(emitter: Emitter) -> str:
@@ -332,6 +335,37 @@ def _advance(emitter: Emitter) -> str:
         f"  %any = call i1 {any_of}({t.mask} %needed)",
         "  %found = zext i1 %any to i64",
         "  ret i64 %found",
+        "}",
+    ])  # fmt: skip
+
+
+def _read_out(emitter: Emitter) -> str:
+    """``void read_out(ptr workspace, i64 lane, ptr row)``: one lane's outputs, as doubles side by side.
+
+    One number after the other: vector code would gather them, which takes many processors longer.
+    """
+    t, layout = emitter.target, emitter.layout
+    count = layout.sizes["output"]
+    value = "%value" if t.double else "%wide"
+    return "\n".join([
+        "define void @read_out(ptr %w, i64 %lane, ptr %row) nounwind {",
+        "entry:",
+        emitter.address("%outputs", layout.index("output")),
+        f"  %first = getelementptr {t.scalar}, ptr %outputs, i64 %lane",
+        "  br label %loop",
+        "loop:",
+        "  %q = phi i64 [0, %entry], [%next, %loop]",
+        f"  %offset = mul nuw nsw i64 %q, {t.lanes}",
+        f"  %from = getelementptr {t.scalar}, ptr %first, i64 %offset",
+        f"  %value = load {t.scalar}, ptr %from",
+        *([] if t.double else ["  %wide = fpext float %value to double"]),
+        "  %to = getelementptr double, ptr %row, i64 %q",
+        f"  store double {value}, ptr %to",
+        "  %next = add nuw nsw i64 %q, 1",
+        f"  %more = icmp ult i64 %next, {count}",
+        "  br i1 %more, label %loop, label %done, !llvm.loop !2",
+        "done:",
+        "  ret void",
         "}",
     ])  # fmt: skip
 

@@ -63,7 +63,9 @@ def test_doses_are_counted_from_none_on(ruled: Folder) -> None:
     assert list(counted["arm"].unique()) == ["ketamine"]  # no rule of the other arm gives any
     assert list(counted["people"]) == [2, 1, 1]
     assert counted["share"].sum() == pytest.approx(100)
-    figure, same = plot_doses(ruled)
+    drawn = plot_doses(ruled)
+    assert drawn is not None
+    figure, same = drawn
     pd.testing.assert_frame_equal(same, counted)
     assert [bar.get_height() for bar in figure.axes[0].patches] == [50, 25, 25]
 
@@ -71,7 +73,7 @@ def test_doses_are_counted_from_none_on(ruled: Folder) -> None:
 def test_the_page_has_both_where_there_are_rules(ruled: Folder, folder: Folder) -> None:
     page = html(ruled)
     assert "What the decision rules did" in page and 'id="rule-doses-title"' in page and "on hold" in page
-    assert "decision rules" not in html(folder)
+    assert "decision rules" not in html(folder) and plot_doses(folder) is None
 
 
 def test_a_rule_that_never_acted_is_told(ruled: Folder) -> None:

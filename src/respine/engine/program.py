@@ -78,7 +78,7 @@ class Programs:
 def compile_programs(equations: Equations, *, narrow: bool = False) -> Programs:
     """Rates, Jacobian with its factorisation and outputs as straight-line code.
 
-    ``narrow``, for float32: what depends on time alone becomes a program of its own.
+    ``narrow``, for float32: what depends on time alone is left to the clock (see wide.py).
     """
     graph, n = equations.graph, len(equations.states)
     derivatives = Derivatives(graph, equations.sensitivities, 2.0**90 if narrow else 2.0**960)

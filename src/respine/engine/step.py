@@ -41,7 +41,7 @@ class Module:
 
 
 def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnegative: bool = False) -> Module:
-    """All kernels: ``begin step commit interpolate observe``, each ``void (ptr workspace)``."""
+    """All kernels: ``begin step commit interpolate observe``, each ``void (ptr workspace)``; ``advance`` and ``read_out``."""
     from respine.engine.sensitivity_step import SensitivityKernels, areas
 
     equations, tangent = programs.equations, programs.tangent

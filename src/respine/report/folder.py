@@ -138,7 +138,8 @@ def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> 
         why = "The run in this folder has not ended, so there is nothing to report yet."
         raise InputError(Problem(str(folder), "state", str(facts["state"]), why, "Finish it with --resume."))
     study = _study(facts)
-    tables = {name: _table(folder, name) for name in COLUMNS if name != "decisions" or study.rules}
+    tables = {name: _table(folder, name) for name in COLUMNS if name != "decisions"}
+    tables["decisions"] = _table(folder, "decisions") if study.rules else pd.DataFrame(columns=COLUMNS["decisions"])
     return Folder(
         path=folder,
         study=study,
@@ -148,7 +149,7 @@ def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> 
         comparison=tables["endpoints"],
         failures=tables["failures"],
         quantities=model.load(study.model).quantities if quantities is None else quantities,
-        **({"decisions": tables["decisions"]} if study.rules else {}),
+        decisions=tables["decisions"],
         when=_when(folder / manifest.NAME),
         warnings=[str(w) for w in facts["warnings"]],
         facts=_facts(facts),

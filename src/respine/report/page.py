@@ -153,8 +153,8 @@ def _plots(folder: Folder) -> list[tuple[str, str, str, Figure, pd.DataFrame]]:
         made.append(("chain", "From dose to score", _CHAIN, *plot_chain(folder)))
     if not folder.compared.empty:
         made.append(("published", "Predicted intervals and published results", _PUBLISHED, *plot_comparison(folder)))
-    if not rules.doses(folder).empty:
-        made.append(("rule-doses", "Doses that rules gave", _RULES, *rules.plot_doses(folder)))
+    if drawn := rules.plot_doses(folder):
+        made.append(("rule-doses", "Doses that rules gave", _RULES, *drawn))
     return made
 
 

@@ -77,13 +77,18 @@ def doses(folder: Folder) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "doses", "people", "n", "share"])
 
 
-def plot_doses(folder: Folder) -> tuple[Figure, pd.DataFrame]:
-    """The share of people by the number of doses rules gave them, bars side by side for the arms. Figure and table."""
+def plot_doses(folder: Folder) -> tuple[Figure, pd.DataFrame] | None:
+    """The share of people by the number of doses rules gave them, bars side by side for the arms.
+
+    Figure and table, None where no rule can give any.
+    """
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     given = doses(folder)
+    if given.empty:
+        return None
     arms = list(dict.fromkeys(given["arm"]))
     with matplotlib.rc_context(look.RC):
         figure = Figure(figsize=(9.6, 2.6), layout="constrained")

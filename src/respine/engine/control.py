@@ -15,6 +15,12 @@ WIDE = (
 """Areas of one float64 number a lane, which the driver reads and sets."""
 
 ACCEPTED, FRESH, REJECTED = 0.0, 1.0, 2.0  # the outcome of the last step; a fresh start knows of none
+LOOK, SPENT, STUCK, BELOW_ZERO = (
+    1.0,
+    2.0,
+    3.0,
+    4.0,
+)  # why a lane needs attention: an output or event, or the end of a subject
 SAFETY = 0.85  # of 0.7 to 0.95 the one with the fewest steps at equal error (benchmarks, stand-in and human model)
 SMALLEST_ERROR = 1e-20  # squared norm; below it the step grows by the limit anyway
 BEST_LOG_ERROR = -6.64  # the controller does not believe errors below 1e-2 of the tolerance
@@ -50,7 +56,7 @@ def before() -> Program:
 
 
 def after(*, to_outputs: bool) -> Program:
-    """What becomes of a step. ``attention``: where an output is due, an event, or an end.
+    """What becomes of a step. ``attention``: 0, or why the driver must look at the lane.
 
     ``to_outputs``: every step ends at an output at the latest, so none is due inside it.
     """
@@ -94,12 +100,20 @@ def after(*, to_outputs: bool) -> Program:
     floor = p.do("max", p.do("mul", p.const(TIME_RESOLVED), p.do("abs", now)), p.load("shortest_step"))
     stuck = p.do("and", bad, p.do("lt", following, floor))
     negative = p.do("and", ok, p.do("lt", p.load("lowest"), zero))
-    attention = p.do("or", p.do("or", at_event, spent), p.do("or", stuck, negative))
+    look = at_event
     if not to_outputs:
         due = p.do("and", ok, p.do("ge", reached, p.load("next_output")))
         p.store("due", 0, p.do("select", due, one, zero))
-        attention = p.do("or", attention, due)
-    p.store("attention", 0, p.do("select", attention, one, zero))
+        look = p.do("or", look, due)
+    attention = zero
+    for where, why in (
+        (look, LOOK),
+        (spent, SPENT),
+        (stuck, STUCK),
+        (negative, BELOW_ZERO),
+    ):  # the last has the last word
+        attention = p.do("select", where, p.const(why), attention)
+    p.store("attention", 0, attention)
     return p
 
 

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from respine.engine.control import ACCEPTED, BEST_LOG_ERROR, FRESH, HALF_WAY, REJECTED, TIME_RESOLVED
+from respine.engine.control import ACCEPTED, BELOW_ZERO, BEST_LOG_ERROR, FRESH, HALF_WAY, SPENT, STUCK
 from respine.engine.events_table import (
     ADD_SLOW,
     ADD_STATE,
@@ -37,7 +37,7 @@ OK = int(Status.OK)
 # order of the offsets handed to `drive`
 AREAS = (
     "time", "step", "error", "last_log_error", "last_step", "fraction", "begin_step", "state", "rate", "slow",
-    "lowest", "kink", "state_rest",
+    "kink", "state_rest",
 )  # fmt: skip
 KERNELS = (
     "begin_inside",
@@ -152,11 +152,11 @@ def drive(
     counters_address: int,
 ) -> None:
     o_time, o_step, o_error, o_last_log, o_last_step, o_fraction = at[0], at[1], at[2], at[3], at[4], at[5]
-    o_begin, o_state, o_rate, o_slow, o_lowest = at[6], at[7], at[8], at[9], at[10]
-    o_kink, o_lost = at[11], at[12]
+    o_begin, o_state, o_rate, o_slow = at[6], at[7], at[8], at[9]
+    o_kink, o_lost = at[10], at[11]
     t, t_new, t_break, next_output, h = wide[0], wide[1], wide[2], wide[3], wide[4]
     longest, shortest, share, active, rejected = wide[5], wide[6], wide[7], wide[8], wide[9]
-    n_accepted, n_rejected, most, due, at_event = wide[10], wide[11], wide[12], wide[13], wide[14]
+    n_accepted, n_rejected, most, due, at_event, attention = wide[10], wide[11], wide[12], wide[13], wide[14], wide[15]
     horizon = 1e-300
     for s in queue:
         horizon = max(horizon, abs(times[time_first[s] + count[s] - 1] - start))
@@ -423,10 +423,10 @@ def drive(
                     w[o_last_step + lane] = h[lane]
                     w[o_last_log + lane] = BEST_LOG_ERROR
                     changed[lane] = False
-        attention = _advance(kernels[1], base)
+        called = _advance(kernels[1], base)
         any_due = False
         events_wait = False
-        if attention:
+        if called:
             for lane in range(lanes):
                 any_due |= due[lane] > 0.0
                 events_wait |= at_event[lane] > 0.0
@@ -477,23 +477,23 @@ def drive(
                 due[lane] = again
                 any_due |= again
         _call(kernels[2], base)
-        if not attention and n_sensitivities == 0:
+        if not called and n_sensitivities == 0:
             continue
         for lane in range(lanes):
             s = subject[lane]
             if s < 0:
                 continue
             finished = output[lane] == n_times[lane]
-            spent = n_accepted[lane] + n_rejected[lane] >= max_steps
-            stuck = rejected[lane] == REJECTED and h[lane] < max(TIME_RESOLVED * abs(t[lane]), shortest[lane])
-            negative = rejected[lane] == ACCEPTED and w[o_lowest + lane] < 0.0
-            if finished and not negative:
+            why = attention[lane]
+            if why == STUCK and rejected[lane] == FRESH:  # at a kink that was found just now
+                why = SPENT if n_accepted[lane] + n_rejected[lane] >= max_steps else 0.0
+            if finished and why != BELOW_ZERO:
                 status[s] = OK
-            elif spent or stuck or negative:
+            elif why >= SPENT:
                 error = np.float64(w[o_error + lane])
-                if negative:
+                if why == BELOW_ZERO:
                     status[s] = NEGATIVE
-                elif stuck:
+                elif why == STUCK:
                     status[s] = STEP_FLOOR if error < 1e300 else NOT_FINITE
                 else:
                     status[s] = STEP_BUDGET

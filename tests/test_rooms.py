@@ -11,8 +11,8 @@ import respine
 
 HOUSE = Path(respine.__file__).parent
 ROOMS = [
-    "library", "model", "engine", "population", "study", "trial", "run", "fit", "evidence", "qualify", "report",
-    "credibility", "interop", "web", "cli",
+    "library", "files", "model", "engine", "population", "study", "simulate", "trial", "published", "run", "fit",
+    "evidence", "qualify", "interop", "report", "credibility", "web", "cli",
 ]  # fmt: skip
 FREE = {"errors"}  # the shape of a user's mistake, for all
 

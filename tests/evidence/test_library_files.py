@@ -12,8 +12,8 @@ from respine import library, model
 from respine import study as studies
 from respine.evidence import assertions, claims, experiment, kinetics
 from respine.evidence.measures import compute, inline, rows_by_id
+from respine.model import formula
 from respine.model.expression import symbols
-from respine.study import formula
 
 VALUE_KEYS = {"study", "experiment", "arm", "output", "at", "from", "to", "take", "endpoint", "above", "among"}
 CHECK_KEYS = {"what", "formula", "low", "high", "unit", "lacks", "row", "column", "found", "lacks_words"}

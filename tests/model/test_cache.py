@@ -9,6 +9,7 @@ import pytest
 
 from respine import model
 from respine.errors import InputError
+from respine.files import store
 from respine.model import assemble, cache
 
 from .conftest import Home
@@ -43,7 +44,7 @@ def test_a_broken_source_is_still_an_error(home: Home) -> None:
 
 def test_a_torn_or_foreign_file_is_ignored(home: Home) -> None:
     right = model.load("oral")
-    file = cache.folder() / "models" / f"{cache.key_of('oral')}.pickle"
+    file = store.cache_folder() / "models" / f"{cache.key_of('oral')}.pickle"
     for content in (file.read_bytes()[:50], b"", pickle.dumps("something else")):
         file.write_bytes(content)
         assert model.load("oral") == right
@@ -58,9 +59,9 @@ def test_without_a_writable_folder_nothing_is_kept(home: Home, tmp_path: Path, m
 def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESPINE_CACHE", "/a")
     monkeypatch.setenv("XDG_CACHE_HOME", "/b")
-    assert cache.folder() == Path("/a")
+    assert store.cache_folder() == Path("/a")
     monkeypatch.delenv("RESPINE_CACHE")
-    assert cache.folder() == Path("/b/respine")
+    assert store.cache_folder() == Path("/b/respine")
 
 
 def test_a_kept_model_loads_without_the_heavy_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

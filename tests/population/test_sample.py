@@ -12,8 +12,8 @@ from scipy import stats
 
 from respine import library, model, population
 from respine.errors import InputError
+from respine.files.suggest import nearest
 from respine.model.system import Quantity, System
-from respine.population import read
 from respine.population.distributions import Normal, truncated_normal
 from respine.population.sample import belief, vary
 from respine.population.schema import Population
@@ -283,5 +283,5 @@ def test_spread_in_history(tmp_path) -> None:
 
 
 def test_nearest() -> None:
-    assert read.nearest("ketamin", ["ketamine", "saline"]) == 'Did you mean "ketamine"?'
-    assert read.nearest("xyz", ["a", "b"]) == "Write one of: a, b."
+    assert nearest("ketamin", ["ketamine", "saline"]) == 'Did you mean "ketamine"?'
+    assert nearest("xyz", ["a", "b"]) == "Write one of: a, b."

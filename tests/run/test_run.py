@@ -15,9 +15,10 @@ import pytest
 import respine
 from respine import run
 from respine.errors import InputError
+from respine.files import parquet, store
 from respine.model.expression import num, sym
 from respine.population.random import uniforms
-from respine.run import files, shards, speed
+from respine.run import shards, speed
 from respine.run.plan import Plan
 from tests.run.tiny import tiny_system
 from tests.trial.stand_ins import STUDY, small_study
@@ -268,7 +269,7 @@ def test_a_full_disk_keeps_what_is_finished(
     whole: tuple[Path, Plan, run.Results], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, plan, _ = whole
-    write, written = files.write_folder, []
+    write, written = store.write_folder, []
 
     def full(path: Path, content: dict[str, bytes]) -> dict[str, str]:
         if len(written) == 2:
@@ -276,11 +277,11 @@ def test_a_full_disk_keeps_what_is_finished(
         written.append(path)
         return write(path, content)
 
-    monkeypatch.setattr(files, "write_folder", full)
+    monkeypatch.setattr(store, "write_folder", full)
     with pytest.raises(OSError, match="2 of 6 shards are finished and kept") as caught:
         run.execute(plan, tmp_path / "run")
     assert caught.value.errno == errno.ENOSPC
-    monkeypatch.setattr(files, "write_folder", write)
+    monkeypatch.setattr(store, "write_folder", write)
     run.execute(plan, tmp_path / "run", resume=True)
     assert _bytes(tmp_path / "run") == _bytes(out)
 
@@ -341,8 +342,8 @@ def test_everybody_failing_gives_reasons_not_numbers(tmp_path: Path) -> None:
 
 def test_parquet_bytes_are_the_same_for_the_same_table() -> None:
     table = pd.DataFrame({"a": np.arange(5), "b": list("vwxyz"), "c": [True, None, False, None, True]})
-    assert files.parquet(table) == files.parquet(table.copy())
-    assert files.parquet(table) != files.parquet(table.assign(a=0))
+    assert parquet.encode(table) == parquet.encode(table.copy())
+    assert parquet.encode(table) != parquet.encode(table.assign(a=0))
 
 
 def test_front_door() -> None:

@@ -2,7 +2,7 @@
 
 from respine.model.expression import num
 from respine.model.system import Quantity, System
-from respine.population import tables
+from respine.population import model_tables
 
 
 def number(text: str) -> float | None:
@@ -13,7 +13,7 @@ def number(text: str) -> float | None:
 
 
 def system_of(model: str) -> System:
-    known = tables.of_model(model)
+    known = model_tables.of_model(model)
     quantities = {
         id: Quantity(
             id, "parameter", row["unit"], number(row["value"]),

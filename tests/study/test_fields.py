@@ -5,9 +5,9 @@
 import numpy as np
 import pytest
 
+from respine.files import units
+from respine.model import formula
 from respine.model.expression import evaluate
-from respine.population import units
-from respine.study import formula
 
 
 @pytest.mark.parametrize(

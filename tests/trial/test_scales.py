@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respine.errors import InputError
-from respine.population.yaml_file import read
+from respine.files.yaml_file import read
 from respine.trial import expectancy, scales
 
 FORM = """

@@ -146,7 +146,7 @@ def _engine() -> tuple[bool, str]:
 def _cache() -> tuple[bool, str]:
     import tempfile
 
-    from respine.engine.machine import cache_folder
+    from respine.files.store import cache_folder
 
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)

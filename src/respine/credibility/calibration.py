@@ -10,11 +10,11 @@ import pandas as pd
 
 from respine import fit
 from respine.errors import InputError
+from respine.files.constants import Z90
 from respine.fit import values
 from respine.fit.block import residual
 from respine.fit.recipe import Recipe, Target
 
-Z90 = 1.6448536269514722
 NOTHING: Mapping[str, Any] = {"block": "", "title": "", "problem": "", "parameters": [], "targets": [], "eigenvalues": [],
                               "weakest": "", "step": None}  # fmt: skip
 ROUND_OFF = 1e-12  # of the largest eigenvalue: below it there is nothing but the arithmetic

@@ -11,8 +11,9 @@ from respine.credibility import parts, structure, words
 from respine.credibility.drawings import drawings
 from respine.credibility.tables import Shown, csv, file_name
 from respine.errors import InputError, Problem
+from respine.files import store
 from respine.report import look
-from respine.run import files, manifest
+from respine.run import manifest
 
 if TYPE_CHECKING:
     from respine.credibility.assess import Assessment
@@ -42,7 +43,7 @@ def place_for(out: str | Path | None) -> Path:
 def write(assessment: Assessment, out: str | Path | None = None) -> Path:
     """Write the page in one step; returns its path. Raises InputError as ``place_for`` does, OSError."""
     path = place_for(out)
-    files.write_bytes(path, html(assessment).encode())
+    store.write_bytes(path, html(assessment).encode())
     return path
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from respine.credibility.structure import NO_MODULE
+from respine.files.constants import Z90
 from respine.report import look
 from respine.report.wording import records
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 STATUS_COLOURS = {"literature": look.ARM_COLOURS[0], "derived": look.ARM_COLOURS[2],
                   "calibrated": look.ARM_COLOURS[4], "assumed": look.ARM_COLOURS[6]}  # fmt: skip
-Z90 = 1.6448536269514722
 WIDTH = 9.6
 EDGE = 4.0  # standard deviations drawn; what lies beyond stands at the edge as a triangle
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from respine.credibility.plots import WIDTH, Z90, _inside, _rows, strip
+from respine.credibility.plots import WIDTH, _inside, _rows, strip
 from respine.evidence.line import Line
+from respine.files.constants import Z90
 from respine.report import look
 from respine.report.wording import records
 

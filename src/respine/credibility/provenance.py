@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from respine import library
+from respine.files import yaml_file
 from respine.model.system import Quantity, System
-from respine.population import yaml_file
 
 STATUSES = ("literature", "derived", "calibrated", "assumed")
 KINDS = ("scales", "drugs", "exposures", "populations")

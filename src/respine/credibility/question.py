@@ -12,7 +12,7 @@ import numpy as np
 
 from respine.evidence import experiment
 from respine.evidence.measures import TAKES
-from respine.population import units, yaml_file
+from respine.files import units, yaml_file
 from respine.study.schema import Study
 
 SCHEMA = "respine/credibility/1"

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-Z95 = 1.959963984540054
+from respine.files.constants import Z95
 
 
 def partial_rank_correlations(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:

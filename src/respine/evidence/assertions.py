@@ -9,7 +9,7 @@ from typing import Any
 from respine.errors import InputError, Problem
 from respine.evidence import experiment, store
 from respine.evidence.measures import Typicals, Value, bounded, compute, rows_by_id, target
-from respine.population.read import nearest
+from respine.files.suggest import nearest
 
 SCHEMA = "respine/assertions/1"
 Progress = Callable[[str, int, int], None]

@@ -16,7 +16,7 @@ from respine.errors import InputError, Problem
 from respine.evidence import experiment, store
 from respine.evidence.line import NAN, has_bar
 from respine.evidence.measures import Typicals, Value, bounded, compute, inline, rows_by_id, target
-from respine.population.read import nearest
+from respine.files.suggest import nearest
 from respine.study.schema import Study
 from respine.trial.endpoints import person_values
 from respine.trial.published import number, published

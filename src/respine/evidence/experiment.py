@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from respine import library, population
-from respine.population import yaml_file
+from respine.files import yaml_file
 from respine.population.distributions import Constant
 from respine.study.schema import Study
 

@@ -15,7 +15,7 @@ from respine.evidence import kinetics, people
 from respine.evidence import studies as trials
 from respine.evidence.line import ROLES, Line, about, system_of, systems, unpredicted
 from respine.evidence.studies import SUBJECTS, Progress, table_of
-from respine.population.read import nearest
+from respine.files.suggest import nearest
 
 REASONS = (  # first found decides how a row without prediction is counted
     ("left out by the study", "its arm is left out by the study"),

@@ -10,13 +10,15 @@ import numpy as np
 
 from respine import library, model
 from respine.evidence import experiment, store
-from respine.evidence.line import NAN, Z90, Line, about, has_bar, score, unpredicted, within
+from respine.evidence.line import NAN, Line, about, has_bar, score, unpredicted, within
+from respine.files import units
+from respine.files.constants import Z90
+from respine.model import formula
 from respine.model.expression import evaluate, symbols
 from respine.model.system import System
-from respine.population import normals, units
+from respine.population import normals
 from respine.population.sample import belief
 from respine.run.typical import TypicalStudy
-from respine.study import formula
 from respine.trial.published import number, published
 
 SCHEMA = "respine/pk-experiments/1"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from respine import library
-from respine.population import yaml_file
+from respine.files import yaml_file
+from respine.files.constants import Z90
 from respine.trial.published import Published
 
 Row = Mapping[str, str]
 ROLES = ("fit", "validate", "context")
-Z90 = 1.6448536269514722
 NAN = float("nan")
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from respine import library, model
 from respine import study as studies
 from respine.evidence import experiment
+from respine.files import units
+from respine.model import formula
 from respine.model.expression import evaluate
-from respine.population import units
 from respine.run.typical import typical
-from respine.study import formula
 from respine.study.schema import Study
 
 WINDOW_POINTS = 121  # times at which a window is looked at

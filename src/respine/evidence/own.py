@@ -15,8 +15,8 @@ from respine.errors import InputError, Problem
 from respine.evidence import studies as predictions
 from respine.evidence.line import ROLES, Line, unpredicted
 from respine.evidence.studies import SUBJECTS, Progress
-from respine.population import units
-from respine.population.read import nearest
+from respine.files import units
+from respine.files.suggest import nearest
 from respine.study.schema import Compare, Study
 from respine.trial.published import number, published, readable
 

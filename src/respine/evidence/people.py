@@ -11,7 +11,8 @@ import numpy as np
 from respine import library, model, population
 from respine.evidence import experiment
 from respine.evidence.kinetics import SCHEMA
-from respine.evidence.line import NAN, Z90, Line, about, unpredicted, within
+from respine.evidence.line import NAN, Line, about, unpredicted, within
+from respine.files.constants import Z50, Z90
 from respine.trial.published import number, published
 
 PEOPLE = 4000
@@ -46,7 +47,7 @@ def _line(row: Mapping[str, str], ask: Mapping[str, Any], people: Any) -> Line:
     middle, error, spread = _statistic(ask, values, size, row)
     error = math.hypot(error, _statistic(ask, values, len(values), {})[1])  # the virtual people are a sample as well
     low, high = middle - Z90 * error, middle + Z90 * error
-    half = 0.6744897501960817 * error
+    half = Z50 * error
     facts = about(row, "population") | {
         "kind": "people", "study": ask["population"], "predicted": middle, "low": low, "high": high,
         "q25": middle - half, "q75": middle + half, "n": size or None,

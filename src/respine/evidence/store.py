@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from respine.model import cache
-from respine.run import Results, execute, files, manifest, plan
+from respine.files import store
+from respine.run import Results, execute, manifest, plan
 from respine.study.schema import Study
 
 KEEP = 4  # results of one study with different science, code or numbers of people
@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]
 
 def folder() -> Path:
     """Where kept results and unfinished runs lie."""
-    return cache.folder() / "evidence"
+    return store.cache_folder() / "evidence"
 
 
 def key(*parts: str) -> str:
@@ -55,7 +55,7 @@ def write(name: str, digest: str, value: Any) -> None:
     """Keep a value; without a writable folder nothing is kept. Older results of the same name go."""
     with contextlib.suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
-        files.write_json(folder() / f"{name}.{digest}.json", value)
+        store.write_json(folder() / f"{name}.{digest}.json", value)
         old = sorted(folder().glob(f"{name}.????????????????????.json"), key=lambda file: file.stat().st_mtime)
         for file in old[:-KEEP]:
             file.unlink(missing_ok=True)

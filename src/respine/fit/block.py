@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from respine import population
+from respine.files.constants import Z90
 from respine.fit import values
 from respine.fit.crowd import CrowdTargets
 from respine.fit.minimise import Minimum, minimise
@@ -19,7 +20,6 @@ from respine.fit.typical import TypicalTargets
 
 Progress = Callable[[str], None]
 WITHIN = 0.02  # a table value this close to the recipe's is reproduced
-_Z90 = 1.6448536269514722
 TINY = 1e-9
 
 
@@ -159,7 +159,7 @@ def _parameter_table(recipe: Recipe, best: Minimum) -> pd.DataFrame:
     for j, free in enumerate(recipe.parameters):
         prior, error = free.prior, float(best.errors[j])
         value = float(prior.from_scale(best.x[j]))
-        low, high = (float(prior.from_scale(best.x[j] + sign * _Z90 * error)) for sign in (-1, 1))
+        low, high = (float(prior.from_scale(best.x[j] + sign * Z90 * error)) for sign in (-1, 1))
         now = values.read(free.place)
         away = abs(now.value / value - 1) if value else abs(now.value)
         marked = f"recipe {recipe.block}" in now.where or f"recipe {recipe.block}" in now.status
@@ -192,6 +192,6 @@ def _target_table(recipe: Recipe, objective: Objective, best: Minimum) -> pd.Dat
             "what": what + (" (SD)" if target.statistic == "sd" else ""), "at": target.at,
             "bound": target.bound.replace("_", " "), "published": target.value, "tolerance": target.tolerance,
             "predicted": number, "z": z if target.how == "curve" else float(np.ravel(misfit)[0]),
-            "within": bool(z <= _Z90), "why": target.why,
+            "within": bool(z <= Z90), "why": target.why,
         })  # fmt: skip
     return pd.DataFrame(rows)

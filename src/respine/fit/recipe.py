@@ -14,20 +14,20 @@ from typing import Any
 
 from respine import library
 from respine.errors import InputError
+from respine.files import units, yaml_file
+from respine.files.constants import Z90, Z95
+from respine.files.suggest import nearest
+from respine.files.yaml_file import Document
+from respine.files.yaml_file import Place as Where
 from respine.fit.values import Place
 from respine.model.system import System
-from respine.population import units, yaml_file
-from respine.population.read import nearest
-from respine.population.yaml_file import Document
-from respine.population.yaml_file import Place as Where
-from respine.trial.published import Z95, published
+from respine.trial.published import published
 
 SCHEMA = "respine/recipe/1"
 SCALES = ("log", "linear", "logit")
 READ_AS = (
     "value", "ratio", "percent", "change", "restored", "mean", "peak", "area", "time-of-peak", "lag", "share", "curve",
 )  # fmt: skip
-_Z90 = 1.6448536269514722
 _FIELDS = {
     "schema", "block", "title", "note", "settings", "parameters", "targets", "experiments",
 }  # fmt: skip
@@ -73,7 +73,7 @@ class Prior:
     def spread(self, below: bool) -> float:
         """Standard deviation on the fitting scale, of its own on either side."""
         edge = self.low if below else self.high
-        return abs(self.to_scale(edge) - self.centre) / _Z90
+        return abs(self.to_scale(edge) - self.centre) / Z90
 
 
 @dataclass(frozen=True)

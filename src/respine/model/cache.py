@@ -10,16 +10,8 @@ import tempfile
 from pathlib import Path
 
 from respine import library
+from respine.files.store import cache_folder
 from respine.model.system import System
-
-
-def folder() -> Path:
-    """``$RESPINE_CACHE``, else ``$XDG_CACHE_HOME/respine``, else ``~/.cache/respine``."""
-    own = os.environ.get("RESPINE_CACHE")
-    if own:
-        return Path(own)
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path("~/.cache").expanduser()) / "respine"
 
 
 def key_of(name: str) -> str:
@@ -39,7 +31,7 @@ def key_of(name: str) -> str:
 def read(key: str) -> System | None:
     """The system under a key, or None where there is none that can be read."""
     with contextlib.suppress(Exception):  # a torn or foreign file is as good as none
-        found = pickle.loads((folder() / "models" / f"{key}.pickle").read_bytes())
+        found = pickle.loads((cache_folder() / "models" / f"{key}.pickle").read_bytes())
         return found if isinstance(found, System) else None
     return None
 
@@ -47,7 +39,7 @@ def read(key: str) -> System | None:
 def write(key: str, system: System) -> None:
     """Keep a system; two processes may do so at once. Without a writable folder nothing is kept."""
     with contextlib.suppress(OSError):
-        place = folder() / "models"
+        place = cache_folder() / "models"
         place.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=place, suffix=".tmp")
         try:

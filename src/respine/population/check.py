@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from respine import library
-from respine.population import read, tables
+from respine.files.suggest import nearest
+from respine.files.yaml_file import Document, Place
+from respine.population import model_tables
 from respine.population.distributions import (
     ByGroup,
     Constant,
@@ -19,7 +21,6 @@ from respine.population.distributions import (
     Share,
 )
 from respine.population.schema import Correlation, Population
-from respine.population.yaml_file import Document, Place
 
 
 def meaning(doc: Document, population: Population | None) -> str:
@@ -28,9 +29,9 @@ def meaning(doc: Document, population: Population | None) -> str:
     if not isinstance(name, str):
         return ""
     if name not in library.names("models"):
-        doc.problem(("model",), "There is no such model.", read.nearest(name, library.names("models")))
+        doc.problem(("model",), "There is no such model.", nearest(name, library.names("models")))
         return ""
-    known = tables.of_model(name)
+    known = model_tables.of_model(name)
     if population is not None:
         _covariates(doc, population, known)
         _history(doc, population, known)
@@ -39,7 +40,7 @@ def meaning(doc: Document, population: Population | None) -> str:
     return known.species
 
 
-def _covariates(doc: Document, population: Population, known: tables.Tables) -> None:
+def _covariates(doc: Document, population: Population, known: model_tables.Tables) -> None:
     for name, one in population.covariates.items():
         for place, why, cure in covariate_problems(known, name, one):
             doc.problem(("covariates", name, *place), why, cure)
@@ -55,22 +56,22 @@ def group_problems(covariates: Mapping[str, Covariate]) -> Iterator[tuple[str, s
         other = covariates.get(one.by)
         if not isinstance(other, Share):
             words = [key for key, item in covariates.items() if isinstance(item, Share)]
-            yield name, f'"{one.by}" is no covariate in categories.', read.nearest(one.by, words)
+            yield name, f'"{one.by}" is no covariate in categories.', nearest(one.by, words)
         elif set(one.groups) != set(other.shares):
             shares = ", ".join(other.shares)
             why = f'The groups of {name} ({", ".join(one.groups)}) are not those of "{one.by}" ({shares}).'
             yield name, why, f"Write one entry for each of: {shares}."
 
 
-def _history(doc: Document, population: Population, known: tables.Tables) -> None:
+def _history(doc: Document, population: Population, known: model_tables.Tables) -> None:
     for i, phase in enumerate(population.history):
         place = ("history",) if isinstance(doc.data["history"], dict) else ("history", i)
         for input, level in phase.inputs.items():
             if input not in known.inputs:
                 why = f'The {known.model} model has no input "{input}".'
-                doc.problem((*place, input), why, read.nearest(input, known.inputs), seen=input)
+                doc.problem((*place, input), why, nearest(input, known.inputs), seen=input)
                 continue
-            low, high = tables.input_range(input)
+            low, high = model_tables.input_range(input)
             if not low <= level.typical <= high or level.smallest < min(low, 0.0):
                 why = f"{input} makes sense from {low:g} to {high:g}; here it is {level.typical:g} (from {level.smallest:.3g})."
                 doc.problem((*place, input), why, "Write a level within that range.")
@@ -80,7 +81,7 @@ def _history(doc: Document, population: Population, known: tables.Tables) -> Non
             doc.problem((*place, "until"), "This history would end before it begins.", "Write a later time.")
 
 
-def _overrides(doc: Document, population: Population, known: tables.Tables) -> None:
+def _overrides(doc: Document, population: Population, known: model_tables.Tables) -> None:
     for id, override in population.parameters.items():
         problem = parameter_problem(known, id, override.value)
         if problem is None and id in population.covariates:
@@ -105,10 +106,10 @@ def _spills(one: Normal, span: tuple[float, float]) -> bool:
     return inside and (below or (one.high is None and one.mean + 2 * one.sd > span[1]))
 
 
-def covariate_problems(known: tables.Tables, name: str, one: Covariate) -> Iterator[tuple[Place, str, str]]:
+def covariate_problems(known: model_tables.Tables, name: str, one: Covariate) -> Iterator[tuple[Place, str, str]]:
     """Place, reason and cure for everything in a covariate's spread that no person can have."""
     scale = name.removeprefix("baseline_")
-    span = tables.scale_range(scale) if name != scale and scale in library.names("scales") else None
+    span = model_tables.scale_range(scale) if name != scale and scale in library.names("scales") else None
     row = known.parameters.get(name)
     parts = (
         [(("groups", word), group) for word, group in one.groups.items()] if isinstance(one, ByGroup) else [((), one)]
@@ -140,10 +141,10 @@ def covariate_problems(known: tables.Tables, name: str, one: Covariate) -> Itera
             yield (*place, field), why, 'Correct it, or cut it off with "low: ...".'
 
 
-def parameter_problem(known: tables.Tables, id: str, value: float) -> tuple[str, str] | None:
+def parameter_problem(known: model_tables.Tables, id: str, value: float) -> tuple[str, str] | None:
     """Why a model cannot take this typical value, and the cure; None where it can."""
     if id not in known.parameters:
-        return f'The {known.model} model has no parameter "{id}".', read.nearest(id, known.parameters)
+        return f'The {known.model} model has no parameter "{id}".', nearest(id, known.parameters)
     low, high = known.number(id, "low"), known.number(id, "high")
     unit = known.parameters[id]["unit"]
     if not math.isfinite(value):
@@ -154,13 +155,13 @@ def parameter_problem(known: tables.Tables, id: str, value: float) -> tuple[str,
     return None
 
 
-def _correlations(doc: Document, population: Population, known: tables.Tables) -> None:
+def _correlations(doc: Document, population: Population, known: model_tables.Tables) -> None:
     names = [*population.covariates, *known.parameters]
     for i, one in enumerate(population.correlations):
         for name in one.between:
             if name not in names:
                 why = f'"{name}" is neither a covariate of this file nor a parameter of the {known.model} model.'
-                doc.problem(("correlations", i, "between"), why, read.nearest(name, names), seen=name)
+                doc.problem(("correlations", i, "between"), why, nearest(name, names), seen=name)
         if one.between[0] == one.between[1]:
             doc.problem(
                 ("correlations", i, "between"), "This correlates a name with itself.", "Name two different ones."

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
-from respine.population import units
+from respine.files import units
 from respine.population.random import inverse_normal, normal_probability
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.files.constants import Z90
 from respine.model.system import Quantity, System
 from respine.population.check import correlation_matrix
 from respine.population.distributions import ByGroup, truncated_normal
@@ -19,7 +20,6 @@ from respine.population.schema import Population
 if TYPE_CHECKING:
     import pandas
 
-Z90 = 1.6448536269514722  # low and high are the 5 % and 95 % points of the belief
 DIMENSIONLESS = ("", "1", "dimensionless", "fraction")
 
 

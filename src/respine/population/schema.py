@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr
 
-from respine.population import units
+from respine.files import units
 from respine.population.distributions import Covariate, HoursSpread, LevelSpread, Part, Sourced, problem
 
 SCHEMA = "respine/population/1"

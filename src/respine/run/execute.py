@@ -16,7 +16,8 @@ import pandas as pd
 from respine import engine
 from respine import study as studies
 from respine.errors import InputError, Problem
-from respine.run import chain, files, manifest, shards, speed
+from respine.files import parquet, store
+from respine.run import chain, manifest, shards, speed
 from respine.run.plan import PEOPLE_PER_DRAW, Plan, Shard
 from respine.run.results import Results, endpoint_table
 from respine.trial import Panel
@@ -142,7 +143,7 @@ def _one(
     plan: Plan, solver: engine.Solver, shard: Shard, folder: Path, threads: int, progress: Progress | None
 ) -> dict[str, Any]:
     written, told = shards.compute(plan, solver, shard, threads, progress)
-    return told | {"files": files.write_folder(folder, written)}
+    return told | {"files": store.write_folder(folder, written)}
 
 
 def _offset(progress: Progress | None, done: int, total: int) -> Progress | None:
@@ -167,9 +168,9 @@ def _finish(plan: Plan, out: Path, facts: dict[str, Any], warnings: list[str]) -
     tables["chain"] = pd.concat(parts, ignore_index=True)
     tables["endpoints"] = endpoint_table(plan.study, panel)
     for name, table in tables.items():
-        data = files.parquet(table)
-        files.write_bytes(out / f"{name}.parquet", data)
-        facts["files"][f"{name}.parquet"] = files.sha256(data)
+        data = parquet.encode(table)
+        store.write_bytes(out / f"{name}.parquet", data)
+        facts["files"][f"{name}.parquet"] = store.sha256(data)
     if plan.study.rules:
         facts["decisions"] = _decided(plan, tables["decisions"])
     facts["warnings"] = warnings + _warnings(plan, facts, tables)
@@ -180,7 +181,7 @@ def _finish(plan: Plan, out: Path, facts: dict[str, Any], warnings: list[str]) -
 
 def _together(plan: Plan, out: Path, name: str) -> pd.DataFrame:
     """One table of all shards, in the order of arms and people: the same whatever was computed when."""
-    parts = [files.read_parquet(out / "shards" / shard.name / f"{name}.parquet") for shard in plan.shards]
+    parts = [parquet.read(out / "shards" / shard.name / f"{name}.parquet") for shard in plan.shards]
     full = [part for part in parts if len(part)] or parts[:1]
     return pd.concat(full, ignore_index=True)
 
@@ -242,13 +243,13 @@ def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]
 
 def _files_match(out: Path, facts: dict[str, Any]) -> bool:
     return bool(facts["files"]) and all(
-        files.file_sha256(out / name) == digest for name, digest in facts["files"].items()
+        store.file_sha256(out / name) == digest for name, digest in facts["files"].items()
     )
 
 
 def _read_back(plan: Plan, out: Path, facts: dict[str, Any]) -> Results:
     names = [name.removesuffix(".parquet") for name in facts["files"]]
-    tables = {name: files.read_parquet(out / f"{name}.parquet") for name in names}
+    tables = {name: parquet.read(out / f"{name}.parquet") for name in names}
     return _results(plan, out, facts, tables, _panel(tables))
 
 

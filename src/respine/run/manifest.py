@@ -11,7 +11,7 @@ from typing import Any
 
 from respine import library
 from respine.errors import InputError, Problem
-from respine.run import files
+from respine.files import store
 from respine.run.plan import PRECISION, RTOL, Plan
 
 NAME = "manifest.json"
@@ -25,7 +25,7 @@ def identity(plan: Plan) -> dict[str, Any]:
     study = plan.study
     return {
         "study": study.name,
-        "study_sha256": files.sha256((study.text or study.model_dump_json()).encode()),
+        "study_sha256": store.sha256((study.text or study.model_dump_json()).encode()),
         "subjects": study.subjects,
         "seed": study.seed,
         "shard_people": max(shard.last - shard.first for shard in plan.shards),
@@ -37,7 +37,7 @@ def identity(plan: Plan) -> dict[str, Any]:
 
 def short_name(plan: Plan) -> str:
     """Name of a run: the study and four letters of its identity."""
-    return f"{plan.study.name}-{files.sha256(json.dumps(identity(plan), sort_keys=True).encode())[:4]}"
+    return f"{plan.study.name}-{store.sha256(json.dumps(identity(plan), sort_keys=True).encode())[:4]}"
 
 
 @lru_cache(maxsize=1)
@@ -118,7 +118,7 @@ def read(out: Path) -> dict[str, Any]:
 
 def write(out: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest in one step."""
-    files.write_json(out / NAME, manifest)
+    store.write_json(out / NAME, manifest)
 
 
 _WORDS = {

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from respine import trial
-from respine.run import files, manifest
+from respine.files import parquet
+from respine.run import manifest
 from respine.study.schema import Study
 from respine.trial import Panel
 
@@ -126,7 +127,7 @@ def load(folder: str | Path) -> Results:
                 "Finish it with --resume.",
             )
         )
-    tables = {name: files.read_parquet(out / f"{name}.parquet") for name in TABLES}
+    tables = {name: parquet.read(out / f"{name}.parquet") for name in TABLES}
     subjects = tables["subjects"].drop_duplicates("subject").set_index("subject")["draw"]
     study = studies.change(studies.load(facts["study_file"]), subjects=facts["subjects"], seed=facts["seed"])
     panel = Panel.of(tables["visits"], subjects)

@@ -11,8 +11,9 @@ import pandas as pd
 
 from respine import engine, trial
 from respine import study as studies
+from respine.files import parquet, store
 from respine.population import People
-from respine.run import files, stages
+from respine.run import stages
 from respine.run.plan import RTOL, Plan, Shard
 
 Progress = Callable[[int, int], None]
@@ -85,17 +86,17 @@ def compute(
     visits = trial.observe(plan.study, shard.arm, people, solution, given)
     failures = failure_rows(shard, people, solution)
     written = {
-        "visits.parquet": files.parquet(
+        "visits.parquet": parquet.encode(
             typed(visits, VISITS).sort_values(["subject", "time_h"], kind="stable", ignore_index=True)
         ),
-        "doses.parquet": files.parquet(typed(studies.ledger(plan.study, shard.arm, people, given), DOSES)),
-        "subjects.parquet": files.parquet(subject_rows(shard, people)),
-        "failures.parquet": files.parquet(typed(failures, FAILURES)),
-        TRAJECTORIES: files.array(_whole(solution).astype(np.float32)),
+        "doses.parquet": parquet.encode(typed(studies.ledger(plan.study, shard.arm, people, given), DOSES)),
+        "subjects.parquet": parquet.encode(subject_rows(shard, people)),
+        "failures.parquet": parquet.encode(typed(failures, FAILURES)),
+        TRAJECTORIES: parquet.encode_array(_whole(solution).astype(np.float32)),
     }
     if plan.study.rules:
         decided = decisions.table() if decisions is not None else pd.DataFrame()
-        written["decisions.parquet"] = files.parquet(typed(decided, DECISIONS))
+        written["decisions.parquet"] = parquet.encode(typed(decided, DECISIONS))
     facts = {
         "arm": shard.arm,
         "first": shard.first,
@@ -162,4 +163,4 @@ def typed(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
 
 def intact(folder: Path, receipt: dict[str, Any]) -> bool:
     """Whether every file of a shard is as its receipt says."""
-    return all(files.file_sha256(folder / name) == digest for name, digest in receipt["files"].items())
+    return all(store.file_sha256(folder / name) == digest for name, digest in receipt["files"].items())

@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 
-from respine.model import cache
+from respine.files import store
 
 USUAL = 1.6e-7  # seconds of one core per person, equation and unit of time; the human model, 2020s server cores
 SLOWEST, FASTEST = 50.0, 0.02  # times the usual: beyond, something else was measured than this machine
@@ -19,7 +19,7 @@ NAME = "speed.json"
 def seconds_per_unit() -> float:
     """Seconds of one core for one unit of work (see ``plan``), as last measured here."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found = float(json.loads((cache.folder() / NAME).read_text(encoding="utf-8"))["seconds_per_unit"])
+        found = float(json.loads((store.cache_folder() / NAME).read_text(encoding="utf-8"))["seconds_per_unit"])
         if FASTEST * USUAL <= found <= SLOWEST * USUAL:
             return found
     return USUAL
@@ -33,7 +33,7 @@ def remember(work: float, seconds: float, threads: int) -> None:
     measured = min(max(seconds * cores / work, FASTEST * USUAL), SLOWEST * USUAL)
     mixed = math.sqrt(measured * seconds_per_unit())  # one run beside a busy neighbour does not decide alone
     with contextlib.suppress(OSError):
-        place = cache.folder()
+        place = store.cache_folder()
         place.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=place, suffix=".tmp")
         with os.fdopen(handle, "w", encoding="utf-8") as out:

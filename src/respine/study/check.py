@@ -13,11 +13,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from respine.errors import InputError
-from respine.population import Population, load, tables, units
+from respine.files import units
+from respine.files.find import find
+from respine.files.suggest import nearest
+from respine.files.yaml_file import Document, Place
+from respine.population import Population, load, model_tables
 from respine.population.check import covariate_instead, covariate_problems, group_problems, parameter_problem
 from respine.population.distributions import Covariate
-from respine.population.read import find, nearest
-from respine.population.yaml_file import Document, Place
 from respine.study import check_doses, check_endpoints, check_evidence
 from respine.study.context import Context, listed, scale_names, time_of
 from respine.study.schema import Genotype
@@ -30,7 +32,7 @@ _COVARIATE: TypeAdapter[Any] = TypeAdapter(Covariate)
 def meaning(doc: Document) -> Population | None:
     """Note every problem of meaning; the population if it could be loaded."""
     population = _population(doc)
-    known = tables.of_model(population.model) if population is not None else None
+    known = model_tables.of_model(population.model) if population is not None else None
     start = time_of(doc.data.get("start", "0 h"))
     context = Context(doc, population, known, 0.0 if start is None else start, {})
     _visits(context)
@@ -183,7 +185,7 @@ def _baselines(context: Context) -> None:
             why = f"{name} is rated in people; the population lives in the {context.known.model} model."
             context.doc.problem(("observe", i), why, 'Remove it, and "record" what is measured in animals.')
             continue
-        scale = tables.scale_file(name)
+        scale = model_tables.scale_file(name)
         aliases, conversion = scale.get("aliases"), scale.get("baseline_from")
         other = conversion.get("scale") if isinstance(conversion, dict) else None
         from_scales = [name, *(aliases if isinstance(aliases, list) else []), *([other] if other else [])]
@@ -289,7 +291,7 @@ def _seen_by_rule(context: Context, at: Place, condition: dict[str, Any], scale:
     if scale not in listed(context.doc.data.get("observe")) and "observe" not in context.unsure:
         why = "The study does not observe it: the rule could not see it."
         context.doc.problem((*at, "scale"), why, f'Add {scale} to "observe: [...]".')
-    span = tables.scale_range(scale)
+    span = model_tables.scale_range(scale)
     for field in ("above", "below"):
         parts = units.split(str(condition.get(field, "")))
         if span is not None and parts is not None and not span[0] <= parts[0] <= span[1]:

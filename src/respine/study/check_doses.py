@@ -6,12 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 from respine import library
-from respine.population import units
-from respine.population.read import nearest
-from respine.population.yaml_file import Place
+from respine.files import units
+from respine.files.fields import Amount
+from respine.files.suggest import nearest
+from respine.files.yaml_file import Place
 from respine.study import treatments
 from respine.study.context import Context, amount_of, attempt
-from respine.study.fields import Amount
 from respine.study.schema import Dose, Exposure
 
 MOST_OCCASIONS = 100_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from respine.population import tables
-from respine.population.read import meant, nearest
-from respine.population.yaml_file import Place
+from respine.files.suggest import meant, nearest
+from respine.files.yaml_file import Place
+from respine.population import model_tables
 from respine.study.context import Context, attempt, listed, scale_names, time_of
 from respine.study.schema import Endpoint
 
@@ -144,7 +144,7 @@ def _arms(context: Context, place: Place, raw: dict[str, Any]) -> None:
 
 def _scores(context: Context, place: Place, one: Endpoint) -> None:
     """Thresholds that somebody can reach; two arms where two are compared."""
-    span = tables.scale_range(one.of) if one.of in scale_names() else None
+    span = model_tables.scale_range(one.of) if one.of in scale_names() else None
     for field in ("below", "above"):
         score = getattr(one, field)
         if span is not None and score is not None and not span[0] <= score <= span[1]:

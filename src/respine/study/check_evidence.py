@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 from respine import library
-from respine.population.read import nearest
-from respine.population.yaml_file import Place
+from respine.files.suggest import nearest
+from respine.files.yaml_file import Place
 from respine.study.context import Context, attempt, listed, time_of
 from respine.study.schema import Compare, Tie
 

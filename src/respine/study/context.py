@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from respine import library
-from respine.population import Population, tables
-from respine.population.yaml_file import Document
-from respine.study.fields import Amount, DoseAmount, Time
+from respine.files.fields import Amount, DoseAmount, Time
+from respine.files.yaml_file import Document
+from respine.population import Population, model_tables
 
 T = TypeVar("T", bound=BaseModel)
 _TIME: TypeAdapter[float] = TypeAdapter(Time)
@@ -24,7 +24,7 @@ class Context:
 
     doc: Document
     population: Population | None
-    known: tables.Tables | None
+    known: model_tables.Tables | None
     start: float
     visits: dict[float, int]
     """Times of visits that could be read, with their index in the list."""

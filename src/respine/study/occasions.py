@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from respine.population import People, units
+from respine.files import units
+from respine.population import People
 from respine.study import treatments
 from respine.study.schema import Dose, Exposure
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from respine.errors import InputError, Problem
-from respine.population import yaml_file
-from respine.population.read import find, model_problems
+from respine.files import yaml_file
+from respine.files.find import find
+from respine.files.form import model_problems
 from respine.study import check
 from respine.study.schema import MOST_SUBJECTS, Study
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from respine.population import units
-from respine.study.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, one_or_more, problem
+from respine.files import units
+from respine.files.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, one_or_more, problem
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.files import units
 from respine.model.expression import Expr, evaluate, symbols
 from respine.model.system import System
-from respine.population import People, units
+from respine.population import People
 from respine.study import treatments
 from respine.study.occasions import Amounts, amounts, occasions, sprays
 from respine.study.rule_doses import Given, possible, rules_of
@@ -229,7 +230,7 @@ def _line(study: Study, place: str) -> int:
     """Line of a place such as ``arms.ketamine.doses[0]`` in the study as written."""
     if study.file is None or not study.file.is_file():
         return 1
-    from respine.population import yaml_file
+    from respine.files import yaml_file
 
     doc = yaml_file.read(study.file, "study")
     return next((line for at, line in doc.lines.items() if yaml_file.dotted(at) == place), 1)

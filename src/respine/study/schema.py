@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr
 
+from respine.files.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, Times, one_or_more
 from respine.population import Population
 from respine.population.distributions import Covariate
-from respine.study.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, Times, one_or_more
 from respine.study.rules import Rule
 
 SCHEMA = "respine/study/1"

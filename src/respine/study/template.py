@@ -9,7 +9,7 @@ from respine import library
 
 def names() -> dict[str, str]:
     """Name and title of every study of the library."""
-    from respine.population import yaml_file
+    from respine.files import yaml_file
 
     return {
         name: str(yaml_file.read(library.path("studies", name), "study").data.get("title", ""))

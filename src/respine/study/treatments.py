@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 
 from respine import library
+from respine.files import units, yaml_file
+from respine.files.fields import DoseAmount, Duration, DurationOrZero, Part, one_or_more, problem
+from respine.files.form import model_problems
+from respine.model import formula
 from respine.model.expression import Expr, num
-from respine.population import units, yaml_file
-from respine.population.read import model_problems
-from respine.study import formula
-from respine.study.fields import DoseAmount, Duration, DurationOrZero, Part, one_or_more, problem
 
 
 def _formula(value: object) -> Expr:

@@ -20,13 +20,12 @@ from typing import Any
 import numpy as np
 
 from respine import library, population
-from respine.population.yaml_file import read
+from respine.files.constants import Z90
+from respine.files.yaml_file import read
 from respine.study.occasions import occasions
 from respine.study.rule_doses import Given, possible
 from respine.study.schema import Arm, Dose, Exposure, Study
 from respine.trial.scales import numbers_of
-
-Z90 = 1.6448536269514722
 
 
 @dataclass(frozen=True)

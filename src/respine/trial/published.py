@@ -8,11 +8,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from respine.files.constants import Z95
 from respine.trial import scales
 from respine.trial.endpoints import KINDS, Endpoint
 
 Row = Mapping[str, str]
-Z95 = 1.959963984540054
 LEVELS = {80.0: 1.2815515655446004, 90.0: 1.6448536269514722, 99.0: 2.5758293035489004}
 IQR_PER_SD, SE_OF_MEDIAN = 1.3489795003921634, 1.2533141373155001  # of a normal distribution
 DISPERSIONS = (r"sd", r"sem?", r"iqr", r"count", r"t", r"p", r"(?:80|90|95|99) ?% ?(?:ci|cri)", r"range.*", r"cohen d")

@@ -24,7 +24,7 @@ import numpy as np
 
 from respine import library
 from respine.errors import InputError, Problem
-from respine.population.yaml_file import Document, Place, read
+from respine.files.yaml_file import Document, Place, read
 
 RULES = ("severity", "relative", "rise", "level")
 STATUSES = ("literature", "derived", "calibrated", "assumed")

@@ -6,15 +6,43 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
+
+def cache_folder() -> Path:
+    """Where compiled code and checked systems are kept: ``$RESPINE_CACHE``, else the user's cache folder."""
+    own = os.environ.get("RESPINE_CACHE")
+    if own:
+        return Path(own)
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared) if shared else Path("~/.cache").expanduser()) / "respine"
+
+
+def fingerprint(*parts: str | bytes | Path, root: Path | None = None) -> str:
+    """Hexadecimal SHA-256 of texts, bytes and files; a file counts with its name (below ``root``) and its content.
+
+    Every part is preceded by its length, so that no two lists of parts are told apart by their borders alone.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            name = part.relative_to(root).as_posix() if root is not None else part.name
+            pieces = [name.encode(), part.read_bytes()]
+        else:
+            pieces = [part.encode() if isinstance(part, str) else part]
+        for piece in pieces:
+            digest.update(len(piece).to_bytes(8, "big") + piece)
+    return digest.hexdigest()
+
+
+def code_fingerprint(*rooms: str) -> str:
+    """SHA-256 over the Python code of these rooms."""
+    root = Path(__file__).parent.parent
+    return fingerprint(*(f for room in rooms for f in sorted((root / room).rglob("*.py"))), root=root)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -81,39 +109,3 @@ def file_sha256(path: Path) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
-
-
-def parquet(table: pd.DataFrame) -> bytes:
-    """A table as Parquet: the same bytes for the same values (no index, no time stamp, fixed compression)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    arrow = pa.Table.from_pandas(_plain(table), preserve_index=False).replace_schema_metadata(None)
-    sink = io.BytesIO()
-    pq.write_table(arrow, sink, compression="zstd", compression_level=3, version="2.6", use_dictionary=True)
-    return sink.getvalue()
-
-
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Texts as plain strings, also where a column is empty, so that an empty table has the types of a full one."""
-    texts = [
-        name
-        for name in table.columns
-        if (table[name].dtype == object or isinstance(table[name].dtype, pd.StringDtype))
-        and all(value is None or isinstance(value, str) for value in table[name])
-    ]
-    return table.astype(dict.fromkeys(texts, "string"))
-
-
-def read_parquet(path: Path) -> pd.DataFrame:
-    """A table written by ``parquet``."""
-    import pyarrow.parquet as pq
-
-    return pq.read_table(path).to_pandas()
-
-
-def array(values: np.ndarray) -> bytes:
-    """An array in NumPy's own format."""
-    sink = io.BytesIO()
-    np.save(sink, values, allow_pickle=False)
-    return sink.getvalue()

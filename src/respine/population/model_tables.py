@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from respine import library
-from respine.population import yaml_file
+from respine.files import yaml_file
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from respine.population import units
+from respine.files import units
 
 
 def problem(why: str, cure: str) -> PydanticCustomError:

@@ -1,0 +1,207 @@
+"""Errors of form: what pydantic says of a file, in the words of its author, every mistake at once."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from respine.files import yaml_file
+from respine.files.suggest import OTHER_WORDS, meant, nearest
+from respine.files.yaml_file import Document, Place
+
+EXAMPLES = {
+    "name": "my-study", "title": "one line that says what is compared",
+    "population": "mdd-treatment-resistant", "subjects": "500", "seed": "1", "visits": "[0 h, 24 h, 7 d]",
+    "at": "0 h", "route": "iv", "drug": "ketamine", "of": "MADRS", "kind": "change", "distribution": "normal",
+    "control.kind": "inactive-placebo", "endpoints.name": "change-24h", "rules.name": "as-needed",
+}  # fmt: skip
+
+
+def model_problems(doc: Document, error: ValidationError, model: type[BaseModel], place: Place = ()) -> None:
+    """Note every error pydantic found, in the words of the file's author."""
+    found = error.errors(include_url=False)
+    if not place and (kind := _other_kind(doc, model)):
+        what = model.__name__.lower()
+        doc.problem(("schema",), f"This is a {kind} file, where a {what} file is meant.", f"Name a {what} file.")
+        return
+    misspelt = {  # a wrong field name explains the missing one beside it: one mistake, one error
+        (one["loc"][:-1], hit)
+        for one in found
+        if one["type"] == "extra_forbidden"
+        for hit in meant(str(one["loc"][-1]), _fields(model, tuple(one["loc"])))
+    }
+    broken = {one["loc"][:-1] for one in found if one["loc"] and isinstance(one["loc"][-1], int)}
+    noted = {(one.where, one.field) for one in doc.problems}
+    for one in found:
+        if one["type"] == "too_short" and one["loc"] in broken:
+            continue  # entries that cannot be read are no empty list
+        if one["type"] == "missing" and (one["loc"][:-1], one["loc"][-1]) in misspelt:
+            continue
+        at = place + tuple(part for part in one["loc"])
+        why, cure = _words(doc, one, model, at, place)
+        seen = str(at[-1]) if one["type"] == "extra_forbidden" else None
+        where = _file_place(doc, at, one["type"] == "missing")
+        if (f"{doc.file}:{doc.line(where)}", yaml_file.dotted(where)) not in noted:  # a fault of form explains it
+            doc.problem(where, why, cure, seen=seen)
+
+
+def _other_kind(doc: Document, model: type[BaseModel]) -> str:
+    """The kind of respine file this says it is, if that is not the kind asked for."""
+    field, said = model.model_fields.get("schema_"), doc.data.get("schema") if isinstance(doc.data, dict) else None
+    if field is None or not isinstance(said, str) or not said.startswith("respine/"):
+        return ""
+    kind = said.split("/")[1]
+    return "" if kind == get_args(field.annotation)[0].split("/")[1] else kind
+
+
+def _file_place(doc: Document, at: Place, missing: bool) -> Place:
+    """The place as the file has it, without what pydantic adds: tags of unions, index 0 of a list of one."""
+    value: Any = doc.data
+    result: list[str | int] = []
+    for i, part in enumerate(at):
+        last = i == len(at) - 1
+        if isinstance(value, dict) and isinstance(part, str) and (part in value or (last and missing)):
+            result.append(part)
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            result.append(part)
+            value = value[part]
+    return tuple(result)
+
+
+def _fields(model: type[BaseModel], at: Place) -> list[str]:
+    """Field names allowed beside the last part of a place."""
+    current: list[type[BaseModel]] = [model]
+    keyed = False  # the next part is a key of a mapping, not a field
+    for part in at[:-1]:
+        if keyed or isinstance(part, int):
+            keyed = False
+            continue
+        tagged = [one for one in current if part in _tags(one)]
+        if tagged:
+            current = tagged
+            continue
+        hits = [f for one in current for name, f in one.model_fields.items() if part in (name, f.alias)]
+        current = _models(hits[0].annotation) if hits else []
+        keyed = bool(hits) and get_origin(hits[0].annotation) is dict
+    return [field.alias or name for one in current[:1] for name, field in one.model_fields.items()]
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    """The words that choose this model in a union."""
+    field = model.model_fields.get("distribution")
+    return get_args(field.annotation) if field is not None else ()
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models inside ``tuple[Model, ...]``, ``dict[str, Model]``, ``Model | None`` or a union of models."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for arg in get_args(annotation) for model in _models(arg)]
+
+
+_OF_MAPPINGS = ("doses", "co_medication", "exposures", "endpoints", "rules", "correlations")
+_NUMBER = ("float_type", "float_parsing", "int_type", "int_parsing", "int_from_float", "finite_number")
+
+
+def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Place) -> tuple[str, str]:
+    kind, context, name = one["type"], one.get("ctx", {}), str(at[-1]) if at else ""
+    if kind == "respine":
+        return context["why"], context["cure"]
+    if kind == "extra_forbidden":
+        known = _fields(model, at[len(place) :])
+        meant = OTHER_WORDS.get(name.lower())
+        return f'There is no field "{name}" here.', f'Did you mean "{meant}"?' if meant in known else nearest(
+            name, known
+        )
+    if kind == "missing":
+        around = next((str(part) for part in reversed(at[:-1]) if isinstance(part, str)), "")
+        shown = EXAMPLES.get(f"{around}.{name}", EXAMPLES.get(name, "..."))
+        if name == "schema" and "schema_" in model.model_fields:
+            shown = get_args(model.model_fields["schema_"].annotation)[0]
+        return (
+            f'The field "{name}" is missing.',
+            f'Add "{name}: {shown}"; respine new FILE writes a commented example.',
+        )
+    if kind == "union_tag_not_found":
+        return 'Nothing says how it is spread: "distribution" is missing.', 'Add "distribution: normal" or another.'
+    if kind == "union_tag_invalid":
+        known = [word.strip(" '") for word in context["expected_tags"].split(",")]
+        return f'There is no distribution "{context["tag"]}".', nearest(context["tag"], known)
+    if kind == "literal_error":
+        expected = [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")]
+        if name == "schema":
+            what = expected[0].split("/")[1]
+            why = f"This version of respine reads {what} files of the form {expected[0]}."
+            return why, f'Write "schema: {expected[0]}" if the file is a {what}.'
+        return "This word is not known here.", nearest(str(one["input"]), expected)
+    if kind in ("string_type", "string_sub_type"):
+        if one["input"] is None or isinstance(one["input"], (list, dict)):
+            return f"A text is expected, not {_kind(one['input'])}.", f'Write "{name}: some text".'
+        return (
+            f"A text is expected, not {_kind(one['input'])}.",
+            f'Put it in quotes if it is meant as text: "{_show(one)}".',
+        )
+    if kind == "string_pattern_mismatch":
+        return "A short name is lower-case letters, digits and hyphens.", 'Write it like "murrough-2013".'
+    if kind == "string_too_long":
+        most = context["max_length"]
+        return f"This is longer than {most} characters.", f"Write a shorter text, {most} characters at most."
+    if kind in ("string_too_short", "too_short"):
+        return "There is nothing here.", "Give at least one entry, or leave the field out if it is optional."
+    if kind in _NUMBER:
+        wanted = "A whole number" if kind.startswith("int") else "A number"
+        value = one["input"]
+        if kind == "int_type" and isinstance(value, float) and value.is_integer() and abs(value) <= 1e7:
+            return f"A whole number is expected, written without point or exponent, not {_kind(value)}.", (
+                f'Write "{name}: {int(value)}".'
+            )
+        return f"{wanted} is expected, not {_kind(value)}.", f"Write {wanted.lower()} without quotes or unit."
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        return _bounds(name, context)
+    if kind in ("tuple_type", "list_type", "model_type", "dict_type", "model_attributes_type"):
+        wanted = "A list" if kind in ("tuple_type", "list_type") else "A mapping of fields"
+        value = one["input"]
+        if name in _OF_MAPPINGS and wanted == "A list":
+            form = f'"{name}:" and below it one "- {{field: value, ...}}" for each entry'
+        elif wanted == "A list" and isinstance(value, str):
+            form = f'"{name}: [{value}]"'
+        elif wanted == "A list":
+            form = f'"{name}: [..., ...]"'
+        elif name == "control":
+            form = '"control: {kind: inactive-placebo, unblinding: low}"'
+        elif "compare" in at[-2:]:
+            form = '"compare: {study: Murrough, year: 2013}", with the names of the evidence table'
+        elif at and isinstance(at[-1], int):
+            form = 'the fields of this entry, "- {field: value, ...}", or remove it'
+        else:
+            form = f'"{name}:" and its fields below, or {{field: value}}'
+        return f"{wanted} is expected, not {_kind(value)}.", f"Write {form}."
+    return str(one["msg"]).rstrip(".") + ".", "Correct the value; respine new FILE writes a commented example."
+
+
+def _bounds(name: str, context: dict[str, Any]) -> tuple[str, str]:
+    if "le" in context or "lt" in context:
+        most = context.get("le", context.get("lt"))
+        top = f"{most:,}".replace(",", " ") if isinstance(most, int) else f"{most:g}"
+        return f'"{name}" can be {top} at most.', f"Write a number up to {top}."
+    least = context.get("ge", context.get("gt"))
+    return f'"{name}" must be at least {least:g}.', f"Write a number of {least:g} or more."
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f'the truth value "{str(value).lower()}"'
+    if isinstance(value, (int, float)):
+        return f"the number {value:g}" if abs(value) < 1e15 else "a number beyond all use"
+    if isinstance(value, str):
+        return f'the text "{value[:40]}"'
+    return "a list" if isinstance(value, (list, tuple)) else "a mapping"
+
+
+def _show(one: Any) -> str:
+    value = one["input"]
+    return str(value).lower() if isinstance(value, bool) else str(value)[:40]

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, marks of direction, half characters, line separators
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with what steers a terminal or hides on a page written out: escape becomes ``\\x1b``; ``keep`` stays."""
+    if text.isprintable():
+        return text
+    hidden = (c not in keep and unicodedata.category(c) in _HIDDEN for c in text)
+    return "".join(c.encode("unicode_escape").decode() if escape else c for c, escape in zip(text, hidden, strict=True))
 
 
 @dataclass(frozen=True)
@@ -10,7 +21,7 @@ class Problem:
     """One mistake in one place of a user's file.
 
     ``where`` is ``file:line``; ``field`` the path inside the file (``arms.ketamine.doses[0].amount``); ``seen`` the text
-    found there; ``why`` one sentence; ``cure`` what to write instead.
+    found there; ``why`` one sentence; ``cure`` what to write instead. As text, control characters are written out.
     """
 
     where: str
@@ -20,8 +31,10 @@ class Problem:
     cure: str
 
     def __str__(self) -> str:
-        seen = f': "{self.seen}"' if self.seen else ""
-        return f"{self.where}  {self.field}{seen}\n  {self.why}\n  {self.cure}"
+        where, field, seen = (printable(part) for part in (self.where, self.field, self.seen))
+        why, cure = (printable(part, keep="\n\t") for part in (self.why, self.cure))
+        quoted = f': "{seen}"' if seen else ""
+        return f"{where}  {field}{quoted}\n  {why}\n  {cure}"
 
 
 class InputError(ValueError):
@@ -32,3 +45,6 @@ class InputError(ValueError):
         n = len(problems)
         count = "1 error" if n == 1 else f"{n} errors"
         super().__init__("\n".join(map(str, problems)) + f"\n{count}; nothing was run.")
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[Problem, ...]]:  # a worker's refusal reaches its caller whole
+        return type(self), self.problems

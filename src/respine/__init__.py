@@ -1,49 +1,40 @@
 """respine: from dose to dendrite to mood.
 
->>> import respine
->>> results = respine.run("murrough-2013", subjects=200)       # doctest: +SKIP
->>> results.comparison[["endpoint", "arm", "median", "published", "inside"]]   # doctest: +SKIP
+    import respine as rs
+
+    study = rs.load_study("murrough-2013").replace(subjects=200)   # or rs.Study(...), or a file
+    results = rs.simulate(study)                                    # results.endpoints, .comparison, .plot()
+    system = rs.load_model("human")                                 # or Antimony or SBML, as a file or as text
+    solution = rs.solve(system, ["plasma_ketamine"], times, doses)  # rs.compile(system, ...) to solve many times
+
+Names are imported when they are first used; ``help(respine.NAME)`` tells more of each.
 """
 
-from __future__ import annotations
+import ast as _ast
+from importlib import import_module as _import
+from pathlib import Path as _Path
 
-from importlib import import_module
-from typing import Any
-
-# name -> (room, name there); rooms are imported when first used, so that `import respine` stays light
-_FRONT_DOOR = {
-    "load_study": ("study", "load"),
-    "load_model": ("model", "load"),
-    "load_population": ("population", "load"),
-    "load_results": ("run", "load"),
-    "load_sbml": ("model", "load_sbml"),
-    "to_sbml": ("model", "to_sbml"),
-    "build": ("engine", "build"),
-    "Options": ("engine", "Options"),
-    "Schedule": ("engine", "Schedule"),
-    "plan": ("run", "plan"),
-    "execute": ("run", "execute"),
-    "Results": ("run", "Results"),
-    "InputError": ("errors", "InputError"),
-    "Problem": ("errors", "Problem"),
+# name -> (room, name there), read from the stub that type checkers read, so that the two cannot differ
+_DOOR = {
+    alias.asname or alias.name: (node.module, alias.name)
+    for node in _ast.parse(_Path(__file__).with_suffix(".pyi").read_text("utf-8")).body
+    if isinstance(node, _ast.ImportFrom) and node.level == 1
+    for alias in node.names
 }
-_ROOMS = ("library", "model", "engine", "population", "study", "trial", "run", "report", "errors")
 
-__all__ = sorted([*_FRONT_DOOR, "run"])
+__all__ = sorted(name for name, (room, _) in _DOOR.items() if room is not None)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _FRONT_DOOR:
-        room, there = _FRONT_DOOR[name]
-        return getattr(import_module(f"respine.{room}"), there)
-    if name in _ROOMS:  # `run` is a room that can be called
-        return import_module(f"respine.{name}")
+def __getattr__(name: str) -> object:
     if name == "__version__":
         from importlib.metadata import version
 
         return version("respine")
-    raise AttributeError(f"module 'respine' has no attribute '{name}'")
+    if name not in _DOOR:
+        raise AttributeError(f"module 'respine' has no attribute '{name}'")
+    room, there = _DOOR[name]
+    return _import(f"respine.{there}") if room is None else getattr(_import(f"respine.{room}"), there)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_FRONT_DOOR, *_ROOMS])
+    return sorted(_DOOR)

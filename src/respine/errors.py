@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, marks of direction, half characters, line separators
@@ -14,6 +15,15 @@ def printable(text: str, keep: str = "") -> str:
         return text
     hidden = (c not in keep and unicodedata.category(c) in _HIDDEN for c in text)
     return "".join(c.encode("unicode_escape").decode() if escape else c for c, escape in zip(text, hidden, strict=True))
+
+
+PYTHON = {"resume": "resume=True"}
+"""How Python calls arguments whose bare name would not do."""
+
+
+def argument(name: str, seen: object, why: str, cure: str, *others: str) -> Problem:
+    """A mistake in an argument; the cure speaks of arguments in braces, ``others`` names those beside ``name``."""
+    return Problem("argument", f"{{{name}}}", str(seen), why, cure, (name, *others))
 
 
 @dataclass(frozen=True)
@@ -29,10 +39,20 @@ class Problem:
     seen: str
     why: str
     cure: str
+    names: tuple[str, ...] = ()
+    """Arguments that ``field`` or ``cure`` speak of, in braces: ``{folder}``. Python and the command line call them
+    differently."""
 
     def __str__(self) -> str:
+        return self.told(PYTHON)
+
+    def told(self, arguments: Mapping[str, str]) -> str:
+        """The problem as text; ``arguments`` says how to call the arguments it speaks of."""
         where, field, seen = (printable(part) for part in (self.where, self.field, self.seen))
         why, cure = (printable(part, keep="\n\t") for part in (self.why, self.cure))
+        for name in self.names:
+            said = arguments.get(name, name)
+            field, cure = field.replace(f"{{{name}}}", said), cure.replace(f"{{{name}}}", said)
         quoted = f': "{seen}"' if seen else ""
         return f"{where}  {field}{quoted}\n  {why}\n  {cure}"
 
@@ -42,9 +62,17 @@ class InputError(ValueError):
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
-        n = len(problems)
+        super().__init__(self.told(PYTHON))
+
+    def told(self, arguments: Mapping[str, str]) -> str:
+        """All problems as text; ``arguments`` says how to call the arguments they speak of."""
+        n = len(self.problems)
         count = "1 error" if n == 1 else f"{n} errors"
-        super().__init__("\n".join(map(str, problems)) + f"\n{count}; nothing was run.")
+        return "\n".join(one.told(arguments) for one in self.problems) + f"\n{count}; nothing was run."
+
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook a user's mistake is its message, not forty lines of our code."""
+        return [str(self)]
 
     def __reduce__(self) -> tuple[type[InputError], tuple[Problem, ...]]:  # a worker's refusal reaches its caller whole
         return type(self), self.problems

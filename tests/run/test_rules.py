@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from respine import run
-from respine import study as studies
+from respine import run, trial
+from respine.files.constants import SAME_MOMENT_H
 from respine.model.expression import num, sym
 from respine.model.system import System
-from respine.run import shards, stages
-from respine.study.rule_doses import SAME
+from respine.protocol import Decisions
+from respine.protocol.stages import solve_in_stages
+from respine.run import shards
 from tests.run.tiny import tiny_system
 from tests.trial.stand_ins import small_study
 
@@ -54,13 +55,20 @@ def planned(folder: Path, *rules: str, doses: str = "[]", shard: int = 24, syste
 
 def solved(plan: run.Plan, arm: str = "a", people: range = range(24)):
     """Trajectories of an arm as a run solves them, and the doses that rules gave."""
-    who = plan.people_of(arm, people)
-    parameters = shards._parameters(plan, who)
-    if studies.rules_of(plan.study, arm):
-        solution, decisions = stages.carry_out(plan, arm, who, parameters, 1, None)
-        return solution, decisions
-    schedule = studies.schedule(plan.study, arm, who, plan.system)
-    return plan.solver().solve(parameters, schedule, plan.times, start=plan.begin, rtol=1e-5, threads=1), None
+    chosen, who = plan.protocol.arm(arm), plan.people_of(arm, people)
+    if not chosen.rules:
+        return chosen.solve(who, plan.outputs, plan.times, vary=plan.vary, threads=1), None
+    decisions = Decisions(chosen, who)
+    scores = trial.Seen(chosen, who, decisions.times, decisions.scales())
+    solution = solve_in_stages(chosen, who, plan.outputs, plan.times, scores, decisions, vary=plan.vary, threads=1)
+    return solution, decisions
+
+
+def in_one_go(plan: run.Plan, arm: str, people: range, given):
+    """The same people with the doses that rules gave as fixed doses, without stages: the check of a ledger."""
+    chosen, who = plan.protocol.arm(arm), plan.people_of(arm, people)
+    schedule = chosen.schedule(who, given=given)
+    return chosen.solve(who, plan.outputs, plan.times, vary=plan.vary, schedule=schedule, threads=1)
 
 
 def alike(one, other, tolerance: float = 1e-4) -> None:
@@ -121,9 +129,9 @@ def test_a_frozen_replay_of_the_ledger_gives_the_same_path(
     solution, work = solved(plan)
     assert {one.rule for one in work.given} == {"needed", "switch"}
     who = plan.people_of("a", range(24))
-    alike(stages.in_one_go(plan, "a", who, shards._parameters(plan, who), work.given, 1), solution)
+    alike(in_one_go(plan, "a", range(24), work.given), solution)
     # and as a study of fixed doses, written for one person after the other
-    ledger = studies.ledger(plan.study, "a", who, work.given)
+    ledger = plan.protocol.arm("a").ledger(who, work.given)
     for person in (0, 7, 23):
         rows = ledger[ledger["subject"] == person]
         listed = [
@@ -202,17 +210,18 @@ def test_the_same_person_decides_alike_in_every_arm(tmp_path: Path) -> None:
 
 def test_who_fails_is_named_and_decides_no_more(tmp_path: Path) -> None:
     plan = planned(tmp_path, ALWAYS.replace("total: 3", "total: 5"))
-    rates = dict(plan.system.rates)
+    rates = dict(plan.protocol.system.rates)
     grows = ("mul", num(1e-3), ("mul", sym("drug"), ("mul", sym("symptom"), sym("symptom"))))
     rates["symptom"] = ("add", rates["symptom"], ("mul", ("sub", sym("relief"), num(0.8)), ("mul", num(1e4), grows)))
-    system = dataclasses.replace(plan.system, rates=rates)
-    results = run.execute(dataclasses.replace(plan, system=system), tmp_path / "run")
+    system = dataclasses.replace(plan.protocol.system, rates=rates)
+    protocol = dataclasses.replace(plan.protocol, system=system)
+    results = run.execute(dataclasses.replace(plan, protocol=protocol), tmp_path / "run")
     failed = results.failures
     assert 0 < len(failed) < 24 and (failed["time_h"] >= 0).all() and failed["reason"].str.len().min() > 10
     rows, visits = (pd.read_parquet(results.paths[name]) for name in ("decisions", "visits"))
     last = rows.groupby("subject")["time_h"].max()
     for one in failed.itertuples():
-        assert last[one.subject] <= one.time_h + SAME
+        assert last[one.subject] <= one.time_h + SAME_MOMENT_H
     assert set(failed["subject"]).isdisjoint(visits[visits["arm"] == "a"]["subject"])
     assert (rows[~rows["subject"].isin(failed["subject"])].groupby("subject").size() == 8).all()
 
@@ -230,8 +239,6 @@ def test_the_example_of_the_docs_in_the_human_model(tmp_path: Path) -> None:
     plan = run.plan(small_study(tmp_path, example), subjects=16, threads=1)
     results = run.execute(plan, tmp_path / "run")
     assert not len(results.failures) and results.details["decisions"]["as-needed"]["as-needed"]["done"] > 30
-    people = plan.people_of("as-needed", range(16))
-    parameters = shards._parameters(plan, people)
-    solution, work = stages.carry_out(plan, "as-needed", people, parameters, 1, None)
+    solution, work = solved(plan, "as-needed", range(16))
     # at rtol 1e-5 the symptom of either errs by up to 3e-4 of its size
-    alike(stages.in_one_go(plan, "as-needed", people, parameters, work.given, 1), solution, 5e-4)
+    alike(in_one_go(plan, "as-needed", range(16), work.given), solution, 5e-4)

@@ -91,7 +91,7 @@ def test_the_folder_describes_itself(whole: tuple[Path, Plan, run.Results]) -> N
     for name, receipt in facts["shards"].items():
         assert shards.intact(out / "shards" / name, receipt)
     assert not list(out.rglob("*.part"))
-    assert {"respine", "numpy", "python"} <= set(facts["versions"]) and len(facts["identity"]["library_sha256"]) == 64
+    assert {"respine", "numpy", "python"} <= set(facts["versions"]) and len(facts["identity"]["protocol"]) == 64
     assert all(path.exists() for path in results.paths.values())
 
 
@@ -177,7 +177,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
 
     compute = shards.compute
     monkeypatch.setattr(shards, "compute", dies)
-    with pytest.raises(run.Stopped, match=r"stopped after 3 of 6 shards; go on with --resume"):
+    with pytest.raises(run.Stopped, match=r"stopped after 3 of 6 shards; go on with resume=True"):
         run.execute(plan, tmp_path / "run")
     (tmp_path / "run" / "shards" / ".00003.part").mkdir()  # what a kill while writing leaves
     (tmp_path / "run" / "shards" / ".00003.part" / "visits.parquet").write_bytes(b"half")
@@ -199,7 +199,7 @@ def test_a_damaged_shard_or_table_is_made_again(
     computed: list[str] = []
     compute = shards.compute
     monkeypatch.setattr(
-        shards, "compute", lambda p, s, shard, *rest: computed.append(shard.name) or compute(p, s, shard, *rest)
+        shards, "compute", lambda p, shard, *rest: computed.append(shard.name) or compute(p, shard, *rest)
     )
     results = run.execute(plan, again, resume=True)
     assert computed == ["00001"] and _bytes(again) == _bytes(out)
@@ -223,7 +223,7 @@ def test_a_finished_run_is_read_back_not_simulated(
     [
         ("seed", "the seed"),
         ("subjects", "number of subjects"),
-        ("study", "text of the study"),
+        ("study", "the study differed"),
         ("shard", "size of the shards"),
     ],
 )
@@ -249,7 +249,7 @@ def test_a_folder_of_another_run_is_refused(
 
 def test_folders_that_cannot_be_taken(whole: tuple[Path, Plan, run.Results], tmp_path: Path) -> None:
     out, plan, _ = whole
-    with pytest.raises(InputError, match="Add --resume"):
+    with pytest.raises(InputError, match="Add resume=True"):
         run.execute(plan, out)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty and holds no run"):
@@ -347,8 +347,7 @@ def test_parquet_bytes_are_the_same_for_the_same_table() -> None:
 
 
 def test_front_door() -> None:
-    assert respine.run is run and callable(respine.run) and respine.load_study is not None
-    assert {"run", "load_study", "load_model", "build", "plan"} <= set(respine.__all__)
+    assert {"simulate", "load_study", "load_model", "compile", "plan"} <= set(respine.__all__)
     for name in respine.__all__:
         assert getattr(respine, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

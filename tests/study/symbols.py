@@ -1,8 +1,11 @@
 """A library model's symbols without its equations: enough to draw people and write schedules, in milliseconds."""
 
+from respine.library import BUILT_IN
 from respine.model.expression import num
 from respine.model.system import Quantity, System
 from respine.population import model_tables
+from respine.protocol import Protocol, resolve
+from respine.study import Study, population_of
 
 
 def number(text: str) -> float | None:
@@ -13,7 +16,7 @@ def number(text: str) -> float | None:
 
 
 def system_of(model: str) -> System:
-    known = model_tables.of_model(model)
+    known = model_tables.of_model(BUILT_IN, model)
     quantities = {
         id: Quantity(
             id, "parameter", row["unit"], number(row["value"]),
@@ -37,3 +40,8 @@ def system_of(model: str) -> System:
         initial={id: num(0) for id in of["state"]},
         quantities=quantities,
     )
+
+
+def protocol_of(study: Study, model: str | None = None) -> Protocol:
+    """The protocol of a study in a model of symbols alone."""
+    return resolve(study, system=system_of(model or population_of(study).model))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from respine import library, study
+from respine import library, run, study
+from respine.cli.careful import FLAGS
 from respine.errors import InputError
 
 # text of the template, what a user wrote instead, field of the error, words it must hold
@@ -296,7 +297,7 @@ def test_mistakes_of_a_population_file_name_that_file(name: str, tmp_path: Path)
 
 def test_subjects_and_seed_from_outside() -> None:
     one = study.load("murrough-2013")
-    assert study.change(one, subjects=10, seed=3).subjects == 10
-    assert study.change(one) is one
-    with pytest.raises(InputError, match="--subjects"):
-        study.change(one, subjects=0)
+    assert run.plan(one, subjects=10, seed=3).study.subjects == 10
+    with pytest.raises(InputError, match="argument  subjects") as caught:
+        run.plan(one, subjects=0)
+    assert "--subjects" in caught.value.told(FLAGS)

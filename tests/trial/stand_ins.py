@@ -11,6 +11,7 @@ import pandas as pd
 from respine import study as studies
 from respine.engine import Solution
 from respine.population import People
+from respine.protocol import Arm, resolve
 from respine.study import Study
 
 STUDY = """
@@ -45,6 +46,11 @@ def small_study(folder: Path, text: str = STUDY, **changed: str) -> Study:
     file = folder / "small.yaml"
     file.write_text(textwrap.dedent(text), encoding="utf-8")
     return studies.load(file)
+
+
+def arm_of(study: Study, name: str) -> Arm:
+    """An arm of a study in the model of its population."""
+    return resolve(study).arm(name)
 
 
 def people(n: int, first: int = 0, madrs: float = 34.0, draws: int = 5) -> People:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,18 @@ from hypothesis import strategies as st
 
 from respine import trial
 from respine.errors import InputError
+from respine.protocol import resolve
 from respine.study import Study
 from respine.trial import scales
 from respine.trial.observe import residual, true_scores
-from tests.trial.stand_ins import people, small_study, solution
+from tests.trial.stand_ins import arm_of, people, small_study, solution
 
 TIMES = [0.0, 4.0, 24.0, 168.0]
 NO_CONTROL = {"control: {kind: inactive-placebo, unblinding: high}": "control: {kind: none}"}
 
 
 def _observed(study, arm: str, n: int = 60, **outputs: list[float]) -> pd.DataFrame:
-    return trial.observe(study, arm, people(n), solution(TIMES, n, **outputs))
+    return trial.observe(arm_of(study, arm), people(n), solution(TIMES, n, **outputs))
 
 
 def _true(rows: pd.DataFrame, scale: str) -> np.ndarray:
@@ -54,7 +56,7 @@ def test_hardly_ill_people_neither_jump_nor_divide_by_nothing(tmp_path: Path) ->
     rows = _true(_observed(study, "saline", symptom=[0.0, 0.001, 0.0, 0.0]), "MADRS")
     assert np.all(np.isfinite(rows)) and np.allclose(rows, 34, atol=1)
     ill, well = (solution(TIMES, 10, symptom=[level] * 4) for level in (0.9, 0.0))
-    assert trial.hardly_ill(study, people(10), well) == 10 and trial.hardly_ill(study, people(10), ill) == 0
+    assert trial.hardly_ill(resolve(study), well) == 10 and trial.hardly_ill(resolve(study), ill) == 0
 
 
 def test_pressure_rises_over_each_persons_own_baseline(tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_pressure_rises_over_each_persons_own_baseline(tmp_path: Path) -> None:
 
 def test_dissociation_is_skewed_between_people_with_mean_one(tmp_path: Path) -> None:
     rows = trial.observe(
-        small_study(tmp_path), "drug", people(4000), solution(TIMES, 4000, cadss_drive=[0.0, 10.0, 0.0, 0.0])
+        arm_of(small_study(tmp_path), "drug"), people(4000), solution(TIMES, 4000, cadss_drive=[0.0, 10.0, 0.0, 0.0])
     )
     points = _true(rows, "CADSS")[:, 1] - scales.load("CADSS").number("background")
     assert points.mean() == pytest.approx(10, rel=0.06) and np.median(points) < 8.5
@@ -82,14 +84,14 @@ def test_failed_people_are_left_out_whole(tmp_path: Path) -> None:
     solved = solution(TIMES, 10, symptom=[0.8] * 4)
     solved.values[3, 2:] = np.nan
     solved.status[3] = 2
-    rows = trial.observe(small_study(tmp_path), "drug", people(10), solved)
+    rows = trial.observe(arm_of(small_study(tmp_path), "drug"), people(10), solved)
     assert 3 not in set(rows["subject"]) and len(rows) == 9 * 4 * 3 and rows["value"].notna().all()
 
 
 def test_the_same_person_has_the_same_scores_in_any_batch(tmp_path: Path) -> None:
     study = small_study(tmp_path)
-    whole = trial.observe(study, "drug", people(30), solution(TIMES, 30, symptom=[0.8, 0.5, 0.3, 0.4]))
-    part = trial.observe(study, "drug", people(10, first=10), solution(TIMES, 10, symptom=[0.8, 0.5, 0.3, 0.4]))
+    whole = trial.observe(arm_of(study, "drug"), people(30), solution(TIMES, 30, symptom=[0.8, 0.5, 0.3, 0.4]))
+    part = trial.observe(arm_of(study, "drug"), people(10, first=10), solution(TIMES, 10, symptom=[0.8, 0.5, 0.3, 0.4]))
     mine = whole[whole["subject"].between(10, 19)].sort_values(["scale", "subject", "time_h"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, part.sort_values(["scale", "subject", "time_h"]).reset_index(drop=True))
 
@@ -124,9 +126,11 @@ def test_ham_d_takes_its_baseline_from_madrs_and_unknown_baselines_are_refused(t
 
 def test_outputs_that_observing_takes_are_named_and_checked(tmp_path: Path) -> None:
     study = small_study(tmp_path)
-    assert trial.required_outputs(study) == ["symptom", "cadss_drive", "systolic_pressure_rise"]
+    assert trial.required_outputs(resolve(study)) == ["symptom", "cadss_drive", "systolic_pressure_rise"]
+    system = resolve(study).system
+    rules = {name: rule for name, rule in system.rules.items() if name != "systolic_pressure_rise"}
     with pytest.raises(InputError, match="computes nothing of this name"):
-        trial.required_outputs(study, {"symptom", "cadss_drive"})
+        trial.required_outputs(resolve(study, system=dataclasses.replace(system, rules=rules)))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from respine.errors import InputError
 from respine.files.yaml_file import read
-from respine.trial import expectancy, scales
+from respine.library import BUILT_IN
+from respine.study import scales
+from respine.study.expectancy import load as load_expectancy
 
 FORM = """
 name: X
@@ -35,9 +37,9 @@ def _parse(folder: Path, text: str) -> scales.Scale:
     return scales.parse(read(file, "scale"))
 
 
-@pytest.mark.parametrize("name", scales.names())
+@pytest.mark.parametrize("name", BUILT_IN.names("scales"))
 def test_every_library_scale_is_whole(name: str) -> None:
-    scale = scales.load(name)
+    scale = scales.load(BUILT_IN, name)
     assert scale.name == name and scale.low < scale.high and scale.rule in scales.RULES
     for number, entry in scale.sources.items():
         low, high = entry.get("low", entry["value"]), entry.get("high", entry["value"])
@@ -54,15 +56,15 @@ def test_the_expected_scales_are_there_with_their_ranges() -> None:
         "SSI": (0, 38),
         "NRS": (0, 10),
     }
-    assert {name: (scales.load(name).low, scales.load(name).high) for name in ranges} == ranges
-    assert {"SBP", "DBP", "HR"} <= set(scales.names())
+    assert {name: (scales.load(BUILT_IN, name).low, scales.load(BUILT_IN, name).high) for name in ranges} == ranges
+    assert {"SBP", "DBP", "HR"} <= set(BUILT_IN.names("scales"))
 
 
 def test_aliases_meet_their_scale_and_unknown_names_are_refused() -> None:
-    assert scales.load("HAM-D").name == scales.load("hamd 17").name == "HAMD17"
-    assert not scales.is_scale("symptom")
+    assert scales.load(BUILT_IN, "HAM-D").name == scales.load(BUILT_IN, "hamd 17").name == "HAMD17"
+    assert not scales.is_scale(BUILT_IN, "symptom")
     with pytest.raises(InputError, match=r"no scale of this name[\s\S]*MADRS"):
-        scales.load("MADRSS")
+        scales.load(BUILT_IN, "MADRSS")
 
 
 def test_all_mistakes_of_a_scale_file_are_found_at_once(tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ def test_a_missing_number_is_named(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(-200, 200), min_size=1, max_size=20))
 def test_printed_scores_are_whole_steps_inside_the_range(raw: list[float]) -> None:
-    scale = scales.load("MADRS")
+    scale = scales.load(BUILT_IN, "MADRS")
     printed = scale.printed(np.array(raw))
     assert np.all((printed >= 0) & (printed <= 60)) and np.all(printed == np.round(printed))
     inside = np.abs(np.clip(raw, 0, 60) - printed)
@@ -90,13 +92,13 @@ def test_printed_scores_are_whole_steps_inside_the_range(raw: list[float]) -> No
 
 
 def test_ham_d_follows_the_published_equivalents_of_madrs() -> None:
-    conversion = scales.load("HAMD17").conversion
+    conversion = scales.load(BUILT_IN, "HAMD17").conversion
     assert conversion is not None and conversion.scale == "MADRS"
     np.testing.assert_allclose(conversion(np.array([13.0, 26.0, 39.0])), [10.0, 20.0, 30.0])
 
 
 def test_expectancy_numbers_are_sourced_and_ordered() -> None:
-    model = expectancy.load()
+    model = load_expectancy(BUILT_IN)
     belief = model.belief
     assert (
         belief["inactive-placebo"]["high"] < belief["inactive-placebo"]["none"] < belief["active-placebo"]["none"] <= 1

@@ -11,7 +11,7 @@ from respine import trial
 from respine.trial import scales
 from respine.trial.observe import deviations, rating_times, residual
 from respine.trial.seen import Seen, residual_between
-from tests.trial.stand_ins import people, small_study, solution
+from tests.trial.stand_ins import arm_of, people, small_study, solution
 
 SUBJECTS = np.arange(4000)
 
@@ -44,8 +44,8 @@ def test_between_visits_the_fluctuation_follows_the_same_law(tmp_path: Path) -> 
 def test_what_is_seen_at_a_visit_is_what_the_visit_keeps(tmp_path: Path) -> None:
     study, times = small_study(tmp_path), [0.0, 4.0, 24.0, 48.0, 168.0]
     solved = solution(times, 30, symptom=[0.8, 0.4, 0.3, 0.35, 0.5], cadss_drive=[0.0, 9.0, 0.0, 0.0, 0.0])
-    rows = trial.observe(study, "drug", people(30), solved)
-    seen = Seen(study, "drug", people(30), np.array([24.0, 48.0, 168.0]), ["MADRS", "CADSS"])
+    rows = trial.observe(arm_of(study, "drug"), people(30), solved)
+    seen = Seen(arm_of(study, "drug"), people(30), np.array([24.0, 48.0, 168.0]), ["MADRS", "CADSS"])
     for name in ("MADRS", "CADSS"):
         kept = rows[rows["scale"] == name].pivot(index="subject", columns="time_h", values="value")
         for time in (24.0, 168.0):

@@ -15,6 +15,13 @@ from respine.errors import InputError
 
 DEBUG = False  # set by `respine --debug`; the only state the command line keeps
 
+FLAGS = {
+    "folder": "--out", "resume": "--resume", "threads": "--threads", "subjects": "--subjects", "seed": "--seed",
+    "set": "--set", "rows": "--rows", "studies": "--studies", "role": "--role", "system": "--system",
+    "qualification": "--qualification",
+}  # fmt: skip
+"""How the command line calls the arguments that errors speak of."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -29,9 +36,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except InputError as mistake:
-            stop(str(mistake), code=2)
+            stop(mistake.told(FLAGS), code=2)
         except KeyboardInterrupt as stopped:
-            stop(str(stopped) or "stopped.", code=130)
+            stop(_stopped(stopped), code=130)
         except BrokenPipeError:  # the reader of our output (head, less) went away
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at exit
             raise typer.Exit(1) from None
@@ -45,6 +52,14 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             _unexpected(bug)
 
     return wrapped
+
+
+def _stopped(stopped: KeyboardInterrupt) -> str:
+    finished, total = getattr(stopped, "finished", None), getattr(stopped, "total", None)
+    if finished is None:
+        return str(stopped) or "stopped."
+    folder = getattr(stopped, "folder", "")
+    return f"stopped after {finished} of {total} shards; go on with --resume --out {folder}"
 
 
 def stop(message: str, code: int = 1) -> None:

@@ -92,7 +92,7 @@ def _report(results: Results, plan: Plan, screen: Screen, again: bool) -> Path:
     """Write the report (where it is there, only if ``again``) and show its table, warnings and failures."""
     from respine import report
 
-    folder = report.read(results.folder, quantities=plan.system.quantities)
+    folder = report.read(results.folder, quantities=plan.protocol.system.quantities)
     page = folder.path / "report.html"
     if again or not page.is_file():
         page = report.write(folder)

@@ -23,7 +23,7 @@ def studies(json: bool = typer.Option(False, "--json", help="Print JSON instead 
             "name": one.name,
             "title": one.title,
             "doi": one.doi,
-            "model": one.model,
+            "model": study.population_of(one).model,
             "population": one.population,
             "arms": list(one.arms),
             "days": round((max(one.visits) - min(one.visits)) / 24, 2),
@@ -33,7 +33,7 @@ def studies(json: bool = typer.Option(False, "--json", help="Print JSON instead 
     if json:
         print_json(rows)
         return
-    typer.echo(columns([[one.name, one.model, _arms(len(one.arms)), one.title] for one in found]))
+    typer.echo(columns([[one.name, study.population_of(one).model, _arms(len(one.arms)), one.title] for one in found]))
     typer.echo("\nRun one with: respine run NAME.  Write your own with: respine new STUDY.yaml")
 
 
@@ -70,10 +70,11 @@ def schema() -> None:
 def check(file: str = typer.Argument(..., metavar="NAME|FILE")) -> None:
     """Read a study file and list all its mistakes, without running it."""
     from respine import study
+    from respine.protocol import decision_times
 
     one = study.load(file)
     study.require_result(one)
     typer.echo(f"{file}: ok ({_arms(len(one.arms))}, {len(one.visits)} visits)")
     if one.rules:
-        asked = ", ".join(f"{arm} {len(study.decision_times(one, arm))}" for arm in one.arms)
+        asked = ", ".join(f"{arm} {len(decision_times(one, arm))}" for arm in one.arms)
         typer.echo(f"decision rules: {len(one.rules)}, asked at so many times by arm: {asked}")

@@ -12,6 +12,8 @@ from respine.credibility.drawings import drawings
 from respine.credibility.tables import Shown, csv, file_name
 from respine.errors import InputError, Problem
 from respine.files import store
+from respine.library import BUILT_IN
+from respine.protocol.protocol import CODE
 from respine.report import look
 from respine.run import manifest
 
@@ -71,7 +73,8 @@ def _versions(assessment: Assessment) -> list[tuple[str, str]]:
     o = assessment.options
     command = f"respine credibility{' --quick' if o.quick else ''} --subjects {o.subjects} --draws {o.vectors} --seed {o.seed}"
     facts = [("command", command)]
-    facts += [("science (SHA-256 of the library)", manifest.library_hash()), ("code", manifest.code_hash())]
+    facts += [("science (SHA-256 of the library)", BUILT_IN.fingerprint(without=("studies",)))]
+    facts += [("code", store.code_fingerprint(*CODE))]
     return facts + [(name, version) for name, version in manifest.versions().items()]
 
 

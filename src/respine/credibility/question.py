@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,6 @@ class Question:
         return [name for name in self.data["experiments"] if self.of_experiment(name)]
 
 
-@lru_cache(maxsize=4)
 def read(file: Path = FILE) -> Question:
     """The question in a file. Raises ValueError for a file of another schema, KeyError for an experiment it lacks."""
     data = yaml_file.read(file, "assessment").data

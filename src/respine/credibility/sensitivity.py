@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from respine import model, population
+from respine import population
 from respine.credibility.question import Readout, read
 from respine.credibility.ranks import chance_band, explained_alone, partial_rank_correlations
 from respine.model.system import System
 from respine.population.random import inverse_normal
 from respine.population.sample import belief
-from respine.run.typical import TypicalStudy, typical_parameters, typical_people
-from respine.study.schema import Study
-from respine.trial import is_scale, scales
+from respine.protocol import Arm, Protocol, resolve
+from respine.protocol.typical import TypicalStudy, typical_parameters, typical_people
+from respine.study import scales
 from respine.trial.observe import true_scores
 
 SPARE = 100  # vectors beyond the parameters that a rank regression needs to be worth anything
 STILL = 1e-9  # a read-out that moves less than this share of its size does not move
 
 
-def uncertain(system: System, study: Study, arm: str) -> list[str]:
+def uncertain(arm: Arm) -> list[str]:
     """Parameters with a 90 % belief about the typical value that neither population nor arm sets."""
-    fixed = typical_parameters(study, arm, system)
+    fixed = typical_parameters(arm)
     return [
-        q.id for q in system.quantities.values()
+        q.id for q in arm.protocol.system.quantities.values()
         if q.role == "parameter" and q.id not in fixed and q.low is not None and q.high is not None and q.low < q.high
     ]  # fmt: skip
 
@@ -50,17 +50,17 @@ def experiment(name: str, n: int, seed: int, threads: int | None = None) -> dict
     """
     question = read()
     readouts = question.of_experiment(name)
-    study = question.study(name)
-    system = model.load(study.model)
+    protocol = resolve(question.study(name))
+    system = protocol.system
     found: list[dict[str, Any]] = []
     failures: list[str] = []
     for arm in dict.fromkeys(one.arm for one in readouts):
         mine = [one for one in readouts if one.arm == arm]
-        ids = uncertain(system, study, arm)
+        ids = uncertain(protocol.arm(arm))
         z = inverse_normal(hypercube(seed, "sensitivity", max(n, len(ids) + SPARE), ids))
         drawn = [belief(system.quantities[id], system.parameters[id], z[:, k]) for k, id in enumerate(ids)]
         centre = np.array([[system.parameters[id] for id in ids]])
-        courses = Courses(study, arm, mine, ids, system, threads)
+        courses = Courses(protocol, arm, mine, ids, threads)
         values = courses.values(np.vstack([centre, np.column_stack(drawn)]))
         failures += courses.typical.failures
         for k, one in enumerate(mine):
@@ -77,15 +77,15 @@ class Courses:
     """Read-outs of the typical subject of one arm for many parameter vectors; ``units`` names each read-out's unit."""
 
     def __init__(
-        self, study: Study, arm: str, readouts: Sequence[Readout], vary: Sequence[str], system: System,
-        threads: int | None = None,
-    ) -> None:  # fmt: skip
-        self.study, self.arm, self.readouts = study, arm, readouts
-        self.scales = {one.of: scales.load(one.of) for one in readouts if is_scale(one.of)}
+        self, protocol: Protocol, arm: str, readouts: Sequence[Readout], vary: Sequence[str], threads: int | None = None
+    ) -> None:
+        self.protocol, self.arm, self.readouts = protocol, protocol.arm(arm), readouts
+        library = protocol.study.library
+        self.scales = {one.of: scales.load(library, one.of) for one in readouts if scales.is_scale(library, one.of)}
         outputs = list(dict.fromkeys(self.output(one) for one in readouts))
         times = np.unique([t for one in readouts for t in one.needed])
-        self.typical = TypicalStudy(study, outputs, times, vary, system=system, arms=[arm], threads=threads)
-        self.units = [self._unit(one, system) for one in readouts]
+        self.typical = TypicalStudy(protocol, outputs, times, vary, arms=[arm], threads=threads)
+        self.units = [self._unit(one, protocol.system) for one in readouts]
 
     def output(self, readout: Readout) -> str:
         """The model output behind a read-out."""
@@ -109,8 +109,8 @@ class Courses:
     def _scores(self, name: str, course: np.ndarray) -> np.ndarray:
         """True scores of the typical person, without expectation and rater's error."""
         n = len(course)
-        people = typical_people(self.study, self.arm, n)
-        return true_scores(self.study, self.scales[name], people, np.zeros(n, np.int64), course, None)
+        people = typical_people(self.arm, n)
+        return true_scores(self.protocol.study, self.scales[name], people, np.zeros(n, np.int64), course, None)
 
     def _unit(self, one: Readout, system: System) -> str:
         if one.relation == "over":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,10 +23,16 @@ COLUMNS = ["id", "table", "system", "what", "role", "kind", "study", "arm", "tim
            "inside_50", "z", "rule", "note", "reason", "where"]  # fmt: skip
 
 
-@lru_cache(maxsize=1)
 def _compared() -> dict[str, tuple[Study, list[Match]]]:
-    """Every compared study of the library as it is simulated, with its published rows; read once, it takes seconds."""
-    return {study.name: trials.completed(study) for study in trials.library_studies()}
+    """Every compared study of the library as it is simulated, with its published rows; kept while its files stay, it takes
+    seconds."""
+    kinds = ("studies", "populations", "evidence")
+    files = [library.BUILT_IN.path(kind, name) for kind in kinds for name in library.BUILT_IN.names(kind)]
+
+    def parse() -> dict[str, tuple[Study, list[Match]]]:
+        return {study.name: trials.completed(study) for study in trials.library_studies()}
+
+    return library.BUILT_IN.parsed((_compared,), files, parse)
 
 
 def library_studies() -> dict[str, Study]:

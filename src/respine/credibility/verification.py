@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from respine import engine, model
-from respine import study as studies
 from respine.credibility.question import read
 from respine.credibility.sensitivity import Courses, uncertain
 from respine.errors import InputError, Problem
-from respine.run.typical import RTOL, typical_parameters, typical_people
+from respine.protocol import resolve
+from respine.protocol.settings import FIT_RTOL
+from respine.protocol.typical import typical_parameters, typical_people
 
 TIGHT = 1e-10
 KEYS = ("title", "passed", "bound")
@@ -33,22 +33,18 @@ def numerical(name: str, threads: int | None = None) -> list[dict[str, Any]]:
     value, or over 1 where the value is smaller than that times a millionth.
     """
     question = read()
-    study = question.study(name)
-    system = model.load(study.model)
+    protocol = resolve(question.study(name))
     rows = []
     for arm in dict.fromkeys(one.arm for one in question.of_experiment(name)):
-        mine = [one for one in question.of_experiment(name) if one.arm == arm]
-        courses = Courses(study, arm, mine, (), system)
-        ids = uncertain(system, study, arm)
-        own = typical_parameters(study, arm, system)
-        solver = engine.build(system, outputs=courses.typical.outputs, vary=tuple(own))
-        table = np.tile(list(own.values()), (2, 1)).reshape(2, len(own))
-        people = typical_people(study, arm, 2, dict(zip(own, table.T, strict=True)))
-        schedule = studies.schedule(study, arm, people, system)
+        mine, subject = [one for one in question.of_experiment(name) if one.arm == arm], protocol.arm(arm)
+        courses = Courses(protocol, arm, mine, ())
+        ids = uncertain(subject)
+        own = typical_parameters(subject)
+        people = typical_people(subject, 2, {id: np.full(2, value) for id, value in own.items()})
         begin, times = courses.typical.begin, courses.typical.times
         solved = [
-            solver.solve(table, schedule, times, start=begin, rtol=rtol, threads=count).values
-            for rtol, count in ((RTOL, 1), (RTOL, 2), (TIGHT, 1))
+            subject.solve(people, courses.typical.outputs, times, begin=begin, rtol=rtol, threads=count).values
+            for rtol, count in ((FIT_RTOL, 1), (FIT_RTOL, 2), (TIGHT, 1))
         ]
         same = bool(np.array_equal(solved[0], solved[1], equal_nan=True))
         use, tight = (courses.of_courses(one)[0] for one in (solved[0], solved[2]))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from respine.evidence import store
+from respine.files.store import code_fingerprint, fingerprint
 
 DECIDES = (
     "calibration",
@@ -50,15 +49,11 @@ class Piece:
         return store.read(f"credibility-{self.name}", self.digest) if self.keep else None
 
 
-@lru_cache(maxsize=1)
 def own_code() -> str:
     """SHA-256 over the code and words that the pieces depend on beside the evidence room."""
     root = Path(__file__).parent
-    digest = hashlib.sha256()
     own = [root / f"{name}.py" for name in DECIDES]
-    for file in [*own, root / "assessment.yaml", *sorted((root.parent / "fit").glob("*.py"))]:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+    return fingerprint(*own, root / "assessment.yaml", code_fingerprint("fit"))
 
 
 def carry_out(

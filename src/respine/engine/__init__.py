@@ -8,6 +8,7 @@
 from respine.engine.event_solver import solve_with_events
 from respine.engine.records import Record, Records
 from respine.engine.schedule import Schedule
+from respine.engine.solve_once import solve
 from respine.engine.solver import Options, Solution, Solver, build
 from respine.engine.status import Failure, Status
 
@@ -21,5 +22,6 @@ __all__ = [
     "Solver",
     "Status",
     "build",
+    "solve",
     "solve_with_events",
 ]

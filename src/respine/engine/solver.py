@@ -30,7 +30,7 @@ from respine.engine.records import Records
 from respine.engine.schedule import Schedule
 from respine.engine.sensitivity_jumps import refuse_jumps
 from respine.engine.sensitivity_starts import scales, start_slopes
-from respine.engine.specialise import RATE_PREFIX, Ask, rate_slope, start_values
+from respine.engine.specialise import RATE_PREFIX, Ask, rate_slope, specialise, start_values
 from respine.engine.status import Failure, Status
 from respine.engine.target import host_target
 from respine.model.system import System
@@ -189,6 +189,10 @@ class Solver:
             tuple((state, name) for name in self.sensitivities for state in sorted(schedule.moved({name}))),
             self.options.nonnegative,
         )
+
+    def live_states(self, schedule: Schedule | Records) -> tuple[str, ...]:
+        """The states that are left once what this schedule and the outputs do not need is cut away."""
+        return specialise(self.system, self.ask(schedule), self.values).states
 
     def code(self, ask: Ask) -> Code:
         """The machine code for one kind of schedule, compiled or loaded at first use."""

@@ -45,7 +45,7 @@ _REASONS = {
         "the step budget ran out",
         "raise max_steps, or look for an oscillation much faster than the time scale of the study",
     ),
-    Status.STOPPED: ("the run was stopped before this subject ended", "run again with --resume"),
+    Status.STOPPED: ("the run was stopped before this subject ended", "run it again: what is finished is kept"),
     Status.BAD_PARAMETER: (
         "a parameter, start value or dose of this subject is not a finite number",
         "check the population file and the columns that feed this parameter",

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from respine import library, population
+from respine import library
 from respine.files import yaml_file
-from respine.population.distributions import Constant
 from respine.study.schema import Study
 
 SEED = 20120
@@ -32,14 +31,11 @@ def study_of(
     ValidationError for what a study file could not have.
     """
     visits = list(dict.fromkeys([*more.pop("visits", ["0 h"]), until]))
-    study = Study.model_validate({
-        "schema": "respine/study/1", "name": name, "title": name, "population": people, "subjects": 1, "seed": SEED,
-        "arms": dict(arms), "visits": visits, **more,
-    })  # fmt: skip
-    who = population.load(people)
     fixed = {
-        id: Constant(distribution="constant", value=float(value), status="assumed", note="of the experiment")
+        id: {"distribution": "constant", "value": float(value), "status": "assumed", "note": "of the experiment"}
         for id, value in (covariates or {}).items()
     }
-    study._people = who.model_copy(update={"covariates": {**who.covariates, **fixed}})
-    return study
+    return Study.model_validate({
+        "name": name, "title": name, "population": people, "subjects": 1, "seed": SEED, "covariates": fixed,
+        "arms": dict(arms), "visits": visits, **more,
+    })  # fmt: skip

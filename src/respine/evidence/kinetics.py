@@ -18,7 +18,8 @@ from respine.model.expression import evaluate, symbols
 from respine.model.system import System
 from respine.population import normals
 from respine.population.sample import belief
-from respine.run.typical import TypicalStudy
+from respine.protocol import resolve
+from respine.protocol.typical import TypicalStudy, dose_symbols
 from respine.trial.published import number, published
 
 SCHEMA = "respine/pk-experiments/1"
@@ -117,20 +118,20 @@ class _Course:
             entry["name"], entry["population"], {"only": {"doses": [entry["give"]]}}, entry["until"],
             entry.get("covariates"),
         )  # fmt: skip
-        self.system = model.load(study.model)
+        protocol = resolve(study)
+        self.system = protocol.system
         dose = study.arms["only"].doses[0]
         assert dose.amount is not None
         weight = (entry.get("covariates") or {}).get("weight_kg", self.system.parameters.get("weight_kg", NAN))
         self.mg = dose.amount.value * (weight if "kg" in dose.amount.unit.split("/")[1:] else 1.0)
-        drawn = beliefs(self.system, [*outputs, *self._absorbed(study)], keep=tuple(entry.get("covariates") or {}))
+        drawn = beliefs(
+            self.system,
+            [*outputs, *sorted(dose_symbols(protocol.arm("only")))],
+            keep=tuple(entry.get("covariates") or {}),
+        )
         self.times, self.outputs = _grid(self.until), list(outputs)
-        prepared = TypicalStudy(study, outputs, self.times, vary=tuple(drawn))
+        prepared = TypicalStudy(protocol, outputs, self.times, vary=tuple(drawn))
         self.values = prepared.predict(np.column_stack(list(drawn.values())))[:, 0]  # (draws, times, outputs)
-
-    def _absorbed(self, study: Any) -> list[str]:
-        from respine.run.typical import dose_symbols
-
-        return sorted(dose_symbols(study, "only"))
 
     def of(self, output: str) -> np.ndarray:
         """(draws, times)."""

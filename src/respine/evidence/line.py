@@ -7,13 +7,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from respine import library
 from respine.files import yaml_file
 from respine.files.constants import Z90
+from respine.library import BUILT_IN
 from respine.trial.published import Published
 
 Row = Mapping[str, str]
@@ -92,10 +90,14 @@ def unpredicted(row: Row, table: str, reason: str) -> Line:
     return Line(**about(row, table), reason=reason)
 
 
-@lru_cache(maxsize=1)
 def _rules() -> tuple[str, list[dict[str, str]]]:
-    data = yaml_file.read(Path(library.ROOT) / "systems.yaml", "systems").data
-    return str(data["otherwise"]), [{k: str(v) for k, v in rule.items()} for rule in data["rules"]]
+    file = BUILT_IN.top("systems.yaml")
+
+    def parse() -> tuple[str, list[dict[str, str]]]:
+        data = yaml_file.read(file, "systems").data
+        return str(data["otherwise"]), [{k: str(v) for k, v in rule.items()} for rule in data["rules"]]
+
+    return BUILT_IN.parsed((_rules, file), [file], parse)
 
 
 def systems() -> list[str]:

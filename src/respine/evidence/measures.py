@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from respine import library, model
+from respine import library
 from respine import study as studies
 from respine.evidence import experiment
 from respine.files import units
 from respine.model import formula
 from respine.model.expression import evaluate
-from respine.run.typical import typical
+from respine.protocol import resolve
+from respine.protocol.typical import typical
 from respine.study.schema import Study
 
 WINDOW_POINTS = 121  # times at which a window is looked at
@@ -65,9 +66,10 @@ class Typicals:
             times = np.unique([t for value in mine for t in value.times])
             outputs = list(dict.fromkeys(value.output for value in mine))
             study = self.study(name)
-            known = model.load(study.model).parameters
+            protocol = resolve(study)
+            known = protocol.system.parameters
             given = {id: number for id, number in self.parameters.items() if id in known}
-            courses = typical(study, outputs, times, given)
+            courses = typical(protocol, outputs, times, given)
             for value in mine:
                 at = np.searchsorted(times, np.asarray(value.times) - 1e-9)
                 course = courses[value.arm][value.output][at]

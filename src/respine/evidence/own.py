@@ -47,16 +47,15 @@ def predict(
         table, rows = read(file)
     except InputError as error:
         problems += error.problems
-    with library.beside({table: rows}):
-        found, more = _studies(folder)
-        problems += more
-        problems += _rows_meet_studies(rows, found, table) if not problems else []
-        if problems:
-            raise InputError(*problems)
-        chosen = [_with_rows(study, rows, table) for study in found]
-        lines = predictions.predict(
-            [study for study in chosen if study.compare], subjects, threads=threads, progress=progress
-        )
+    found, more = _studies(folder, library.BUILT_IN.with_evidence({table: rows}))
+    problems += more
+    problems += _rows_meet_studies(rows, found, table) if not problems else []
+    if problems:
+        raise InputError(*problems)
+    chosen = [_with_rows(study, rows, table) for study in found]
+    lines = predictions.predict(
+        [study for study in chosen if study.compare], subjects, threads=threads, progress=progress
+    )
     mine = {_place(row) for row in rows}
     lines = predictions.without_duplicates(one for one in lines if one.where in mine)
     reached = {one.where for one in lines}
@@ -94,7 +93,7 @@ def read(file: Path) -> tuple[str, list[Row]]:
         raise InputError(*problems)
     rows: list[Row] = []
     try:
-        rows = library.parse(text, str(file))
+        rows = library.parse_rows(text, str(file))
     except InputError as error:
         problems += error.problems
     seen: dict[str, str] = {row["id"]: "the library's table" for row in library.rows("evidence", table)}
@@ -238,7 +237,7 @@ def _unread(row: Row) -> str:
     return "; ".join(parts)
 
 
-def _studies(folder: Path) -> tuple[list[Study], list[Problem]]:
+def _studies(folder: Path, known: library.Library) -> tuple[list[Study], list[Problem]]:
     """The studies of a folder, and the problems of all of its files."""
     if not folder.is_dir():
         why = "There is no such folder." if not folder.exists() else "This is a file, not a folder."
@@ -251,7 +250,7 @@ def _studies(folder: Path) -> tuple[list[Study], list[Problem]]:
     problems: list[Problem] = []
     for file in files:
         try:
-            one = studies.load(file)
+            one = studies.load(file, known)
         except InputError as error:
             if not _is_population(file):
                 problems += error.problems
@@ -292,7 +291,7 @@ def _with_rows(study: Study, rows: Sequence[Row], table: str) -> Study:
         Compare.model_validate({"table": table, "study": name} | ({"year": int(year)} if year else {}))
         for name, year in sorted(blocks, key=str)
     )
-    return study.model_copy(update={"compare": made})
+    return study.replace(compare=made)
 
 
 def _slug(text: str) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from respine.files import store
+from respine.library import BUILT_IN
+from respine.protocol import resolve
+from respine.protocol.protocol import CODE
 from respine.run import Results, execute, manifest, plan
 from respine.study.schema import Study
 
@@ -26,22 +27,13 @@ def folder() -> Path:
 
 def key(*parts: str) -> str:
     """A digest of the science, the code and everything named in ``parts``."""
-    digest = hashlib.sha256("\0".join((manifest.library_hash(), manifest.code_hash(), own_code(), *parts)).encode())
-    return digest.hexdigest()[:20]
-
-
-@lru_cache(maxsize=1)
-def own_code() -> str:
-    """SHA-256 over the code of this room."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
+    science = BUILT_IN.fingerprint(without=("studies", "evidence", "recipes"))
+    return store.fingerprint(science, store.code_fingerprint(*CODE, "run", "evidence"), *parts)[:20]
 
 
 def study_text(study: Study) -> str:
-    """A study with its people as one text: what decides its results."""
-    return study.model_dump_json(by_alias=True) + study.people.model_dump_json(by_alias=True)
+    """What decides the results of a study: the fingerprint of its protocol."""
+    return resolve(study).fingerprint
 
 
 def read(name: str, digest: str) -> Any:

@@ -12,6 +12,7 @@ from respine import trial
 from respine.errors import InputError
 from respine.evidence import direction, store
 from respine.evidence.line import NAN, Line, about, has_bar, score, unpredicted, within
+from respine.protocol import resolve
 from respine.study.schema import Endpoint as StudyEndpoint
 from respine.study.schema import Study
 from respine.trial.compare import Match, line, matches
@@ -57,9 +58,10 @@ def completed(study: Study) -> tuple[Study, list[Match]]:
     grid = {round(float(t), 6) for t in trial.rating_times(study)}
     times = {t for e in wanted for t in (e.at, e.by, e.begin) if t is not None and t >= study.start}
     new = sorted(t for t in times if not any(abs(t - old) <= TOLERANCE_H for old in grid))
-    own = {*trial.observed_scales(study), *trial.observed_outputs(study)}
+    protocol = resolve(study)
+    own = {*trial.observed_scales(protocol), *trial.observed_outputs(protocol)}
     lacking = dict.fromkeys(e.of for e in wanted if e.of not in own)
-    scales = [name for name in lacking if trial.is_scale(name)]
+    scales = [name for name in lacking if trial.is_scale(name, study.library)]
     outputs = [_output_endpoint(study, name, i) for i, name in enumerate(n for n in lacking if n not in scales)]
     sizes = _sizes(found)
     arms = {
@@ -70,14 +72,12 @@ def completed(study: Study) -> tuple[Study, list[Match]]:
         return study, found
     update: dict[str, Any] = {"arms": arms}
     if new:
-        update["visits"] = tuple(sorted({*study.visits, *new}))
+        update["visits"] = [f"{time!r} h" for time in sorted({*study.visits, *new})]
     if scales:
         update["observe"] = (*study.observe, *scales)
     if outputs:
         update["endpoints"] = (*study.endpoints, *outputs)
-    changed = study.model_copy(update=update)
-    changed._text = ""  # the text on file is no longer all of it
-    return changed, found
+    return study.replace(**update), found
 
 
 def _output_endpoint(study: Study, output: str, index: int) -> StudyEndpoint:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from respine import library
 from respine.errors import InputError, Problem
 from respine.files.suggest import nearest
+from respine.library import Library
 
 
-def find(path_or_name: str | Path, kind: str, what: str, beside: Path | None = None) -> Path:
+def find(path_or_name: str | Path, kind: str, what: str, library: Library, beside: Path | None = None) -> Path:
     """The file of a path, or of a name in the library. Raises InputError if there is neither."""
     text = str(path_or_name)
     path = Path(text).expanduser()
@@ -19,13 +19,15 @@ def find(path_or_name: str | Path, kind: str, what: str, beside: Path | None = N
         if path.exists():
             return path
         why = f"There is no such {what} file."
-        raise InputError(Problem(text, what, "", why, f"Check the path, or name one of the library: {_listed(kind)}."))
+        raise InputError(
+            Problem(text, what, "", why, f"Check the path, or name one of the library: {_listed(library, kind)}.")
+        )
     if text in library.names(kind):
         return library.path(kind, text)
     why = f'The library has no {what} of this name and there is no file "{path}".'
     raise InputError(Problem(text, what, text, why, nearest(text, library.names(kind))))
 
 
-def _listed(kind: str) -> str:
+def _listed(library: Library, kind: str) -> str:
     names = library.names(kind)
     return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import FrameType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from respine.errors import InputError
 from respine.files import yaml_file
 from respine.files.suggest import OTHER_WORDS, meant, nearest
 from respine.files.yaml_file import Document, Place
@@ -42,7 +46,7 @@ def model_problems(doc: Document, error: ValidationError, model: type[BaseModel]
         why, cure = _words(doc, one, model, at, place)
         seen = str(at[-1]) if one["type"] == "extra_forbidden" else None
         where = _file_place(doc, at, one["type"] == "missing")
-        if (f"{doc.file}:{doc.line(where)}", yaml_file.dotted(where)) not in noted:  # a fault of form explains it
+        if (doc.where(where), yaml_file.dotted(where)) not in noted:  # a fault of form explains it
             doc.problem(where, why, cure, seen=seen)
 
 
@@ -205,3 +209,29 @@ def _kind(value: Any) -> str:
 def _show(one: Any) -> str:
     value = one["input"]
     return str(value).lower() if isinstance(value, bool) else str(value)[:40]
+
+
+def require_schema(doc: Document, model: type[BaseModel]) -> None:
+    """Note that a file does not say of which form it is; a value made in Python need not."""
+    if isinstance(doc.data, dict) and "schema" not in doc.data and not doc.made:
+        wanted = get_args(model.model_fields["schema_"].annotation)[0]
+        why = 'The field "schema" is missing.'
+        doc.problem(("schema",), why, f'Add "schema: {wanted}"; respine new FILE writes a commented example.')
+
+
+def python_problems(model: type[BaseModel], data: dict[str, Any], error: ValidationError) -> InputError:
+    """What pydantic found in a part made in Python, as problems that name the field and the line of the caller."""
+    doc = Document(Path(caller()), data, made=True)
+    model_problems(doc, error, model)
+    return InputError(*doc.problems)
+
+
+def caller() -> str:
+    """``script.py:12``: the innermost line outside respine and pydantic, where there is one."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in ("respine", "pydantic", "pydantic_core"):
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return "Python"

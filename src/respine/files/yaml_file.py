@@ -33,8 +33,22 @@ class Document:
     lines: dict[Place, int] = field(default_factory=dict)
     texts: dict[Place, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    made: bool = False
+    """Whether the values come from Python rather than from a file; ``file`` then is the line of the caller."""
+    named_from: Path | None = None
+    prefix: Place = ()
+    """Where the values stand in a larger file."""
     doubled: set[Place] = field(default_factory=set)
     """Mappings in which a name stands twice."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder other files are named from; None for values that come from no file."""
+        return self.named_from if self.made else self.file.parent
+
+    def where(self, place: Place) -> str:
+        """How errors name a place: ``study.yaml:12``, or the line of Python for values that come from no file."""
+        return f"{self.file}:{self.line(place)}" if not self.made else str(self.file)
 
     def line(self, place: Place) -> int:
         """Line of a value, or of the nearest value around it."""
@@ -46,11 +60,11 @@ class Document:
         """Note one mistake; ``seen`` defaults to the text at the place."""
         text = self.texts.get(place, "") if seen is None else seen
         shown = text if len(text) <= 80 else text[:77] + "..."
-        self.problems.append(Problem(f"{self.file}:{self.line(place)}", dotted(place), shown, why, cure))
+        self.problems.append(Problem(self.where(place), dotted((*self.prefix, *place)), shown, why, cure))
 
     def instead(self, place: Place, why: str, cure: str) -> None:
         """Note a mistake better understood than before: it takes the place of what was noted there."""
-        where, field = f"{self.file}:{self.line(place)}", dotted(place)
+        where, field = self.where(place), dotted((*self.prefix, *place))
         self.problems = [one for one in self.problems if (one.where, one.field) != (where, field)]
         self.problem(place, why, cure)
 
@@ -76,14 +90,24 @@ def read(file: Path, what: str) -> Document:
     """The values of a YAML file that must be a mapping; ``what`` names it in errors ("study"). Raises InputError."""
     doc = Document(file)
     text = _text(doc, what)
-    if text is not None:
-        doc.text = text
-        node = _compose(doc, text)
-        if node is not None:
-            builder = _Builder(doc)
-            doc.data = builder.value(node, (), 0)
-            if builder.values < 0:
-                doc.check()
+    if text is None:
+        doc.check()
+    return _parsed(doc, text or "", what)
+
+
+def read_text(text: str, what: str, name: Path) -> Document:
+    """The values of a YAML text, as ``read`` gives them; ``name`` is what errors call it."""
+    return _parsed(Document(name), text, what)
+
+
+def _parsed(doc: Document, text: str, what: str) -> Document:
+    doc.text = text
+    node = _compose(doc, text)
+    if node is not None:
+        builder = _Builder(doc)
+        doc.data = builder.value(node, (), 0)
+        if builder.values < 0:
+            doc.check()
     if not doc.problems and not isinstance(doc.data, dict):
         if doc.data is None:
             doc.problem((), f"The file is empty; a {what} file is a mapping of fields.", _start(what), seen="")

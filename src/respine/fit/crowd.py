@@ -12,19 +12,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from respine import engine, model, trial
-from respine import study as studies
+from respine import trial
 from respine.fit import smooth
 from respine.fit.recipe import Free, Settings, Target, experiment
 from respine.fit.values import Place
 from respine.model.system import Quantity
 from respine.population import People
-from respine.run.grid import output_times
-from respine.trial import expectancy, scales
+from respine.protocol import resolve
+from respine.protocol.output_times import output_times, rating_times
+from respine.protocol.protocol import FELT
+from respine.protocol.settings import FIT_RTOL
+from respine.study import expectancy as expectancy_file
+from respine.study import load, scales
+from respine.trial import expectancy
 from respine.trial.endpoints import PERCENT, Endpoint, arms_needed, estimate, of_study, person_values, sample_of
-from respine.trial.observe import FELT, rating_times, residual, strongest_felt, true_scores
-
-RTOL = 1e-6  # not for the scores, whose noise is far larger, but so that a fit ends at the same place each time
+from respine.trial.observe import residual, strongest_felt, true_scores
 
 
 class CrowdTargets:
@@ -40,9 +42,9 @@ class CrowdTargets:
     ) -> None:
         self.targets, self.free, self.threads = list(targets), list(free), threads
         self.people, self.replicates, self.still = settings.people, settings.replicates, bool(settings.still)
-        self.study = studies.load(experiment(study))
-        self.system = model.load(self.study.model)
-        known = {*self.system.states, *self.system.rules, *self.system.parameters, *self.system.inputs}
+        self.protocol = resolve(load(experiment(study)))
+        self.study, self.system = self.protocol.study, self.protocol.system
+        known = self.protocol.symbols
         self.endpoints = {e.name: e for e in of_study(self.study)}
         wanted = [self.endpoints[t.endpoint] for t in targets]
         everyone = list(self.study.arms)
@@ -50,22 +52,22 @@ class CrowdTargets:
             dict.fromkeys(a for t, e in zip(targets, wanted, strict=True) for a in arms_needed(e, t.arm, everyone))
         )
         self.scales = list(dict.fromkeys(e.of for e in wanted))
-        needed = outputs_of(self.scales, known)
+        needed = outputs_of([self.protocol.scale(name) for name in self.scales], self.protocol.scale(FELT), known)
         self.moving = [f for f in free if f.moves(self.system)]
         self.rating = rating_times(self.study)
         self.times = _coarse(
-            output_times(self.study), self.rating, [t for a in self.study.arms.values() for d in a.doses for t in d.at]
+            output_times(self.protocol),
+            self.rating,
+            [t for a in self.study.arms.values() for d in a.doses for t in d.at],
         )
-        self.begin = min(studies.begins(self.study), float(self.times[0]))
+        self.begin = min(self.protocol.begin, float(self.times[0]))
         self.crowd = {
-            arm: studies.people(self.study, arm, self.system, range(self.people), draw_parameters=False)
-            for arm in self.arms
+            arm: self.protocol.arm(arm).people(range(self.people), draw_parameters=False) for arm in self.arms
         }
         columns = dict.fromkeys(
             [*(str(c) for p in self.crowd.values() for c in p.parameters), *(f.place.id for f in self.moving)]
         )
         self.columns = [c for c in columns if c in self.system.parameters]
-        self.solver = engine.build(self.system, outputs=needed, vary=self.columns)
         self.outputs = needed
 
     def predict(self, vectors: Mapping[str, np.ndarray], n: int) -> list[np.ndarray]:
@@ -90,10 +92,14 @@ class CrowdTargets:
         result = {}
         for arm in self.arms:
             people = self._tiled(arm, unique)
-            schedule = studies.schedule(self.study, arm, people, self.system)
-            columns = [people.parameters[c].to_numpy(float) for c in self.columns]
-            solved = self.solver.solve(
-                np.column_stack(columns), schedule, self.times, start=self.begin, rtol=RTOL, threads=self.threads
+            solved = self.protocol.arm(arm).solve(
+                people,
+                self.outputs,
+                self.times,
+                vary=self.columns,
+                begin=self.begin,
+                rtol=FIT_RTOL,
+                threads=self.threads,
             )
             values = solved.values
             values[np.asarray(solved.status) != 0] = np.nan
@@ -104,7 +110,7 @@ class CrowdTargets:
         """The people of an arm once for every row of ``table``, their parameters moved as the row says."""
         base, k = self.crowd[arm], len(table)
         covariates = pd.concat([base.covariates] * k, ignore_index=True)
-        fixed = self.study.arms[arm].parameters
+        fixed = {**self.study.parameters, **self.study.arms[arm].parameters}
         numbers: dict[str, np.ndarray] = {}
         for id in self.columns:
             column = (
@@ -122,8 +128,8 @@ class CrowdTargets:
         """What raters would have written, ``replicates`` times for everybody."""
         if not all(np.isfinite(p).all() for p in paths.values()):
             return None
-        held = {name: with_numbers(scales.load(name), values) for name in (*self.scales, FELT)}
-        belief = expectancy_with(values)
+        held = {name: with_numbers(self.protocol.scale(name), values) for name in (*self.scales, FELT)}
+        belief = expectancy_with(self.protocol.expectancy, values)
         index = np.searchsorted(self.times, self.rating - 1e-9)
         subjects = np.arange(self.people)
         cells: dict[tuple[str, str], np.ndarray] = {}
@@ -136,7 +142,7 @@ class CrowdTargets:
                 output = np.broadcast_to(output[:, :1], output.shape) if self.still else output
                 if scale.rule == "severity" and gain is None:
                     felt = self._felt(path, held[FELT], subjects, index)
-                    gain = expectancy.strength(self.study, arm, subjects, self.rating, felt, model=belief)
+                    gain = expectancy.strength(self.protocol.arm(arm), subjects, self.rating, felt, model=belief)
                 true = true_scores(
                     self.study, scale, people, subjects, output, gain if scale.rule == "severity" else None
                 )
@@ -157,7 +163,7 @@ class CrowdTargets:
 
     def _hardly_ill(self, target: Target, path: np.ndarray) -> float:
         """Percent of people whose model symptom at the first visit is below the scale's floor: patients are none of these."""
-        scale = scales.load(self.endpoints[target.endpoint].of)
+        scale = self.protocol.scale(self.endpoints[target.endpoint].of)
         first = path[:, int(np.searchsorted(self.times, self.study.start - 1e-9)), self.outputs.index(scale.output)]
         return 100 * float(np.mean(first < 3 * scale.number("severity_floor")))
 
@@ -174,11 +180,9 @@ class CrowdTargets:
         return value / 24 if endpoint.kind == "time-to-relapse" and target.row.get("unit") == "days" else value
 
 
-def outputs_of(names: Sequence[str], known: set[str]) -> list[str]:
+def outputs_of(chosen: Sequence[scales.Scale], felt_by: scales.Scale, known: set[str]) -> list[str]:
     """Model outputs that these scales read, and what people feel."""
-    chosen = [scales.load(name) for name in names]
-    outputs = [s.output for s in chosen]
-    felt = scales.load(FELT).output
+    outputs, felt = [s.output for s in chosen], felt_by.output
     if any(s.rule == "severity" for s in chosen) and felt in known:
         outputs.append(felt)
     return list(dict.fromkeys(outputs))
@@ -217,9 +221,8 @@ def with_numbers(scale: scales.Scale, values: Mapping[str, float]) -> scales.Sca
     return dataclasses.replace(scale, numbers={**scale.numbers, **own}) if own else scale
 
 
-def expectancy_with(values: Mapping[str, float]) -> expectancy.Expectancy:
-    """The library's expectancy with the numbers replaced that a vector names ``expectancy.number``."""
-    base = expectancy.load()
+def expectancy_with(base: expectancy_file.Expectancy, values: Mapping[str, float]) -> expectancy_file.Expectancy:
+    """Expectancy with the numbers replaced that a vector names ``expectancy.number``."""
     numbers, belief = dict(base.numbers), {kind: dict(block) for kind, block in base.belief.items()}
     for name, value in values.items():
         parts = name.split(".")

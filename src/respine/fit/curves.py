@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,6 +66,5 @@ def mammillary(
     return 1000 * dose / over / volume * (given_since(times) - given_since(times - over))
 
 
-@lru_cache(maxsize=256)
 def _row(id: str) -> float:
     return next(float(row["value"]) for row in library.rows("evidence", "pk") if row["id"] == id)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from respine import model
-from respine import study as studies
 from respine.fit import curves
 from respine.fit.recipe import Free, Target, experiment
-from respine.run.grid import output_times
-from respine.run.typical import TypicalStudy, typical_parameters
+from respine.protocol import resolve
+from respine.protocol.output_times import output_times
+from respine.protocol.typical import TypicalStudy, typical_parameters
+from respine.study import load
 
 LAG_STEP = 0.05  # h between the points from which a lag is read
 WINDOWED = ("mean", "peak", "area", "time-of-peak", "lag")
@@ -23,8 +23,8 @@ class TypicalTargets:
     def __init__(self, study: str, targets: Sequence[Target], free: Sequence[Free], threads: int | None = None) -> None:
         self.targets = list(targets)
         self.held = dict(targets[0].held)  # the same for all targets of a group
-        loaded = studies.load(experiment(study))
-        system = model.load(loaded.model)
+        protocol = resolve(load(experiment(study)))
+        loaded, system = protocol.study, protocol.system
         names = [f.name for f in free if f.place.field == "value" and f.moves(system)]
         wanted = [t for one in targets for t in (one.at, one.begin, one.until, one.of, *one.times) if np.isfinite(t)]
         for one in targets:
@@ -32,17 +32,15 @@ class TypicalTargets:
                 wanted += np.arange(one.begin, one.until, LAG_STEP).tolist()
         windows = any(one.how in WINDOWED or not (np.isfinite(one.at) or one.times) for one in targets)
         open_end = any(not np.isfinite(one.until) for one in targets if not (np.isfinite(one.at) or one.times))
-        grid = np.unique([loaded.start, *(output_times(loaded) if windows else []), *wanted])
+        grid = np.unique([loaded.start, *(output_times(protocol) if windows else []), *wanted])
         grid = (
             grid if open_end else grid[grid <= max(wanted) + 1e-9]
         )  # later than asked for costs time and nothing else
         arms = dict.fromkeys(a for one in targets for a in (one.arm, one.against, one.healthy) if a)
         outputs = dict.fromkeys(name for one in targets for name in (one.output, one.after) if name)
         vary = [*(n for n in names if n not in self.held), *self.held]
-        self.solved = TypicalStudy(
-            loaded, list(outputs), grid, vary=vary, arms=list(arms), system=system, threads=threads
-        )
-        ignored = [id for id in self.held for arm in arms if id in typical_parameters(loaded, arm, system)]
+        self.solved = TypicalStudy(protocol, list(outputs), grid, vary=vary, arms=list(arms), threads=threads)
+        ignored = [id for id in self.held for arm in arms if id in typical_parameters(protocol.arm(arm))]
         if ignored:
             raise ValueError(
                 f"{study}: population or arm set {', '.join(ignored)}; a recipe cannot hold it at another value"

@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from respine.library import BUILT_IN, Library
 from respine.model.expression import Expr
 from respine.model.system import Event, Quantity, Species, System
 
 __all__ = ["Event", "Expr", "Quantity", "Species", "System", "load", "load_sbml", "show", "to_sbml"]
 
 
-def load(name: str) -> System:
+def load(name: str, library: Library = BUILT_IN) -> System:
     """A model of the library (``human``, ``rat``, ``mouse``), with all units, numbers and sources checked.
 
     Raises InputError with every problem of its modules and tables, or with the names there are for an unknown name.
     """
     from respine.model.assemble import load as assembled
 
-    return assembled(name)
+    return assembled(name, library)
 
 
 def load_sbml(path_or_text: str | Path) -> System:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from respine import library
 from respine.errors import InputError, Problem
+from respine.library import Library
 from respine.model.expression import num, symbols
 from respine.model.fragments import Statement, statements
 from respine.model.order import in_order
@@ -25,27 +25,28 @@ class Parts:
     """What a library model is made of."""
 
     name: str
+    library: Library
     statements: list[Statement]
     tables: Tables
     problems: list[Problem]
 
 
-def load(name: str) -> System:
+def load(name: str, library: Library) -> System:
     """A library model as a checked system, cached until anything it is made of changes. Raises InputError."""
     from respine.model import cache
 
     library.path("models", name)  # an unknown name is told before anything else
-    key = cache.key_of(name)
+    key = cache.key_of(name, library)
     found = cache.read(key)
     if found is None:
-        found = assemble(name)
+        found = assemble(name, library)
         cache.write(key, found)
     return found
 
 
-def assemble(name: str) -> System:
+def assemble(name: str, library: Library) -> System:
     """Build and check a library model. Raises InputError with all problems of its modules and tables at once."""
-    parts = _parts(name)
+    parts = _parts(name, library)
     parts.problems += [*_names(parts), *_starts(parts), *_circles(parts)]
     lines = _antimony(parts)
     sbml = _to_sbml(parts, lines)  # also names the formulas Antimony cannot read
@@ -69,20 +70,20 @@ def _place(problem: Problem) -> tuple[str, int]:
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _parts(name: str) -> Parts:
+def _parts(name: str, library: Library) -> Parts:
     problems: list[Problem] = []
-    modules, tables = _members(name)
+    modules, tables = _members(name, library)
     found: list[Statement] = []
     for module in modules:
         try:
-            found += statements(module, library.text("modules", module), problems)
+            found += statements(module, library, problems)
         except InputError as fault:
             problems += fault.problems
-    read = Tables(modules, tables)
-    return Parts(name, found, read, problems + read.problems)
+    read = Tables(modules, tables, library)
+    return Parts(name, library, found, read, problems + read.problems)
 
 
-def _members(name: str) -> tuple[list[str], list[str]]:
+def _members(name: str, library: Library) -> tuple[list[str], list[str]]:
     """Modules and parameter tables of a model file. Raises InputError."""
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
@@ -176,8 +177,8 @@ def _unused(parts: Parts, used: set[str]) -> Iterable[Problem]:
     idle = [q for q in parts.tables.parameters.values() if q.id not in used]
     if idle:
         for kind in _READ_BY:
-            for name in library.names(kind):
-                used |= set(words.findall(library.text(kind, name)))
+            for name in parts.library.names(kind):
+                used |= set(words.findall(parts.library.text(kind, name)))
     for q in idle:
         if q.id not in used:
             why = "nothing in this model uses this row."
@@ -228,7 +229,9 @@ def _to_sbml(parts: Parts, lines: list[str]) -> str:
         k = int(match[1]) - 2 if match else -1
         if not match or not 0 <= k < len(parts.statements) or not lines[k]:
             kept = list(_reserved(parts))
-            general = Problem(library.label("models", parts.name), "Antimony", "", message, "Correct the modules.")
+            general = Problem(
+                parts.library.label("models", parts.name), "Antimony", "", message, "Correct the modules."
+            )
             parts.problems += kept or ([] if parts.problems else [general])
             return ""
         s = parts.statements[k]
@@ -318,7 +321,7 @@ def _prove(system: System, parts: Parts) -> None:
         error = sbml.getError(k)
         message = " ".join(error.getMessage().split())
         named = [by_name[w] for w in re.findall(r"'(\w+)'", message) if w in by_name]
-        where = named[0].where if named else library.label("models", parts.name)
+        where = named[0].where if named else parts.library.label("models", parts.name)
         field = named[0].name if named else error.getCategoryAsString()
         problems.append(Problem(where, field, "", f"libSBML: {message}", "Correct the equation or the units it uses."))
     if problems:

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import pickle
 import tempfile
-from pathlib import Path
 
-from respine import library
+from respine.files import store
 from respine.files.store import cache_folder
+from respine.library import Library
 from respine.model.system import System
 
 
-def key_of(name: str) -> str:
+def key_of(name: str, library: Library) -> str:
     """A digest of the model's name, every library file that can bear on it, and the code that checks it."""
-    digest = hashlib.sha256(name.encode())
-    kinds = [k for k in library.KINDS if k != "evidence"]
-    files = [p for kind in kinds for p in sorted((library.ROOT / kind).glob(f"*{library.KINDS[kind]}"))]
-    files += sorted(library.ROOT.glob("*.bib"))
-    for file in files:
-        digest.update(f"{file.relative_to(library.ROOT)}\0".encode())
-        digest.update(file.read_bytes())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:32]
+    parts = (name, library.fingerprint(without=("evidence",)), store.code_fingerprint("model"))
+    return store.fingerprint(*parts)[:32]
 
 
 def read(key: str) -> System | None:

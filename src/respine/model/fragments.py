@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from respine import library
 from respine.errors import Problem
+from respine.library import Library
 
 # what Antimony and SBML mean by these words; everything else in a formula is a symbol of the model
 FUNCTIONS = frozenset({
@@ -34,10 +34,11 @@ class Statement:
     formula: str
     module: str
     line: int
+    file: str = ""
 
     @property
     def where(self) -> str:
-        return f"{library.label('modules', self.module)}:{self.line}"
+        return f"{self.file or self.module}:{self.line}"
 
     @property
     def text(self) -> str:
@@ -48,22 +49,22 @@ class Statement:
         return [w for w in dict.fromkeys(_WORD.findall(self.formula)) if w not in FUNCTIONS and w not in CONSTANTS]
 
 
-def statements(module: str, text: str, problems: list[Problem]) -> list[Statement]:
+def statements(module: str, library: Library, problems: list[Problem]) -> list[Statement]:
     """The statements of one fragment; faults of form are appended to ``problems``."""
     found = []
-    line = 1
-    for chunk in _without_comments(text).split(";"):
+    line, file = 1, library.label("modules", module)
+    for chunk in _without_comments(library.text("modules", module)).split(";"):
         body = chunk.strip()
         at = line + chunk[: len(chunk) - len(chunk.lstrip())].count("\n")
         line += chunk.count("\n")
         if body:
-            made = _statement(module, body, at, problems)
+            made = _statement(module, body, at, problems, file)
             found += [made] if made else []
     return found
 
 
-def _statement(module: str, body: str, line: int, problems: list[Problem]) -> Statement | None:
-    where = f"{library.label('modules', module)}:{line}"
+def _statement(module: str, body: str, line: int, problems: list[Problem], file: str) -> Statement | None:
+    where = f"{file}:{line}"
     match = _HEAD.fullmatch(body)
     first = body.split("\n")[0][:70]
     if not match:
@@ -76,7 +77,7 @@ def _statement(module: str, body: str, line: int, problems: list[Problem]) -> St
         why = f"the statement runs on into the next one, {swallowed[1]}."
         problems.append(Problem(where, name, first, why, 'End it with ";".'))
         return None
-    made = Statement(name, sign != ":=", " ".join(formula.split()), module, line)
+    made = Statement(name, sign != ":=", " ".join(formula.split()), module, line, file)
     problems += _loose_numbers(made)
     return made
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from respine import library
 from respine.errors import InputError, Problem
+from respine.library import Library
 from respine.model.system import Quantity
 from respine.model.units import UnknownUnit, parse
 
@@ -26,7 +26,8 @@ Row = dict[str, str]
 class Tables:
     """Variables and parameters of a model by id, and what is wrong with them."""
 
-    def __init__(self, modules: Iterable[str], parameters: Iterable[str]) -> None:
+    def __init__(self, modules: Iterable[str], parameters: Iterable[str], library: Library) -> None:
+        self.library = library
         self.problems: list[Problem] = []
         self.variables: dict[str, Quantity] = {}
         self.parameters: dict[str, Quantity] = {}
@@ -44,7 +45,7 @@ class Tables:
 
     def _rows(self, kind: str, name: str, columns: list[str]) -> list[Row]:
         try:
-            rows = library.rows(kind, name)
+            rows = self.library.rows(kind, name)
         except InputError as fault:
             self.problems += fault.problems
             return []
@@ -52,7 +53,9 @@ class Tables:
         if missing:
             why = f"the table lacks the column {missing[0]}." if len(missing) == 1 else "the table lacks columns."
             cure = f"Its header is: {','.join(columns)}"
-            self.problems.append(Problem(f"{library.label(kind, name)}:1", "header", ", ".join(missing), why, cure))
+            self.problems.append(
+                Problem(f"{self.library.label(kind, name)}:1", "header", ", ".join(missing), why, cure)
+            )
             return []
         return rows
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from respine import library
+from respine.errors import InputError
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Document, Place
+from respine.library import Library
 from respine.population import model_tables
 from respine.population.distributions import (
     ByGroup,
@@ -23,26 +24,44 @@ from respine.population.distributions import (
 from respine.population.schema import Correlation, Population
 
 
-def meaning(doc: Document, population: Population | None) -> str:
+def meaning(doc: Document, population: Population | None, library: Library) -> str:
     """Note every problem of meaning; the species of the model, as far as it is known."""
     name = doc.data.get("model")
     if not isinstance(name, str):
         return ""
-    if name not in library.names("models"):
-        doc.problem(("model",), "There is no such model.", nearest(name, library.names("models")))
+    known = tables_of(doc, name, library)
+    if known is None:
         return ""
-    known = model_tables.of_model(name)
     if population is not None:
-        _covariates(doc, population, known)
-        _history(doc, population, known)
+        _covariates(doc, population, known, library)
+        _history(doc, population, known, library)
         _overrides(doc, population, known)
         _correlations(doc, population, known)
     return known.species
 
 
-def _covariates(doc: Document, population: Population, known: model_tables.Tables) -> None:
+def tables_of(doc: Document, model: str, library: Library, field: str = "model") -> model_tables.ModelTables | None:
+    """The tables of the model a file names, an own model by its path from the file; None with the problem noted."""
+    try:
+        return model_tables.of_model(library, own_model(doc, model))
+    except KeyError:
+        cure = nearest(model, library.names("models")) + " A file of your own ends in .ant or .xml."
+        doc.problem((field,), "There is no such model.", cure)
+    except InputError as error:
+        doc.problems += error.problems
+    return None
+
+
+def own_model(doc: Document, model: str) -> str:
+    """A model as it is loaded: a library name as it is, an own file with its folder."""
+    if not model_tables.is_own_model(model) or doc.folder is None:
+        return model
+    return str(doc.folder / model)
+
+
+def _covariates(doc: Document, population: Population, known: model_tables.ModelTables, library: Library) -> None:
     for name, one in population.covariates.items():
-        for place, why, cure in covariate_problems(known, name, one):
+        for place, why, cure in covariate_problems(known, name, one, library):
             doc.problem(("covariates", name, *place), why, cure)
     for name, why, cure in group_problems(population.covariates):
         doc.problem(("covariates", name, "by"), why, cure)
@@ -63,7 +82,7 @@ def group_problems(covariates: Mapping[str, Covariate]) -> Iterator[tuple[str, s
             yield name, why, f"Write one entry for each of: {shares}."
 
 
-def _history(doc: Document, population: Population, known: model_tables.Tables) -> None:
+def _history(doc: Document, population: Population, known: model_tables.ModelTables, library: Library) -> None:
     for i, phase in enumerate(population.history):
         place = ("history",) if isinstance(doc.data["history"], dict) else ("history", i)
         for input, level in phase.inputs.items():
@@ -71,7 +90,7 @@ def _history(doc: Document, population: Population, known: model_tables.Tables) 
                 why = f'The {known.model} model has no input "{input}".'
                 doc.problem((*place, input), why, nearest(input, known.inputs), seen=input)
                 continue
-            low, high = model_tables.input_range(input)
+            low, high = model_tables.input_range(library, input)
             if not low <= level.typical <= high or level.smallest < min(low, 0.0):
                 why = f"{input} makes sense from {low:g} to {high:g}; here it is {level.typical:g} (from {level.smallest:.3g})."
                 doc.problem((*place, input), why, "Write a level within that range.")
@@ -81,7 +100,7 @@ def _history(doc: Document, population: Population, known: model_tables.Tables) 
             doc.problem((*place, "until"), "This history would end before it begins.", "Write a later time.")
 
 
-def _overrides(doc: Document, population: Population, known: model_tables.Tables) -> None:
+def _overrides(doc: Document, population: Population, known: model_tables.ModelTables) -> None:
     for id, override in population.parameters.items():
         problem = parameter_problem(known, id, override.value)
         if problem is None and id in population.covariates:
@@ -106,10 +125,12 @@ def _spills(one: Normal, span: tuple[float, float]) -> bool:
     return inside and (below or (one.high is None and one.mean + 2 * one.sd > span[1]))
 
 
-def covariate_problems(known: model_tables.Tables, name: str, one: Covariate) -> Iterator[tuple[Place, str, str]]:
+def covariate_problems(
+    known: model_tables.ModelTables, name: str, one: Covariate, library: Library
+) -> Iterator[tuple[Place, str, str]]:
     """Place, reason and cure for everything in a covariate's spread that no person can have."""
     scale = name.removeprefix("baseline_")
-    span = model_tables.scale_range(scale) if name != scale and scale in library.names("scales") else None
+    span = model_tables.scale_range(library, scale) if name != scale and scale in library.names("scales") else None
     row = known.parameters.get(name)
     parts = (
         [(("groups", word), group) for word, group in one.groups.items()] if isinstance(one, ByGroup) else [((), one)]
@@ -141,7 +162,7 @@ def covariate_problems(known: model_tables.Tables, name: str, one: Covariate) ->
             yield (*place, field), why, 'Correct it, or cut it off with "low: ...".'
 
 
-def parameter_problem(known: model_tables.Tables, id: str, value: float) -> tuple[str, str] | None:
+def parameter_problem(known: model_tables.ModelTables, id: str, value: float) -> tuple[str, str] | None:
     """Why a model cannot take this typical value, and the cure; None where it can."""
     if id not in known.parameters:
         return f'The {known.model} model has no parameter "{id}".', nearest(id, known.parameters)
@@ -155,7 +176,7 @@ def parameter_problem(known: model_tables.Tables, id: str, value: float) -> tupl
     return None
 
 
-def _correlations(doc: Document, population: Population, known: model_tables.Tables) -> None:
+def _correlations(doc: Document, population: Population, known: model_tables.ModelTables) -> None:
     names = [*population.covariates, *known.parameters]
     for i, one in enumerate(population.correlations):
         for name in one.between:

@@ -6,22 +6,11 @@ import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from respine.files import units
+from respine.files.fields import Part, problem
 from respine.population.random import inverse_normal, normal_probability
-
-
-def problem(why: str, cure: str) -> PydanticCustomError:
-    """A validation error that carries its reason and its cure to the reader of the file."""
-    return PydanticCustomError("respine", "{why} {cure}", {"why": why, "cure": cure})
-
-
-class Part(BaseModel):
-    """Base of every part of a population: unknown fields refused, no silent conversion, frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class Sourced(Part):
@@ -265,7 +254,7 @@ def _duration(value: object) -> Any:
         if not isinstance(value, dict):
             return {"distribution": "constant", "value": units.hours(value), "status": "assumed", "note": "as written"}
         timed = {"mean", "sd", "median", "low", "high", "value"}
-        return {key: units.hours(item) if key in timed else item for key, item in value.items()}
+        return {key: units.hours(item) if key in timed and item is not None else item for key, item in value.items()}
     except units.UnitError as error:
         raise problem(error.why, error.cure) from None
 

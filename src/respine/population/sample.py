@@ -54,7 +54,8 @@ def sample(
     """The people of a population with these numbers; the same whatever other subjects are drawn with them.
 
     ``typical`` replaces typical values (an arm's overrides) and takes their uncertainty away; ``covariates`` fixes
-    covariates for all (a genotype). With ``draw_parameters`` false every typical value is the table's. Raises
+    covariates, one value for
+    all (a genotype) or one a subject. With ``draw_parameters`` false every typical value is the table's. Raises
     InputError for a parameter row that contradicts itself, ValueError for a range with steps.
     """
     import pandas
@@ -120,8 +121,7 @@ def _covariates(population: Population, latent: _Latent, fixed: dict[str, Any]) 
     grouped = {name: one for name, one in population.covariates.items() if isinstance(one, ByGroup)}
     for name, one in population.covariates.items():
         if name in fixed:
-            value = fixed[name]
-            result[name] = np.full(n, value, dtype=object if isinstance(value, str) else float)
+            result[name] = _for_all(fixed[name], n)
         elif not isinstance(one, ByGroup):
             result[name] = one.values(latent.uniform(name))
     for name, one in grouped.items():
@@ -134,7 +134,7 @@ def _covariates(population: Population, latent: _Latent, fixed: dict[str, Any]) 
             result[name] = column
     for name in fixed:  # a covariate the population does not have
         if name not in result:
-            result[name] = np.full(n, fixed[name], dtype=object if isinstance(fixed[name], str) else float)
+            result[name] = _for_all(fixed[name], n)
     result = {name: result[name] for name in [*population.covariates, *fixed] if name in result}
     for i, phase in enumerate(population.history):
         suffix = "" if i == 0 else f"_{i + 1}"
@@ -142,6 +142,13 @@ def _covariates(population: Population, latent: _Latent, fixed: dict[str, Any]) 
         for input, level in phase.inputs.items():
             result[f"history_{input}{suffix}"] = level.values(latent.uniform(f"history_{input}{suffix}"))
     return result
+
+
+def _for_all(value: Any, n: int) -> np.ndarray:
+    """A fixed covariate, one value or one a subject, ``(n,)``."""
+    if isinstance(value, np.ndarray):
+        return value
+    return np.full(n, value, dtype=object if isinstance(value, str) else float)
 
 
 def _parameter(

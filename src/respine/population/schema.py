@@ -57,6 +57,15 @@ def _phase(value: object) -> Any:
     return result
 
 
+def _written(phase: Phase) -> dict[str, Any]:
+    """A phase as a file holds it: inputs beside its length, times with units."""
+    values = phase.to_dict()
+    timed = ("mean", "sd", "median", "low", "high", "value")
+    lasts = {key: f"{item!r} h" if key in timed else item for key, item in values.pop("for").items()}
+    until = {} if values.get("until") is None else {"until": f"{values['until']!r} h"}
+    return {**values.pop("inputs"), **values, "for": lasts, **until}
+
+
 def _one_or_more(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
@@ -64,7 +73,7 @@ def _one_or_more(value: object) -> object:
 class Population(Part):
     """A checked population. ``population.load`` makes one."""
 
-    schema_: Literal["respine/population/1"] = Field(alias="schema")
+    schema_: Literal["respine/population/1"] = Field("respine/population/1", alias="schema")
     name: str
     title: str
     note: str = ""
@@ -75,6 +84,13 @@ class Population(Part):
         tuple[Annotated[Phase, BeforeValidator(_phase)], ...], BeforeValidator(_one_or_more), Field(strict=False)
     ] = ()
     parameters: dict[str, Override] = Field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The population as a file would hold it."""
+        values = super().to_dict()
+        if "history" in values:
+            values["history"] = [_written(phase) for phase in self.history]
+        return values
 
     _species: str = PrivateAttr("")
     _file: Path | None = PrivateAttr(None)

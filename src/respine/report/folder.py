@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,6 +50,8 @@ class Folder:
     comparison: pd.DataFrame
     failures: pd.DataFrame
     quantities: Mapping[str, Quantity]
+    model: str = "human"
+    population: str = ""
     decisions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS["decisions"]))
     when: str = ""
     warnings: Sequence[str] = ()
@@ -107,9 +108,9 @@ class Folder:
         from respine import trial
         from respine.trial import scales
 
-        if not trial.is_scale(name):
+        if not trial.is_scale(name, self.study.library):
             return self.quantity(name)
-        scale = scales.load(name)
+        scale = scales.load(name, self.study.library)
         return Known(scale.title, scale.unit)
 
 
@@ -131,13 +132,10 @@ def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> 
     """
     from respine import model
     from respine.run import manifest
+    from respine.run.folder import read_finished
 
-    folder = Path(path)
-    facts = manifest.read(folder)
-    if facts["state"] != "complete":
-        why = "The run in this folder has not ended, so there is nothing to report yet."
-        raise InputError(Problem(str(folder), "state", str(facts["state"]), why, "Finish it with --resume."))
-    study = _study(facts)
+    record = read_finished(path)
+    folder, facts, study = record.folder, record.facts, record.study
     tables = {name: _table(folder, name) for name in COLUMNS if name != "decisions"}
     tables["decisions"] = _table(folder, "decisions") if study.rules else pd.DataFrame(columns=COLUMNS["decisions"])
     return Folder(
@@ -148,7 +146,9 @@ def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> 
         doses=tables["doses"],
         comparison=tables["endpoints"],
         failures=tables["failures"],
-        quantities=model.load(study.model).quantities if quantities is None else quantities,
+        model=str(facts["model"]),
+        population=f"{facts['population']['title']} ({facts['population']['name']})",
+        quantities=model.load(facts["model"], study.library).quantities if quantities is None else quantities,
         decisions=tables["decisions"],
         when=_when(folder / manifest.NAME),
         warnings=[str(w) for w in facts["warnings"]],
@@ -156,26 +156,11 @@ def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> 
     )
 
 
-def _study(facts: Mapping[str, Any]) -> Study:
-    """The study as it was run: from its file where that is unchanged, else from the text the manifest keeps."""
-    from respine import study as studies
-
-    file, text = Path(str(facts["study_file"])), str(facts["study_text"])
-    if file.is_file() and file.read_text(encoding="utf-8") == text:
-        study = studies.load(file)
-    else:
-        with tempfile.TemporaryDirectory() as place:
-            kept = Path(place) / (file.name or "study.yaml")
-            kept.write_text(text, encoding="utf-8")
-            study = studies.load(kept)
-    return studies.change(study, subjects=facts["subjects"], seed=facts["seed"])
-
-
 def _table(folder: Path, name: str) -> pd.DataFrame:
     file, wanted = folder / f"{name}.parquet", COLUMNS[name]
     if not file.is_file():
         why = f"{name}.parquet is missing from this run."
-        raise InputError(Problem(str(folder), "run folder", "", why, "Make it again: respine run ... --resume."))
+        raise InputError(Problem(str(folder), "run folder", "", why, "Make it again with {resume}.", ("resume",)))
     table = pd.read_parquet(file)
     missing = [column for column in wanted if column not in table.columns]
     if missing:
@@ -194,16 +179,14 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     identity = facts["identity"]
     solver = ", ".join(f"{name} {value}" for name, value in identity["solver"].items())
     rows = [
-        ("study", identity["study"]),
+        ("study", identity["name"]),
         ("seed", facts["seed"]),
         ("subjects per arm", facts["subjects"]),
         ("model", facts["model"]),
         ("parameter draws", facts["parameter_draws"]),
         ("equations", f"{facts['equations']} of {facts['equations_before']} after specialisation"),
         ("solver", solver),
-        ("study file, SHA-256", identity["study_sha256"]),
-        ("library, SHA-256", identity["library_sha256"]),
-        ("code, SHA-256", identity["code_sha256"]),
+        *((f"{name}, SHA-256", digest) for name, digest in identity["parts"].items()),
         *facts["versions"].items(),
     ]
     return [(str(name), str(value)) for name, value in rows]

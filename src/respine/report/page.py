@@ -93,13 +93,13 @@ def html(folder: Folder) -> str:
 def summary(folder: Folder) -> list[str]:
     """What was simulated and what came out, in plain words: one or two short paragraphs."""
     study = folder.study
-    count, who = len(study.arms), _people_word(study.model)
+    count, who = len(study.arms), _people_word(folder.model)
     size = f"{count} {'arm' if count == 1 else 'arms'} of {thousands(study.subjects)} virtual {who}"
     given = "; ".join(f"{name} got {_given(arm)}" for name, arm in study.arms.items())
     first = (
         f"{size} were simulated for {hours(max(study.visits) - study.start)}, from the dose in the body on: {given}."
     )
-    first += f" The population: {study.people.title} ({study.population})."
+    first += f" The population: {folder.population}."
     if study.observe:
         first += f" Observed: {', '.join(study.observe)} at {', '.join(hours(t) for t in study.visits)}."
     judged = folder.compared[folder.compared["inside"].notna()]
@@ -196,6 +196,6 @@ def _origin(folder: Folder) -> str:
     assumed = sum(q.status == "assumed" for q in folder.parameters)
     varied = sum(q.variability > 0 for q in folder.parameters)
     return (
-        f"The {folder.study.model} model has {total} parameters; {assumed} of them are assumed. {varied} differ "
-        f"between {_people_word(folder.study.model)}. What the study itself sets stands in its file below."
+        f"The {folder.model} model has {total} parameters; {assumed} of them are assumed. {varied} differ "
+        f"between {_people_word(folder.model)}. What the study itself sets stands in its file below."
     )

@@ -26,7 +26,7 @@ def table(folder: Folder) -> pd.DataFrame:
     ``people`` it happened to and their ``share`` of the ``n`` of the arm; ``p05, median, p95`` of how often it happened to a
     person of the arm, those to whom it never did included; ``first_h``: the median time of the first, among those it did.
     """
-    from respine.study import rules_of
+    from respine.protocol import rules_of
 
     rows = []
     for arm in folder.arms:
@@ -64,7 +64,7 @@ def _reason(why: str) -> str:
 
 def doses(folder: Folder) -> pd.DataFrame:
     """How many doses rules gave: ``arm, doses, people, n, share`` (%), from none to the most that anybody of the arm got."""
-    from respine.study import rules_of
+    from respine.protocol import rules_of
 
     rows = []
     for arm in folder.arms:

@@ -13,8 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from respine import engine
-from respine import study as studies
 from respine.errors import InputError, Problem
 from respine.files import parquet, store
 from respine.run import chain, manifest, shards, speed
@@ -31,7 +29,11 @@ HARDLY_ILL = 0.05  # share of people from which it is worth a warning
 
 
 class Stopped(KeyboardInterrupt):
-    """The user stopped the run; the text says how to go on."""
+    """The user stopped the run: ``finished`` of ``total`` shards lie in ``folder``, and resuming goes on from there."""
+
+    def __init__(self, finished: int, total: int, folder: Path) -> None:
+        self.finished, self.total, self.folder = finished, total, folder
+        super().__init__(f"stopped after {finished} of {total} shards; go on with resume=True in {folder}")
 
 
 def execute(
@@ -59,12 +61,14 @@ def execute(
         return _read_back(plan, out, facts)
 
 
+def _folder(out: Path, why: str, cure: str) -> Problem:
+    return Problem(str(out), "{folder}", "", why, cure, ("folder", "resume"))
+
+
 def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
     """The manifest to work with: a new one, or that of the run to go on with. Raises InputError."""
     if out.exists() and not out.is_dir():
-        raise InputError(
-            Problem(str(out), "--out", "", "This is a file, not a folder.", "Choose another name with --out.")
-        )
+        raise InputError(_folder(out, "This is a file, not a folder.", "Choose another {folder}."))
     held = [p for p in out.iterdir() if p.name != ".lock"] if out.exists() else []
     if not held:
         _make(out)
@@ -74,7 +78,7 @@ def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
         return facts
     if not (out / manifest.NAME).exists():
         why = f"The folder is not empty and holds no run ({', '.join(sorted(p.name for p in held)[:3])})."
-        raise InputError(Problem(str(out), "--out", "", why, "Choose an empty or new folder with --out."))
+        raise InputError(_folder(out, why, "Choose an empty or new {folder}."))
     facts = manifest.read(out)
     manifest.check_same(out, facts, plan)
     if not resume:
@@ -83,9 +87,7 @@ def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
             if facts["state"] == "complete"
             else "The folder holds this run, unfinished."
         )
-        raise InputError(
-            Problem(str(out), "--out", "", why, "Add --resume to go on with it, or choose another folder with --out.")
-        )
+        raise InputError(_folder(out, why, "Add {resume} to go on with it, or choose another {folder}."))
     for rest in (*out.glob(".*.part"), *(out / "shards").glob(".*.part")):  # of a run that was killed while writing
         shutil.rmtree(rest) if rest.is_dir() else rest.unlink(missing_ok=True)
     (out / "shards").mkdir(exist_ok=True)
@@ -108,12 +110,12 @@ def _make(out: Path) -> None:
     except (NotADirectoryError, FileNotFoundError, FileExistsError):
         above = next((one for one in out.parents if one.exists()), out)
         why = f'"{above}" is a file, not a folder.' if above.is_file() else f'No folder can be made in "{above}".'
-        raise InputError(Problem(str(out), "--out", "", why, "Choose another place with --out.")) from None
+        raise InputError(_folder(out, why, "Choose another {folder}.")) from None
 
 
 def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progress: Progress | None) -> list[str]:
     """Compute every shard that is not there, whole, already; returns what to tell the user."""
-    warnings, solver, done = [], None, 0
+    warnings, done = [], 0
     computed, spent = 0, 0.0
     facts["state"] = "running"
     for shard in plan.shards:
@@ -124,10 +126,8 @@ def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progre
             continue
         if receipt is not None:
             warnings.append(f"shard {shard.name} ({_words(shard)}) did not match its receipt and was computed again")
-        if solver is None:
-            solver = plan.solver()
         began = time.perf_counter()
-        facts["shards"][shard.name] = _one(plan, solver, shard, folder, threads, _offset(progress, done, plan.people))
+        facts["shards"][shard.name] = _one(plan, shard, folder, threads, _offset(progress, done, plan.people))
         manifest.write(out, facts)
         computed, spent = computed + count, spent + time.perf_counter() - began
         done += count
@@ -139,10 +139,8 @@ def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progre
     return warnings
 
 
-def _one(
-    plan: Plan, solver: engine.Solver, shard: Shard, folder: Path, threads: int, progress: Progress | None
-) -> dict[str, Any]:
-    written, told = shards.compute(plan, solver, shard, threads, progress)
+def _one(plan: Plan, shard: Shard, folder: Path, threads: int, progress: Progress | None) -> dict[str, Any]:
+    written, told = shards.compute(plan, shard, threads, progress)
     return told | {"files": store.write_folder(folder, written)}
 
 
@@ -166,7 +164,7 @@ def _finish(plan: Plan, out: Path, facts: dict[str, Any], warnings: list[str]) -
         parts.append(chain.quantiles(arm, arrays, plan.outputs, plan.times))
     panel = _panel(tables)
     tables["chain"] = pd.concat(parts, ignore_index=True)
-    tables["endpoints"] = endpoint_table(plan.study, panel)
+    tables["endpoints"] = endpoint_table(plan.protocol, panel)
     for name, table in tables.items():
         data = parquet.encode(table)
         store.write_bytes(out / f"{name}.parquet", data)
@@ -197,7 +195,7 @@ def _decided(plan: Plan, decisions: pd.DataFrame) -> dict[str, dict[str, dict[st
     return {
         arm: {
             rule.name: {outcome: int(count.get((arm, rule.name, outcome), 0)) for outcome in ("done", "refused")}
-            for rule in studies.rules_of(plan.study, arm)
+            for rule in plan.protocol.arm(arm).rules
         }
         for arm in plan.study.arms
     }
@@ -273,7 +271,7 @@ def _kept(out: Path, facts: dict[str, Any], total: int) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         finished = len(facts["shards"])
-        raise Stopped(f"stopped after {finished} of {total} shards; go on with --resume --out {out}") from None
+        raise Stopped(finished, total, out) from None
     except OSError as trouble:
         if trouble.errno not in _FULL:
             raise
@@ -296,8 +294,8 @@ def _locked(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise InputError(Problem(str(out), "--out", "", "Another process is running into this folder.",
-                                     "Wait for it, or choose another folder with --out.")) from None  # fmt: skip
+            why = "Another process is running into this folder."
+            raise InputError(_folder(out, why, "Wait for it, or choose another {folder}.")) from None
         yield
 
 

@@ -6,27 +6,29 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from respine import engine, model, trial
-from respine import study as studies
-from respine.engine.specialise import specialise
-from respine.errors import InputError, Problem
+from respine import trial
+from respine.errors import InputError, argument
+from respine.library import Library
 from respine.model.system import System
 from respine.population import People
+from respine.protocol import Protocol, resolve
+from respine.protocol.output_times import output_times
 from respine.run import speed
-from respine.run.grid import output_times
-from respine.study.schema import Study
+from respine.study import load, require_result
+from respine.study.schema import MOST_SEED, MOST_SUBJECTS, Study
+
+if TYPE_CHECKING:
+    from respine import engine
 
 SHARD = 500  # people of one arm: large enough to fill the lanes, small enough that little is lost when a run is stopped
 MOST_DRAWS = 200  # draws of the uncertain typical values
 PEOPLE_PER_DRAW = 20  # enough to tell people and parameters apart
 FIXED_SECONDS = 3.0  # tables and report
 ARM_SECONDS = 0.5  # fetching the machine code and putting an arm together
-RTOL = 1e-5
-PRECISION = "float64"
 STAGE_MOMENTS = 10  # to stop at a decision and go on costs about as much as keeping so many moments
 
 
@@ -52,19 +54,17 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study made ready to run: its system, what is recorded when, its shards, and what it will cost (estimates).
+    """A study made ready to run: its protocol, what is recorded when, its shards, and what it will cost (estimates).
 
     ``equations`` of ``equations_before`` are left after specialisation (the largest arm); ``work`` counts people times
     equations times days (and a tenth for every moment kept); ``seconds`` and ``megabytes`` (of disk) are rough;
     ``times`` hours; ``vary`` the parameters that differ between people.
     """
 
-    study: Study
-    system: System
+    protocol: Protocol
     outputs: tuple[str, ...]
     vary: tuple[str, ...]
     times: np.ndarray
-    begin: float
     shards: tuple[Shard, ...]
     draws: int
     threads: int
@@ -75,78 +75,92 @@ class Plan:
     megabytes: float
 
     @property
+    def study(self) -> Study:
+        """The study that is run."""
+        return self.protocol.study
+
+    @property
     def people(self) -> int:
         """Trajectories to compute: people times arms."""
         return sum(shard.last - shard.first for shard in self.shards)
 
     def people_of(self, arm: str, numbers: range) -> People:
         """The people of one arm with these numbers."""
-        return studies.people(self.study, arm, self.system, numbers, n_draws=self.draws)
+        return self.protocol.arm(arm).people(numbers, n_draws=self.draws)
 
-    def solver(self, outputs: tuple[str, ...] | None = None) -> engine.Solver:
-        """One solver for all arms; what no arm uses is cut from the equations. ``outputs`` stand in for the plan's."""
-        options = engine.Options(precision=PRECISION, nonnegative=True)
-        return engine.build(self.system, outputs=outputs or self.outputs, vary=self.vary, options=options)
+    def __repr__(self) -> str:
+        return f"Plan: {self}"
 
     def __str__(self) -> str:
         study = self.study
         days = (self.times[-1] - self.times[0]) / 24
         span = f"{days:.3g} d" if days >= 1 else f"{days * 24:.3g} h"
         arms = f"{len(study.arms)} arm{'s' if len(study.arms) != 1 else ''}"
+        who = "people" if self.protocol.species == "human" else "subjects"
         return (
-            f"{study.name}  {arms} x {study.subjects} people, {span}, "
+            f"{study.name}  {arms} x {study.subjects} {who}, {span}, "
             f"{self.equations} equations (specialised from {self.equations_before}), "
             f"about {speed.words(self.seconds)} and {max(1, round(self.megabytes))} MB of disk"
         )
 
 
 def plan(
-    study: Study | str | Path, subjects: int | None = None, seed: int | None = None, threads: int | None = None, *,
-    shard: int = SHARD, system: System | None = None,
+    study: Protocol | Study | str | Path, subjects: int | None = None, seed: int | None = None, threads: int | None = None,
+    *, shard: int = SHARD, system: System | None = None, library: Library | None = None,
 ) -> Plan:  # fmt: skip
-    """Prepare a study: ``subjects`` per arm and ``seed`` replace those of the file. Nothing is written or simulated.
+    """Prepare a study: ``subjects`` per arm and ``seed`` replace those of the study. Nothing is written or simulated.
 
     Raises InputError where the study, its population or model cannot be run as written.
     """
-    if not isinstance(study, Study):
-        study = studies.load(study)
-    study = studies.change(study, subjects=subjects, seed=seed)
-    studies.require_result(study)
     threads = _threads(threads)
-    system = system or model.load(study.model)
-    known = {*system.states, *system.rules, *system.parameters, *system.inputs}
-    outputs = trial.required_outputs(study, known)
-    times = output_times(study)
+    protocol = _protocol(study, subjects, seed, system, library)
+    study = protocol.study
+    require_result(study)
+    outputs = tuple(trial.required_outputs(protocol))
+    times = output_times(protocol)
     draws = int(np.clip(study.subjects // PEOPLE_PER_DRAW, 1, MOST_DRAWS))
     few = range(min(2, study.subjects))
     vary: dict[str, None] = {}
     live, work = 0, 0.0
-    asks: list[Any] = []
+    schedules: list[engine.Schedule] = []
     moments: list[int] = []  # kept, and what it takes to stop and go on at a decision
-    for arm in study.arms:
-        people = studies.people(study, arm, system, few, n_draws=draws)
+    for arm in protocol.arms.values():
+        people = arm.people(few, n_draws=draws)
         vary |= dict.fromkeys(map(str, people.parameters.columns))
-        given = () if studies.rules_of(study, arm) else None
-        asks.append(studies.schedule(study, arm, people, system, given=given))
-        moments.append(len(times) + STAGE_MOMENTS * len(studies.decision_times(study, arm)))
-    solver = engine.build(system, outputs=outputs, vary=tuple(vary))
-    begin = min(studies.begins(study), float(times[0]))
-    days = (float(times[-1]) - begin) / 24
-    for schedule, kept in zip(asks, moments, strict=True):
-        equations = len(specialise(system, solver.ask(schedule), solver.values).states)
+        schedules.append(arm.schedule(people, given=() if arm.rules else None))
+        moments.append(len(times) + STAGE_MOMENTS * len(arm.decision_times))
+    solver = protocol.solver(outputs, tuple(vary))
+    days = (float(times[-1]) - protocol.begin) / 24
+    for schedule, kept in zip(schedules, moments, strict=True):
+        equations = len(solver.live_states(schedule))
         live = max(live, equations)
         work += study.subjects * equations * (days + kept / 10)
     cells = study.subjects * len(study.arms)
     size = cells * (len(times) * len(outputs) * 4 + len(vary) * 8 + 200 * max(1, len(study.observe)))
     return Plan(
-        study=study, system=system, outputs=tuple(outputs), vary=tuple(vary), times=times, begin=begin,
-        shards=tuple(_shards(study, shard)), draws=draws, threads=threads,
-        equations=live, equations_before=len(system.states),
-        work=work,
+        protocol=protocol, outputs=outputs, vary=tuple(vary), times=times, shards=tuple(_shards(study, shard)),
+        draws=draws, threads=threads, equations=live, equations_before=len(protocol.system.states), work=work,
         seconds=FIXED_SECONDS + ARM_SECONDS * len(study.arms)
         + work * speed.seconds_per_unit() / min(threads, os.cpu_count() or 1),
         megabytes=size / 1e6,
     )  # fmt: skip
+
+
+def _protocol(
+    study: Protocol | Study | str | Path, subjects: int | None, seed: int | None, system: System | None,
+    library: Library | None,
+) -> Protocol:  # fmt: skip
+    changes: dict[str, Any] = {k: v for k, v in (("subjects", subjects), ("seed", seed)) if v is not None}
+    for name, value in changes.items():
+        low, high = (1, MOST_SUBJECTS) if name == "subjects" else (0, MOST_SEED)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            why = f"It must be a whole number from {low} to {high}."
+            raise InputError(argument(name, value, why, "Give another number."))
+    if isinstance(study, Protocol):
+        return study.with_study(**changes) if changes else study
+    if not isinstance(study, Study):
+        study = load(study) if library is None else load(study, library)
+    return resolve(study.replace(**changes) if changes else study, library, system)
 
 
 def _shards(study: Study, size: int) -> Iterator[Shard]:
@@ -161,13 +175,6 @@ def _threads(threads: int | None) -> int:
     if threads is None:
         return os.cpu_count() or 1
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise InputError(
-            Problem(
-                "command line",
-                "--threads",
-                str(threads),
-                "Threads are counted from 1.",
-                "Give a number, or leave it out.",
-            )
-        )
+        why = "Threads are counted from 1."
+        raise InputError(argument("threads", threads, why, "Give a number, or leave it out."))
     return threads

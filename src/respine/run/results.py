@@ -11,7 +11,9 @@ import pandas as pd
 
 from respine import trial
 from respine.files import parquet
+from respine.protocol import Protocol
 from respine.run import manifest
+from respine.run.folder import read_finished
 from respine.study.schema import Study
 from respine.trial import Panel
 
@@ -86,15 +88,15 @@ _KINDS = (
 )
 
 
-def endpoint_table(study: Study, panel: Panel) -> pd.DataFrame:
+def endpoint_table(protocol: Protocol, panel: Panel) -> pd.DataFrame:
     """Published rows with their prediction, then the study's endpoints that stand beside no published row."""
 
     class _Held:  # what trial.compare asks for
         def __init__(self) -> None:
             self.panel = panel
 
-    compared = trial.compare(study, _Held())
-    predicted = trial.predict(study, panel)
+    compared = trial.compare(protocol.study, _Held())
+    predicted = trial.predict(protocol.study, panel)
     beside = set(
         zip(
             compared.loc[compared["median"].notna(), "arm"],
@@ -111,26 +113,12 @@ def endpoint_table(study: Study, panel: Panel) -> pd.DataFrame:
 
 
 def load(folder: str | Path) -> Results:
-    """The results of a finished run. Raises InputError if the folder holds none."""
-    from respine import study as studies
-    from respine.errors import InputError, Problem
-
-    out = Path(folder)
-    facts = manifest.read(out)
-    if facts["state"] != "complete":
-        raise InputError(
-            Problem(
-                str(out),
-                "state",
-                str(facts["state"]),
-                "The run in this folder has not ended.",
-                "Finish it with --resume.",
-            )
-        )
-    tables = {name: parquet.read(out / f"{name}.parquet") for name in TABLES}
+    """The results of a finished run, with the study they were made from. Raises InputError if the folder holds none."""
+    record = read_finished(folder)
+    tables = {name: parquet.read(record.folder / f"{name}.parquet") for name in TABLES}
     subjects = tables["subjects"].drop_duplicates("subject").set_index("subject")["draw"]
-    study = studies.change(studies.load(facts["study_file"]), subjects=facts["subjects"], seed=facts["seed"])
     panel = Panel.of(tables["visits"], subjects)
     return Results(
-        study, out, tables["endpoints"], tables["chain"], tables["failures"], panel, tuple(facts["warnings"]), facts
-    )
+        record.study, record.folder, tables["endpoints"], tables["chain"], tables["failures"], panel,
+        tuple(record.facts["warnings"]), record.facts,
+    )  # fmt: skip

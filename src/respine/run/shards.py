@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from respine import engine, trial
-from respine import study as studies
 from respine.files import parquet, store
 from respine.population import People
-from respine.run import stages
-from respine.run.plan import RTOL, Plan, Shard
+from respine.protocol import Decisions
+from respine.protocol.stages import solve_in_stages
+from respine.run.plan import Plan, Shard
 
 Progress = Callable[[int, int], None]
 
@@ -63,33 +63,28 @@ TRAJECTORIES = "trajectories.npy"
 
 
 def compute(
-    plan: Plan, solver: engine.Solver, shard: Shard, threads: int, progress: Progress | None
+    plan: Plan, shard: Shard, threads: int, progress: Progress | None
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Simulate and observe a shard. Returns its files and what the run must know of it."""
     # the same people, with the same random numbers, in every arm: what differs between arms is then the treatment alone
-    people = plan.people_of(shard.arm, shard.people)
+    people, arm = plan.people_of(shard.arm, shard.people), plan.protocol.arm(shard.arm)
     decisions = None
-    if studies.rules_of(plan.study, shard.arm):
-        solution, decisions = stages.carry_out(plan, shard.arm, people, _parameters(plan, people), threads, progress)
-    else:
-        schedule = studies.schedule(plan.study, shard.arm, people, plan.system)
-        solution = solver.solve(
-            _parameters(plan, people),
-            schedule,
-            plan.times,
-            start=plan.begin,
-            rtol=RTOL,
-            threads=threads,
-            progress=progress,
+    if arm.rules:
+        decisions = Decisions(arm, people)
+        scores = trial.Seen(arm, people, decisions.times, decisions.scales())
+        solution = solve_in_stages(
+            arm, people, plan.outputs, plan.times, scores, decisions, vary=plan.vary, threads=threads, progress=progress
         )
+    else:
+        solution = arm.solve(people, plan.outputs, plan.times, vary=plan.vary, threads=threads, progress=progress)
     given = decisions.given if decisions is not None else []
-    visits = trial.observe(plan.study, shard.arm, people, solution, given)
+    visits = trial.observe(arm, people, solution, given)
     failures = failure_rows(shard, people, solution)
     written = {
         "visits.parquet": parquet.encode(
             typed(visits, VISITS).sort_values(["subject", "time_h"], kind="stable", ignore_index=True)
         ),
-        "doses.parquet": parquet.encode(typed(studies.ledger(plan.study, shard.arm, people, given), DOSES)),
+        "doses.parquet": parquet.encode(typed(arm.ledger(people, given), DOSES)),
         "subjects.parquet": parquet.encode(subject_rows(shard, people)),
         "failures.parquet": parquet.encode(typed(failures, FAILURES)),
         TRAJECTORIES: parquet.encode_array(_whole(solution).astype(np.float32)),
@@ -103,20 +98,9 @@ def compute(
         "last": shard.last,
         "failed": len(failures),
         "lanes": solution.settings.get("lanes"),
-        "hardly_ill": trial.hardly_ill(plan.study, people, solution),
+        "hardly_ill": trial.hardly_ill(plan.protocol, solution),
     }
     return written, facts
-
-
-def _parameters(plan: Plan, people: People) -> np.ndarray:
-    """``(n_people, n_vary)``: parameters another arm varies have the model's value here."""
-    columns = [
-        people.parameters[name].to_numpy(float)
-        if name in people.parameters
-        else np.full(len(people), plan.system.parameters[name])
-        for name in plan.vary
-    ]
-    return np.column_stack(columns) if columns else np.zeros((len(people), 0))
 
 
 def _whole(solution: engine.Solution) -> np.ndarray:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,10 +16,19 @@ from respine.files import units
 from respine.files.find import find
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Document, Place
+from respine.library import Library
 from respine.population import Population, load, model_tables
-from respine.population.check import covariate_instead, covariate_problems, group_problems, parameter_problem
+from respine.population.check import (
+    covariate_instead,
+    covariate_problems,
+    group_problems,
+    own_model,
+    parameter_problem,
+    tables_of,
+)
 from respine.population.distributions import Covariate
-from respine.study import check_doses, check_endpoints, check_evidence
+from respine.population.read import everybody_alike, load_from, with_model
+from respine.study import check_doses, check_endpoints, check_evidence, people_table
 from respine.study.context import Context, listed, scale_names, time_of
 from respine.study.schema import Genotype
 
@@ -29,17 +37,18 @@ MOST_RECORDED = 10_000  # moments of a run: beyond, curves fill the memory and s
 _COVARIATE: TypeAdapter[Any] = TypeAdapter(Covariate)
 
 
-def meaning(doc: Document) -> Population | None:
-    """Note every problem of meaning; the population if it could be loaded."""
-    population = _population(doc)
-    known = model_tables.of_model(population.model) if population is not None else None
+def meaning(doc: Document, library: Library) -> Population | None:
+    """Note every problem of meaning; the population if it could be loaded, with the study's own model."""
+    population = population_of(doc, library)
+    known = _known(doc, library, population)
     start = time_of(doc.data.get("start", "0 h"))
-    context = Context(doc, population, known, 0.0 if start is None else start, {})
+    context = Context(doc, library, population, known, 0.0 if start is None else start, {})
     _visits(context)
-    _names(context, "observe", scale_names(), "scale")
+    _names(context, "observe", scale_names(library), "scale")
     if known is not None:
         _names(context, "record", known.outputs, f"state, rule, input or parameter of the {known.model} model")
     _covariates(context)
+    _parameters(context, ("parameters",), doc.data.get("parameters"))
     _baselines(context)
     _alike(context)
     _together(context)
@@ -48,25 +57,44 @@ def meaning(doc: Document) -> Population | None:
     check_endpoints.check(context)
     check_evidence.check(context)
     _rules(context)
+    if known is not None and population is not None:
+        people_table.check(context, known, population)
     return population
 
 
-def _population(doc: Document) -> Population | None:
-    name = doc.data.get("population")
-    if not isinstance(name, str) or not name:
-        return None
-    beside: Path = doc.file.parent
+def population_of(doc: Document, library: Library) -> Population | None:
+    """The population a study names or holds, with the study's own model in place of its own; None where there is none."""
+    asked, model = doc.data.get("population"), doc.data.get("model")
     try:
-        file = find(name, "populations", "population", beside)
+        if isinstance(asked, dict):
+            population = load_from(asked, doc, library)
+        elif isinstance(asked, str) and asked:
+            population = load(find(asked, "populations", "population", library, doc.folder), library)
+        elif asked is None and isinstance(model, str):
+            population = everybody_alike(model)
+        else:
+            if asked is None:
+                why = 'The field "population" is missing.'
+                doc.problem(
+                    ("population",), why, 'Add "population: mdd-treatment-resistant"; respine model names lists all.'
+                )
+            return None
     except InputError as error:
         for one in error.problems:
-            doc.problem(("population",), one.why, one.cure)
+            if one.field == "population":
+                doc.problem(("population",), one.why, one.cure)
+            else:
+                doc.problems.append(one)  # it names its own file and line
         return None
-    try:
-        return load(file)
-    except InputError as error:
-        doc.problems += error.problems  # they name their own file and line
-        return None
+    if isinstance(model, str) and model:
+        population = with_model(population, own_model(doc, model))
+    return population
+
+
+def _known(doc: Document, library: Library, population: Population | None) -> model_tables.ModelTables | None:
+    """What the study's model knows by name."""
+    field = "model" if isinstance(doc.data.get("model"), str) else "population"
+    return None if population is None else tables_of(doc, population.model, library, field)
 
 
 def _visits(context: Context) -> None:
@@ -132,7 +160,7 @@ def _covariates(context: Context) -> None:
     given = context.doc.data.get("covariates")
     if not isinstance(given, dict) or context.population is None or context.known is None:
         return
-    baselines = [f"baseline_{scale}" for scale in scale_names()]
+    baselines = [f"baseline_{scale}" for scale in scale_names(context.library)]
     known = [*context.population.covariates, *(name for name in baselines if name not in context.population.covariates)]
     for name, raw in given.items():
         if name not in known and name not in context.known.parameters:
@@ -161,7 +189,11 @@ def _by(context: Context, name: str) -> str:
 def _spread(context: Context, name: str, raw: object) -> list[tuple[Place, str, str]]:
     """What is impossible in the spread of a covariate; nothing where it cannot be read."""
     one = _covariate_of(raw)
-    return [] if one is None or context.known is None else list(covariate_problems(context.known, name, one))
+    return (
+        []
+        if one is None or context.known is None
+        else list(covariate_problems(context.known, name, one, context.library))
+    )
 
 
 def _covariate_of(raw: object) -> Any:
@@ -179,13 +211,13 @@ def _baselines(context: Context) -> None:
     given = context.doc.data.get("covariates")
     there = {*context.population.covariates, *(given if isinstance(given, dict) else ())}
     for i, name in enumerate(listed(context.doc.data.get("observe"))):
-        if name not in scale_names():
+        if name not in scale_names(context.library):
             continue
         if context.known.species != "human":
             why = f"{name} is rated in people; the population lives in the {context.known.model} model."
             context.doc.problem(("observe", i), why, 'Remove it, and "record" what is measured in animals.')
             continue
-        scale = model_tables.scale_file(name)
+        scale = model_tables.scale_file(context.library, name)
         aliases, conversion = scale.get("aliases"), scale.get("baseline_from")
         other = conversion.get("scale") if isinstance(conversion, dict) else None
         from_scales = [name, *(aliases if isinstance(aliases, list) else []), *([other] if other else [])]
@@ -224,16 +256,10 @@ def _arm(context: Context, name: str, raw: object) -> None:
         check_doses.twice(context, (*place, field), listed(raw.get(field)))
     for i, one in enumerate(listed(raw.get("exposures"))):
         check_doses.exposure(context, (*place, "exposures", i), one)
+    overrides = raw.get("parameters")
+    _parameters(context, (*place, "parameters"), overrides)
     if context.known is None:
         return
-    overrides = raw.get("parameters")
-    for id, value in overrides.items() if isinstance(overrides, dict) else ():
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            problem = parameter_problem(context.known, id, value)
-            if problem is None and _covariate(context, id):
-                problem = covariate_instead(id)
-            if problem:
-                context.doc.problem((*place, "parameters", id), *problem)
     genotype = raw.get("genotype")
     for id in genotype if isinstance(genotype, dict) else ():
         if id in Genotype.model_fields and id not in context.known.parameters:
@@ -242,6 +268,19 @@ def _arm(context: Context, name: str, raw: object) -> None:
         elif isinstance(overrides, dict) and id in overrides:
             why = f"{id} is given as genotype and as parameter."
             context.doc.problem((*place, "parameters", id), why, "Keep one of them.")
+
+
+def _parameters(context: Context, place: Place, values: object) -> None:
+    """Typical values that the study or an arm sets: the model has them, within their bounds, and nobody's own."""
+    if context.known is None or not isinstance(values, dict):
+        return
+    for id, value in values.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            problem = parameter_problem(context.known, id, value)
+            if problem is None and _covariate(context, id):
+                problem = covariate_instead(id)
+            if problem:
+                context.doc.problem((*place, id), *problem)
 
 
 def _rules(context: Context) -> None:
@@ -260,8 +299,8 @@ def _rules(context: Context) -> None:
                 why = "These two conditions never hold together: the rule would never act."
                 context.doc.problem((*at, *never.split(".")), why, "Correct one of them, or make two rules.")
             scale = condition.get("scale")
-            if isinstance(scale, str) and scale not in scale_names():
-                cure = nearest(scale, scale_names())
+            if isinstance(scale, str) and scale not in scale_names(context.library):
+                cure = nearest(scale, scale_names(context.library))
                 context.doc.problem((*at, "scale"), "There is no scale of this name.", cure)
             elif isinstance(scale, str):
                 _seen_by_rule(context, at, condition, scale)
@@ -291,7 +330,7 @@ def _seen_by_rule(context: Context, at: Place, condition: dict[str, Any], scale:
     if scale not in listed(context.doc.data.get("observe")) and "observe" not in context.unsure:
         why = "The study does not observe it: the rule could not see it."
         context.doc.problem((*at, "scale"), why, f'Add {scale} to "observe: [...]".')
-    span = model_tables.scale_range(scale)
+    span = model_tables.scale_range(context.library, scale)
     for field in ("above", "below"):
         parts = units.split(str(condition.get(field, "")))
         if span is not None and parts is not None and not span[0] <= parts[0] <= span[1]:

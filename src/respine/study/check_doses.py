@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from respine import library
 from respine.files import units
 from respine.files.fields import Amount
 from respine.files.suggest import nearest
@@ -56,21 +55,27 @@ def twice(context: Context, place: Place, doses: list[Any]) -> None:
 
 
 def _alike(one: Dose, other: Dose) -> bool:
-    plain = [
-        item.model_dump(exclude={"note": True, "amount": {"text"}, "per_spray": {"text"}}) for item in (one, other)
-    ]
-    return bool(plain[0] == plain[1])
+    return _content(one) == _content(other)
+
+
+def _content(dose: Dose) -> dict[str, Any]:
+    """A dose without its note, amounts in their canonical unit."""
+    return {
+        name: (value.value, value.unit) if isinstance(value, Amount) else value
+        for name, value in dose
+        if name != "note"
+    }
 
 
 def _route(context: Context, place: Place, raw: dict[str, Any]) -> treatments.Route | None:
     name, way = raw.get("drug"), raw.get("route")
     if not isinstance(name, str) or not name:
         return None
-    known = treatments.drug_names()
+    known = treatments.drug_names(context.library)
     if name not in known:
         context.doc.problem((*place, "drug"), "The library has no drug of this name.", nearest(name, known))
         return None
-    drug = treatments.drug(name)
+    drug = treatments.drug(context.library, name)
     if context.known is None:
         return None
     species = context.known.species
@@ -84,18 +89,18 @@ def _route(context: Context, place: Place, raw: dict[str, Any]) -> treatments.Ro
         return None
     if way not in routes:
         why = f"{name} has no route of this name in {species}."
-        empty = [] if any(route.dose for route in routes.values()) else _empty_by(way, species)
+        empty = [] if any(route.dose for route in routes.values()) else _empty_by(context, way, species)
         cure = f'Write "drug: {empty[0]}" for that route. ' if empty else ""
         context.doc.problem((*place, "route"), why, cure + nearest(way, routes))
         return None
     return routes[way]
 
 
-def _empty_by(way: str, species: str) -> list[str]:
+def _empty_by(context: Context, way: str, species: str) -> list[str]:
     """Treatments without a drug in them that are given by a route: what a placebo by that route is called."""
     found = []
-    for name in library.names("drugs"):
-        route = treatments.drug(name).species.get(species, {}).get(way)
+    for name in context.library.names("drugs"):
+        route = treatments.drug(context.library, name).species.get(species, {}).get(way)
         if route is not None and not (route.dose or route.into or route.sets):
             found.append(name)
     return found
@@ -316,11 +321,11 @@ def exposure(context: Context, place: Place, raw: object) -> None:
     name = raw.get("exposure") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(name, str) or not name:
         return
-    known = treatments.exposure_names()
+    known = treatments.exposure_names(context.library)
     if name not in known:
         context.doc.problem((*place, "exposure"), "The library has no exposure of this name.", nearest(name, known))
         return
-    file, one = treatments.exposure(name), attempt(Exposure, raw)
+    file, one = treatments.exposure(context.library, name), attempt(Exposure, raw)
     if context.known is not None:
         absent = [input for input in file.sets if input not in context.known.inputs]
         if absent:

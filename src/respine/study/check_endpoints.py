@@ -87,7 +87,7 @@ def _measured(context: Context, place: Place, raw: dict[str, Any]) -> None:
     of = raw.get("of")
     if not isinstance(of, str) or not of:
         return
-    doc, scales = context.doc, scale_names()
+    doc, scales = context.doc, scale_names(context.library)
     outputs = [] if context.known is None else context.known.outputs
     for field, known in (("observe", scales), ("record", outputs)):
         if of in known:
@@ -144,7 +144,7 @@ def _arms(context: Context, place: Place, raw: dict[str, Any]) -> None:
 
 def _scores(context: Context, place: Place, one: Endpoint) -> None:
     """Thresholds that somebody can reach; two arms where two are compared."""
-    span = model_tables.scale_range(one.of) if one.of in scale_names() else None
+    span = model_tables.scale_range(context.library, one.of) if one.of in scale_names(context.library) else None
     for field in ("below", "above"):
         score = getattr(one, field)
         if span is not None and score is not None and not span[0] <= score <= span[1]:

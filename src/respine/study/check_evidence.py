@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
-from respine import library
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Place
+from respine.library import Library
 from respine.study.context import Context, attempt, listed, time_of
 from respine.study.schema import Compare, Tie
 
 Row = dict[str, str]
-
-
-@lru_cache(maxsize=8)
-def _library_table(name: str) -> tuple[Row, ...]:
-    return tuple(library.rows("evidence", name))
-
-
-def _table(name: str) -> tuple[Row, ...]:
-    return tuple(library.rows("evidence", name)) if library.added(name) else _library_table(name)
 
 
 def check(context: Context) -> None:
@@ -35,9 +25,9 @@ def check(context: Context) -> None:
             _entry(context, ("compare", *part), entry)
 
 
-def rows_of(compare: Compare) -> list[Row]:
+def rows_of(library: Library, compare: Compare) -> list[Row]:
     """Rows of the evidence table of the named study and year; all rows of the table if no study is named."""
-    rows = _table(compare.table)
+    rows = library.rows("evidence", compare.table)
     return [row for row in rows if _is_study(row, compare.study, compare.year)]
 
 
@@ -53,9 +43,11 @@ def _entry(context: Context, place: Place, raw: dict[str, Any]) -> None:
     table = raw.get("table", "clinical")
     if not isinstance(table, str):
         return
-    if table not in library.names("evidence"):
+    if table not in context.library.names("evidence"):
         doc.problem(
-            (*place, "table"), "There is no evidence table of this name.", nearest(table, library.names("evidence"))
+            (*place, "table"),
+            "There is no evidence table of this name.",
+            nearest(table, context.library.names("evidence")),
         )
         return
     one = attempt(Compare, raw)
@@ -66,13 +58,17 @@ def _entry(context: Context, place: Place, raw: dict[str, Any]) -> None:
             doc.problem(
                 (*place, "arms", arm), "The study has no arm of this name.", nearest(arm, context.arms), seen=arm
             )
-    rows = rows_of(one)
+    rows = rows_of(context.library, one)
     if one.study is None and not one.rows:
         doc.problem(
             place, "Nothing says which published rows are meant.", 'Add "study:" and "year:", or "rows:".', seen=""
         )
     elif not rows:
-        studies = [f"{row['study']} {row['year']}".strip() for row in _table(table) if row.get("study")]
+        studies = [
+            f"{row['study']} {row['year']}".strip()
+            for row in context.library.rows("evidence", table)
+            if row.get("study")
+        ]
         why = f"The table {table} has no row of this study{'' if one.year is None else ' and year'}."
         doc.problem((*place, "study"), why, nearest(f"{one.study} {one.year or ''}".strip(), studies))
         return
@@ -121,7 +117,7 @@ def _tie(context: Context, place: Place, tie: Tie, one: Compare, rows: list[Row]
         doc.problem(place, why, 'Write "id: KET-15", or "row:" with the text of the column endpoint.', seen="")
         return
     if tie.id is not None:
-        ids = [row["id"] for row in _table(one.table) if row.get("id")]
+        ids = [row["id"] for row in context.library.rows("evidence", one.table) if row.get("id")]
         if tie.id not in ids:
             doc.problem((*place, "id"), f"The table {one.table} has no row of this id.", nearest(tie.id, ids))
         elif tie.id not in [row.get("id") for row in rows]:

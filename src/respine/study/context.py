@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from respine import library
 from respine.files.fields import Amount, DoseAmount, Time
 from respine.files.yaml_file import Document
+from respine.library import Library
 from respine.population import Population, model_tables
 
 T = TypeVar("T", bound=BaseModel)
@@ -23,8 +22,9 @@ class Context:
     """What is known of a study while it is checked; None where that part is itself mistaken."""
 
     doc: Document
+    library: Library
     population: Population | None
-    known: model_tables.Tables | None
+    known: model_tables.ModelTables | None
     start: float
     visits: dict[float, int]
     """Times of visits that could be read, with their index in the list."""
@@ -50,8 +50,7 @@ class Context:
         return name in self.arms or not self.arms or ("arms",) in self.doc.doubled
 
 
-@lru_cache(maxsize=1)
-def scale_names() -> list[str]:
+def scale_names(library: Library) -> list[str]:
     """Scales a study can observe (the folder also holds what lies behind them, such as expectancy)."""
     return [name for name in library.names("scales") if "respine/scale/" in library.text("scales", name)]
 

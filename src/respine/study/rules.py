@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from respine.files import units
 from respine.files.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, one_or_more, problem
@@ -39,6 +39,7 @@ def _visit(value: object) -> Any:
 Visit = Annotated[
     float | Literal["daily", "weekly", "every"],
     BeforeValidator(_visit),
+    PlainSerializer(lambda visit: visit if isinstance(visit, str) else f"{visit!r} h", return_type=str),
     WithJsonSchema({"type": "string", "examples": ["daily", "weekly", "every", "28 d"]}),
 ]
 

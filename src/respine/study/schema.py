@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+import io
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr
 
+from respine.errors import InputError, Problem, argument
 from respine.files.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, Times, one_or_more
+from respine.files.form import caller
+from respine.files.suggest import nearest
+from respine.library import BUILT_IN, Library
 from respine.population import Population
 from respine.population.distributions import Covariate
 from respine.study.rules import Rule
 
 SCHEMA = "respine/study/1"
 MOST_SUBJECTS = 10_000_000
+MOST_SEED = 2**63 - 1
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Slug = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
@@ -157,23 +166,63 @@ class Compare(Part):
     rows: Annotated[tuple[Tie, ...], Field(strict=False)] = ()
 
 
-class Study(Part):
-    """A checked study. ``study.load`` makes one; ``file`` and ``text`` are what it was read from."""
+@dataclass(frozen=True)
+class Origin:
+    """Where a study was written: ``where`` as errors call it, the ``file`` and ``text`` it was read from."""
 
-    schema_: Literal["respine/study/1"] = Field(alias="schema")
+    where: str
+    file: Path | None = None
+    text: str = ""
+    folder: Path | None = None
+    """The folder from which the study names other files."""
+
+
+def _population(value: object) -> object:
+    """A population made in Python stands in the study as its plain values."""
+    return value.to_dict() if isinstance(value, Population) else value
+
+
+def _people(value: object) -> object:
+    """A table of people: rows as they are, a data frame as its rows."""
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return tuple(value.to_dict("records"))
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Study(Part):
+    """What is asked, as a value: made in Python, from YAML (``Study.from_yaml``, ``load``), from an import or from a form.
+
+    Frozen: ``replace``, ``arm(...).replace`` and ``set`` give changed copies. Names of drugs, scales and people are those of
+    a library; whether they exist is checked when the study is loaded or resolved. Making one raises InputError with the
+    field and the line of the caller for what no study can have.
+    """
+
+    schema_: Literal["respine/study/1"] = Field("respine/study/1", alias="schema")
     name: Slug
     title: Annotated[str, Field(min_length=1)]
     doi: str = ""
     note: str = ""
-    population: Name
+    population: Annotated[Name | dict[str, Any] | None, BeforeValidator(_population)] = Field(
+        None, description="Who: a name of the library, a population file beside the study, or the population itself."
+    )
+    model: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="Own equations in place of the population's: a file (.ant, .xml) beside the study, or their text.",
+    )
+    people: Annotated[Name | tuple[dict[str, Any], ...] | None, BeforeValidator(_people)] = Field(
+        None, description="A table of people beside the study (CSV: id and covariates), one row a person."
+    )
+    parameters: dict[str, Annotated[float, Field()]] = Field(
+        default_factory=dict, description="Typical values that differ in all arms, in the unit of the parameter table."
+    )
     subjects: Annotated[int, Field(ge=1, le=MOST_SUBJECTS)] = Field(description="Virtual people per arm.")
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
     design: Literal["parallel", "crossover", "single-arm"] = "parallel"
     washout: Duration | None = Field(
         None, description="Between the periods of a crossover (each arm is simulated as a first period)."
     )
     start: Time = Field(0.0, validate_default=False, description="Time of the baseline visit.")
-    background: Background = Background()
+    background: Background = Field(default_factory=lambda: Background.model_validate({}))
     covariates: dict[str, Covariate] = Field(
         default_factory=dict,
         description="Covariates that differ from the population's, such as the baseline score of this trial.",
@@ -187,31 +236,116 @@ class Study(Part):
     compare: Annotated[tuple[Compare, ...], BeforeValidator(one_or_more), Field(strict=False)] = ()
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
 
-    _file: Path | None = PrivateAttr(None)
-    _text: str = PrivateAttr("")
-    _people: Population | None = PrivateAttr(None)
+    _origin: Origin = PrivateAttr(default_factory=lambda: Origin(caller()))
+    _library: Library = PrivateAttr(default_factory=lambda: BUILT_IN)
+    _checked: bool = PrivateAttr(False)
 
     @property
-    def people(self) -> Population:
-        """The population, loaded and checked, with the study's own covariates."""
-        if self._people is None:
-            raise ValueError("a study made by hand has no population; use study.load")
-        return self._people
+    def origin(self) -> Origin:
+        """Where the study was written: a file with its text, or a line of Python."""
+        return self._origin
 
     @property
-    def model(self) -> str:
-        """Name of the library model its population lives in."""
-        return self.people.model
+    def library(self) -> Library:
+        """The library its names are looked up in: the built-in one, with the drug and scale files beside its own file."""
+        return self._library
 
     @property
     def file(self) -> Path | None:
-        """Where the study was read from."""
-        return self._file
+        """Where the study was read from; None for one made in Python."""
+        return self._origin.file
 
     @property
     def text(self) -> str:
-        """The study as written, comments included."""
-        return self._text
+        """The study as written, comments included; as YAML for one that was made or changed in Python."""
+        return self._origin.text or self.to_yaml()
+
+    def to_yaml(self) -> str:
+        """The study as a file would hold it."""
+        from ruamel.yaml import YAML
+
+        out = io.StringIO()
+        yaml = YAML(typ="safe", pure=True)
+        yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = None, 120, False  # type: ignore[assignment]
+        yaml.dump({"schema": SCHEMA, **self.to_dict()}, out)
+        return out.getvalue()
+
+    def replace(self, **changes: Any) -> Self:
+        """The study with other values in these fields, checked anew. Raises InputError."""
+        made = super().replace(**changes)
+        made._library, made._origin = self._library, Origin(caller(), folder=self._origin.folder)
+        return made
+
+    def arm(self, name: str) -> StudyArm:
+        """One arm, to read or to change: ``study.arm("ketamine").replace(doses=[])``. Raises InputError for no such arm."""
+        if name not in self.arms:
+            raise InputError(
+                Problem(caller(), "arm", name, "The study has no arm of this name.", nearest(name, self.arms))
+            )
+        return StudyArm(self, name)
+
+    def set(self, name: str, value: Any) -> Self:
+        """The study with one thing changed: a field by its path, or a parameter of the model by its id.
+
+        ``study.set("subjects", 200)``, ``study.set("arms.ketamine.doses[0].amount", "1 mg/kg")``,
+        ``study.set("k_spine_mature", 0.004)``. Raises InputError for a path that leads nowhere.
+        """
+        path = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", name)]
+        if len(path) == 1 and path[0] not in type(self).model_fields:
+            return self.replace(parameters={**self.parameters, name: value})
+        data: Any = copy.deepcopy(self.to_dict())
+        spot = data
+        for k, part in enumerate(path):
+            last = k == len(path) - 1
+            held = isinstance(spot, dict) or (
+                isinstance(spot, (list, tuple)) and isinstance(part, int) and part < len(spot)
+            )
+            if not held or (not last and isinstance(spot, dict) and part not in spot):
+                known = list(spot) if isinstance(spot, dict) else []
+                why = f'The study holds nothing at "{part}".'
+                raise InputError(argument("set", name, why, nearest(str(part), [str(one) for one in known])))
+            if last:
+                spot[part] = value
+            elif isinstance(spot[part], tuple):
+                spot[part] = list(spot[part])
+            spot = spot[part]
+        return self.replace(**data)
+
+    @classmethod
+    def from_yaml(cls, text_or_path: str | Path) -> Study:
+        """A checked study from YAML text or a file. Raises InputError with all problems."""
+        from respine.study.read import load, parse
+
+        if isinstance(text_or_path, str) and "\n" in text_or_path:
+            return parse(text_or_path)
+        return load(text_or_path)
+
+    def __repr__(self) -> str:
+        arms = ", ".join(self.arms)
+        return f"Study {self.name}: {self.title}\n{len(self.arms)} arms ({arms}), {self.subjects} subjects each"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+class StudyArm:
+    """One arm of a study: its fields can be read, and ``replace`` gives the study with the arm changed."""
+
+    def __init__(self, study: Study, name: str) -> None:
+        self.study, self.name = study, name
+
+    def __getattr__(self, field: str) -> Any:
+        if field.startswith("_"):
+            raise AttributeError(field)
+        return getattr(self.study.arms[self.name], field)
+
+    def __repr__(self) -> str:
+        return f"{self.name} of {self.study.name}: {self.study.arms[self.name]!r}"
+
+    def replace(self, **changes: Any) -> Study:
+        """The study with other values in these fields of the arm. Raises InputError."""
+        arm = self.study.arms[self.name].replace(**changes)
+        return self.study.replace(arms={**self.study.arms, self.name: arm})
 
 
 def json_schema() -> dict[str, Any]:

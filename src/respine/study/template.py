@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from respine import library
+from respine.library import BUILT_IN
 
 
 def names() -> dict[str, str]:
@@ -12,8 +12,8 @@ def names() -> dict[str, str]:
     from respine.files import yaml_file
 
     return {
-        name: str(yaml_file.read(library.path("studies", name), "study").data.get("title", ""))
-        for name in library.names("studies")
+        name: str(yaml_file.read(BUILT_IN.path("studies", name), "study").data.get("title", ""))
+        for name in BUILT_IN.names("studies")
     }
 
 

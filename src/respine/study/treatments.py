@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from respine import library
 from respine.files import units, yaml_file
 from respine.files.fields import DoseAmount, Duration, DurationOrZero, Part, one_or_more, problem
 from respine.files.form import model_problems
+from respine.library import Library
 from respine.model import formula
 from respine.model.expression import Expr, num
+
+P = TypeVar("P", bound=Part)
 
 
 def _formula(value: object) -> Expr:
@@ -121,55 +122,48 @@ class ExposureFile(Part):
     source: Sources = ()
 
 
-def _read(kind: str, name: str, model: type[Part]) -> Any:
-    doc = yaml_file.read(library.path(kind, name), kind.rstrip("s"))
-    doc.check()
-    try:
-        return model.model_validate(doc.data)
-    except ValidationError as error:
-        model_problems(doc, error, model)
+def _read(library: Library, kind: str, name: str, form: type[P]) -> P:
+    """A file of the library in its form, kept while its text stays the same. Raises InputError with all its mistakes."""
+    file = library.path(kind, name)
+
+    def parse() -> P:
+        doc = yaml_file.read(file, kind.rstrip("s"))
         doc.check()
-        raise
+        try:
+            return form.model_validate(doc.data)
+        except ValidationError as error:
+            model_problems(doc, error, form)
+            doc.check()
+            raise
+
+    return library.parsed((_read, file), [file], parse)
 
 
-@lru_cache(maxsize=256)
-def _drug_file(name: str) -> Drug:
-    result = _read("drugs", name, Drug)
-    assert isinstance(result, Drug)
-    return result
-
-
-@lru_cache(maxsize=256)
-def _exposure_file(name: str) -> ExposureFile:
-    result = _read("exposures", name, ExposureFile)
-    assert isinstance(result, ExposureFile)
-    return result
-
-
-def drug_names() -> dict[str, str]:
+def drug_names(library: Library) -> dict[str, str]:
     """Every name and alias a study may write, with the drug file it means."""
-    return _names("drugs", lambda name: _drug_file(name).aliases)
+    return _names(library, "drugs", Drug)
 
 
-def exposure_names() -> dict[str, str]:
+def exposure_names(library: Library) -> dict[str, str]:
     """Every name and alias of an exposure, with the file it means."""
-    return _names("exposures", lambda name: _exposure_file(name).aliases)
+    return _names(library, "exposures", ExposureFile)
 
 
-def _names(kind: str, aliases: Any) -> dict[str, str]:
+def _names(library: Library, kind: str, form: type[Drug] | type[ExposureFile]) -> dict[str, str]:
     files = library.names(kind)
     result = {name: name for name in files}
     for name in files:
-        for alias in aliases(name):
+        for alias in _read(library, kind, name, form).aliases:
             result.setdefault(alias, name)
     return result
 
 
-def drug(name: str) -> Drug:
-    """The drug of a name or alias. Raises KeyError."""
-    return _drug_file(name if name in library.names("drugs") else drug_names()[name])
+def drug(library: Library, name: str) -> Drug:
+    """The drug of a name or alias. Raises KeyError, InputError for a broken file."""
+    return _read(library, "drugs", name if name in library.names("drugs") else drug_names(library)[name], Drug)
 
 
-def exposure(name: str) -> ExposureFile:
-    """The exposure of a name or alias. Raises KeyError."""
-    return _exposure_file(name if name in library.names("exposures") else exposure_names()[name])
+def exposure(library: Library, name: str) -> ExposureFile:
+    """The exposure of a name or alias. Raises KeyError, InputError for a broken file."""
+    known = name if name in library.names("exposures") else exposure_names(library)[name]
+    return _read(library, "exposures", known, ExposureFile)

@@ -1,11 +1,13 @@
 """What is observed: scales, expectancy, endpoints, trials of the published size, and published rows beside them."""
 
+from respine.protocol.output_times import rating_times
+from respine.study.scales import Scale
 from respine.trial.compare import COLUMNS, compare, matches, predict, summary
 from respine.trial.endpoints import Endpoint, endpoints, of_study
-from respine.trial.observe import hardly_ill, observe, observed_outputs, observed_scales, rating_times, required_outputs
+from respine.trial.observe import hardly_ill, observe, observed_outputs, observed_scales, required_outputs
 from respine.trial.panel import Panel
 from respine.trial.published import Published, published, read_row
-from respine.trial.scales import Scale, is_scale
+from respine.trial.scales import is_scale
 from respine.trial.seen import Seen
 from respine.trial.trials import CONTAINS, Interval, in_trials_of_published_size
 

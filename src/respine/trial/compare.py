@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from respine import library
+from respine.library import Library
 from respine.study.schema import Compare, Study, Tie
 from respine.trial import endpoints as ep
 from respine.trial import published as pub
@@ -60,12 +60,12 @@ def matches(study: Study) -> list[Match]:
     """Every published row the study names, with its arm and endpoint or the reason why it has none."""
     result: list[Match] = []
     for block in study.compare:
-        for row in evidence_rows(block):
+        for row in evidence_rows(study.library, block):
             result += _matched(study, block, row)
     return result
 
 
-def evidence_rows(block: Compare) -> list[dict[str, str]]:
+def evidence_rows(library: Library, block: Compare) -> list[dict[str, str]]:
     """Rows of the evidence table that belong to the study a compare block names, and those it names by id."""
     ids = {tie.id for tie in block.rows if tie.id}
     wanted, year = (block.study or "").strip(), block.year
@@ -91,7 +91,14 @@ def _matched(study: Study, block: Compare, row: dict[str, str]) -> list[Match]:
     arm, reference = _arms(study, block, arm_text)
     if not arm:
         return [Match(row, arm_text, reason=f'arm "{arm_text}" is none of the study: name it under compare.arms')]
-    first = next((scales.load(n).name for n in study.observe if scales.load(n).rule in ("severity", "relative")), "")
+    first = next(
+        (
+            scales.load(n, study.library).name
+            for n in study.observe
+            if scales.load(n, study.library).rule in ("severity", "relative")
+        ),
+        "",
+    )
     reading = pub.read_row(row, study.start, first)
     if reading.endpoint is None:
         return [Match(row, arm, reason=reading.reason)]

@@ -79,7 +79,7 @@ def of_study(study: Study) -> list[Endpoint]:
     """The endpoints of a study file with the defaults of their scales."""
     result = []
     for e in study.endpoints:
-        scale = scales.load(e.of) if scales.is_scale(e.of) else None
+        scale = scales.load(e.of, study.library) if scales.is_scale(e.of, study.library) else None
         below = e.below if e.below is not None else (scale.remission_at_most if scale else None)
         result.append(Endpoint(
             name=e.name, of=scale.name if scale else e.of, kind=e.kind, at=e.at, by=e.by,

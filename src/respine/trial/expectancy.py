@@ -12,58 +12,16 @@ the kind of control explains (``setting_sd``), alike for all arms of a trial.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from respine import library, population
+from respine import population
 from respine.files.constants import Z90
-from respine.files.yaml_file import read
-from respine.study.occasions import occasions
-from respine.study.rule_doses import Given, possible
-from respine.study.schema import Arm, Dose, Exposure, Study
-from respine.trial.scales import numbers_of
-
-
-@dataclass(frozen=True)
-class Expectancy:
-    """The numbers of ``_expectancy.yaml``: components by name, beliefs by kind of control and unblinding.
-
-    ``ranges`` are their 90 % ranges by name (``course``, ``belief.open-label.none``). In a drawn expectancy numbers are
-    ``(n_subjects, 1)``.
-    """
-
-    numbers: Mapping[str, Any]
-    belief: Mapping[str, Mapping[str, Any]]
-    procedure_routes: frozenset[str]
-    procedure_exposures: frozenset[str]
-    treatment_exposures: frozenset[str]
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-
-
-@lru_cache(maxsize=1)
-def load() -> Expectancy:
-    """The library's expectancy. Raises InputError with every mistake of its file."""
-    doc = read(library.ROOT / "scales" / "_expectancy.yaml", "expectancy")
-    numbers = numbers_of(doc, doc.data.get("values"), ("values",))
-    beliefs = {kind: numbers_of(doc, block, ("belief", kind)) for kind, block in (doc.data.get("belief") or {}).items()}
-    doc.check()
-    lists = ("procedure_routes", "procedure_exposures", "treatment_exposures")
-    ranges = dict(_ranges(doc.data["values"], ""))
-    for kind, block in (doc.data.get("belief") or {}).items():
-        ranges |= dict(_ranges(block, f"belief.{kind}."))
-    routes, exposures, treatments = (frozenset(doc.data[name]) for name in lists)
-    return Expectancy(numbers, beliefs, routes, exposures, treatments, ranges)
-
-
-def _ranges(block: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, tuple[float, float]]]:
-    for name, entry in block.items():
-        low, value, high = (float(entry.get(part, entry["value"])) for part in ("low", "value", "high"))
-        if 0 < low <= value <= high and low < high:
-            yield f"{prefix}{name}", (low, high)
+from respine.protocol import Arm, Given
+from respine.study.expectancy import Expectancy
 
 
 def drawn(model: Expectancy, seed: int, draw: np.ndarray) -> Expectancy:
@@ -96,7 +54,7 @@ def drawn(model: Expectancy, seed: int, draw: np.ndarray) -> Expectancy:
 
 
 def strength(
-    study: Study, arm: str, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None, *,
+    arm: Arm, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None, *,
     model: Expectancy | None = None, draw: np.ndarray | None = None, given: Sequence[Given] = (),
 ) -> np.ndarray:  # fmt: skip
     """Strength of expectancy, ``(n_subjects, n_times)``, dimensionless, 0 before the first visit.
@@ -106,10 +64,11 @@ def strength(
     stands in for the library's numbers. With ``draw`` (n_subjects,) each parameter draw has numbers and a setting of its own;
     ``given`` are the doses that rules of the study gave.
     """
-    model = model or load()
+    study = arm.protocol.study
+    model = model or arm.protocol.expectancy
     model = drawn(model, study.seed, draw) if draw is not None and len(draw) else model
     number = model.numbers
-    belief = _belief(study, arm, model, felt)
+    belief = _belief(arm, model, felt)
     if not np.any(belief):
         return np.zeros((len(subjects), len(times)))
     first, last = int(subjects.min()), int(subjects.max()) + 1
@@ -119,7 +78,7 @@ def strength(
 
     since_start = np.maximum(times - study.start, 0.0)
     course = number["course"] * -np.expm1(-since_start / number["course_time"])
-    since = _since_last(times, procedure_times(study, arm, model))[None, :]
+    since = _since_last(times, procedure_times(arm, model))[None, :]
     for one in given:
         if one.dose.route in model.procedure_routes:
             since = np.fmin(since, _since(times, one.time))
@@ -131,25 +90,30 @@ def strength(
     return np.asarray(person * number.get("setting", 1.0) * belief * parts)
 
 
-def procedure_times(study: Study, arm: str, model: Expectancy | None = None) -> np.ndarray:
+def procedure_times(arm: Arm, model: Expectancy | None = None) -> np.ndarray:
     """Times (hours, sorted) at which people of an arm undergo a supervised treatment, real or sham.
 
     A masked control that lists no treatment of its own is treated when the first treated arm is.
     """
-    model = model or load()
-    own = _own_procedures(study.arms[arm], model)
-    control = study.arms[arm].control
-    by_rule = any(one.dose.route in model.procedure_routes for one in possible(study, arm))
+    model = model or arm.protocol.expectancy
+    own = _own_procedures(arm, model)
+    control = arm.asked.control
+    by_rule = any(one.dose.route in model.procedure_routes for one in arm.possible)
     if not own and not by_rule and control is not None and control.kind in ("inactive-placebo", "active-placebo"):
-        for other in study.arms.values():
+        for other in arm.protocol.arms.values():
             own = own or _own_procedures(other, model)
     return np.unique(np.asarray(own, float))
 
 
 def _own_procedures(arm: Arm, model: Expectancy) -> list[float]:
-    treatments: list[Dose | Exposure] = [dose for dose in arm.doses if dose.route in model.procedure_routes]
-    treatments += [one for one in arm.exposures if one.exposure in model.procedure_exposures]
-    return [time for one in treatments for time in occasions(one)]
+    doses = [
+        t
+        for one in arm.planned
+        if one.why == "scheduled" and one.dose.route in model.procedure_routes
+        for t in one.times
+    ]
+    exposures = [t for one in arm.exposures if one.asked.exposure in model.procedure_exposures for t in one.times]
+    return [*doses, *exposures]
 
 
 def _since_last(times: np.ndarray, events: np.ndarray) -> np.ndarray:
@@ -166,18 +130,18 @@ def _since(times: np.ndarray, event: np.ndarray) -> np.ndarray:
     return np.where(since > 0, since, np.inf)
 
 
-def _belief(study: Study, name: str, model: Expectancy, felt: np.ndarray | None) -> Any:
+def _belief(arm: Arm, model: Expectancy, felt: np.ndarray | None) -> Any:
     """Belief in being treated, 0-1: of the kind of control, or for a blinded drug arm rising with what is felt."""
-    arm = study.arms[name]
-    treated = bool(arm.doses or possible(study, name)) or any(
-        e.exposure in model.treatment_exposures for e in arm.exposures
+    control = arm.asked.control
+    treated = bool(arm.asked.doses or arm.possible) or any(
+        e.exposure in model.treatment_exposures for e in arm.asked.exposures
     )
-    kind = arm.control.kind if arm.control is not None else None
-    if kind is None and study.design == "single-arm" and treated:
+    kind = control.kind if control is not None else None
+    if kind is None and arm.protocol.study.design == "single-arm" and treated:
         kind = "open-label"  # without a second arm nobody can be in doubt
     if kind is not None:
         table = model.belief.get(kind, {})  # kind "none": nothing is given that could be believed in
-        unblinding = arm.control.unblinding if arm.control is not None else "none"
+        unblinding = control.unblinding if control is not None else "none"
         return table.get(unblinding, next(iter(table.values()), 0.0))
     if not treated:
         return 0.0

@@ -10,52 +10,47 @@ import pandas as pd
 from respine import population
 from respine.engine import Solution
 from respine.errors import InputError, Problem
+from respine.files.constants import SAME_MOMENT_H
 from respine.population import People
-from respine.study.rule_doses import Given
+from respine.protocol import Arm, Given, Protocol
+from respine.protocol.output_times import rating_times
+from respine.protocol.protocol import FELT
+from respine.study.scales import Scale
 from respine.study.schema import Study
-from respine.trial import expectancy, scales
-from respine.trial.scales import Scale
+from respine.trial import expectancy
 
-FELT = "CADSS"  # the scale whose drug effect tells a person what was given
 COLUMNS = ("subject", "arm", "time_h", "scale", "value", "true_value")
 
 
-def rating_times(study: Study) -> np.ndarray:
-    """Hours at which scores are taken: the baseline, the visits and the times that endpoints name."""
-    times = {float(study.start), *map(float, study.visits)}
-    for endpoint in study.endpoints:
-        times |= {float(t) for t in (endpoint.at, endpoint.begin) if t is not None}
-    return np.array(sorted(t for t in times if t >= study.start))
-
-
-def observed_scales(study: Study) -> list[str]:
+def observed_scales(protocol: Protocol) -> list[str]:
     """Library names of the scales a study observes or has endpoints on, in the order of the file."""
-    wanted = [*study.observe, *(e.of for e in study.endpoints if scales.is_scale(e.of))]
-    return list(dict.fromkeys(scales.load(name).name for name in wanted))
+    study = protocol.study
+    wanted = [*study.observe, *(e.of for e in study.endpoints if protocol.is_scale(e.of))]
+    return list(dict.fromkeys(protocol.scale(name).name for name in wanted))
 
 
-def observed_outputs(study: Study) -> list[str]:
+def observed_outputs(protocol: Protocol) -> list[str]:
     """Model outputs that endpoints read directly, without a scale."""
-    return list(dict.fromkeys(e.of for e in study.endpoints if not scales.is_scale(e.of)))
+    return list(dict.fromkeys(e.of for e in protocol.study.endpoints if not protocol.is_scale(e.of)))
 
 
-def required_outputs(study: Study, known: set[str] | None = None) -> list[str]:
-    """Model outputs that observing this study takes; ``known`` are the system's symbols. Raises InputError."""
-    chosen = [scales.load(name) for name in observed_scales(study)]
-    outputs = [*(s.output for s in chosen), *observed_outputs(study), *study.record]
-    felt = scales.load(FELT).output
-    if any(s.rule == "severity" for s in chosen) and (known is None or felt in known):
+def required_outputs(protocol: Protocol) -> list[str]:
+    """Model outputs that observing this study takes. Raises InputError for one the model does not compute."""
+    study, known = protocol.study, protocol.symbols
+    chosen = [protocol.scale(name) for name in observed_scales(protocol)]
+    outputs = [*(s.output for s in chosen), *observed_outputs(protocol), *study.record]
+    felt = protocol.scale(FELT).output
+    if any(s.rule == "severity" for s in chosen) and felt in known:
         outputs.append(felt)
-    if known is not None:
-        missing = [name for name in dict.fromkeys(outputs) if name not in known]
-        if missing:
-            where, field = str(study.file or study.name), "observe, record or endpoints"
-            why, cure = "The model computes nothing of this name.", "Take a name that `respine model show` lists."
-            raise InputError(*(Problem(where, field, name, why, cure) for name in missing))
+    missing = [name for name in dict.fromkeys(outputs) if name not in known]
+    if missing:
+        where, field = str(study.file or study.origin.where), "observe, record or endpoints"
+        why, cure = "The model computes nothing of this name.", "Take a name that `respine model show` lists."
+        raise InputError(*(Problem(where, field, name, why, cure) for name in missing))
     return list(dict.fromkeys(outputs))
 
 
-def observe(study: Study, arm: str, people: People, solution: Solution, given: Sequence[Given] = ()) -> pd.DataFrame:
+def observe(arm: Arm, people: People, solution: Solution, given: Sequence[Given] = ()) -> pd.DataFrame:
     """Scores of one arm, one row a subject, time and scale: ``subject, arm, time_h, scale, value, true_value``.
 
     ``value`` is what is written down (fluctuation of the person, rater's error, whole steps, inside the range);
@@ -63,42 +58,50 @@ def observe(study: Study, arm: str, people: People, solution: Solution, given: S
     whose simulation failed has no row at all: nothing is filled in, and the failure is counted and named elsewhere.
     ``given``: the doses that rules of the study gave.
     """
+    protocol, study = arm.protocol, arm.protocol.study
     names = list(solution.outputs)
     subjects = people.covariates["subject"].to_numpy(np.int64)
     ok = np.asarray(solution.status) == 0
     times = rating_times(study)
     at = _positions(np.asarray(solution.times), times)
     frames: list[pd.DataFrame] = []
-    for scale, true in scores_at(study, arm, people, solution, times, observed_scales(study), given):
-        noise = residual(study, scale, arm, subjects, times)
+    for scale, true in scores_at(arm, people, solution, times, observed_scales(protocol), given):
+        noise = residual(study, scale, arm.name, subjects, times)
         frames.append(
             _rows(
-                subjects, arm, times, scale.name, scale.printed(true + noise), np.clip(true, scale.low, scale.high), ok
+                subjects,
+                arm.name,
+                times,
+                scale.name,
+                scale.printed(true + noise),
+                np.clip(true, scale.low, scale.high),
+                ok,
             )
         )
-    for name in observed_outputs(study):
+    for name in observed_outputs(protocol):
         index = _output_times(study, name, np.asarray(solution.times), at)
         values = solution.values[:, index, names.index(name)]
-        frames.append(_rows(subjects, arm, np.asarray(solution.times)[index], name, values, values, ok))
+        frames.append(_rows(subjects, arm.name, np.asarray(solution.times)[index], name, values, values, ok))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
 def scores_at(
-    study: Study, arm: str, people: People, solution: Solution, times: np.ndarray, chosen: Sequence[str],
+    arm: Arm, people: People, solution: Solution, times: np.ndarray, chosen: Sequence[str],
     given: Sequence[Given] = (),
 ) -> Iterator[tuple[Scale, np.ndarray]]:  # fmt: skip
     """Each of the ``chosen`` scales with its scores without error, ``(n_subjects, n_times)``; the first of the times is
     the baseline.
     """
+    study = arm.protocol.study
     names, at = list(solution.outputs), _positions(np.asarray(solution.times), times)
     subjects = people.covariates["subject"].to_numpy(np.int64)
     belief = None  # computed once, for the first symptom scale
     for name in chosen:
-        scale = scales.load(name)
+        scale = arm.protocol.scale(name)
         series = solution.values[:, :, names.index(scale.output)]
         if scale.rule == "severity" and belief is None:
-            felt = _felt(study, subjects, names, solution, at)
-            belief = expectancy.strength(study, arm, subjects, times, felt, draw=people.draw, given=given)
+            felt = _felt(arm.protocol, subjects, names, solution, at)
+            belief = expectancy.strength(arm, subjects, times, felt, draw=people.draw, given=given)
         gain = belief if scale.rule == "severity" else None
         yield scale, true_scores(study, scale, people, subjects, series[:, at], gain)
 
@@ -191,25 +194,25 @@ def purposes(scale: Scale, arm: str) -> tuple[str, str]:
     return f"fluctuation {what} {arm}", f"rating {scale.name} {arm}"
 
 
-def hardly_ill(study: Study, people: People, solution: Solution) -> int | None:
+def hardly_ill(protocol: Protocol, solution: Solution) -> int | None:
     """How many people have a model symptom under the scale's floor at the first visit; None without a symptom scale."""
-    chosen = [scales.load(name) for name in observed_scales(study)]
+    chosen = [protocol.scale(name) for name in observed_scales(protocol)]
     ill = next((s for s in chosen if s.rule == "severity"), None)
     if ill is None:
         return None
-    at = _positions(np.asarray(solution.times), np.array([study.start]))
+    at = _positions(np.asarray(solution.times), np.array([protocol.study.start]))
     first = solution.values[:, at[0], list(solution.outputs).index(ill.output)]
     return int((first < ill.number("severity_floor", 0.1)).sum())  # a failed person is NaN and is not counted
 
 
 def _felt(
-    study: Study, subjects: np.ndarray, names: list[str], solution: Solution, at: np.ndarray
+    protocol: Protocol, subjects: np.ndarray, names: list[str], solution: Solution, at: np.ndarray
 ) -> np.ndarray | None:
     """Strongest drug effect felt up to each rating, CADSS points, from the fine time grid."""
-    scale = scales.load(FELT)
+    scale = protocol.scale(FELT)
     if scale.output not in names:
         return None
-    return strongest_felt(study, scale, subjects, solution.values[:, :, names.index(scale.output)])[:, at]
+    return strongest_felt(protocol.study, scale, subjects, solution.values[:, :, names.index(scale.output)])[:, at]
 
 
 def strongest_felt(study: Study, scale: Scale, subjects: np.ndarray, output: np.ndarray) -> np.ndarray:
@@ -231,8 +234,8 @@ def _output_times(study: Study, name: str, grid: np.ndarray, at: np.ndarray) -> 
 
 def _positions(grid: np.ndarray, times: np.ndarray) -> np.ndarray:
     index = np.clip(np.searchsorted(grid, times - 1e-9), 0, len(grid) - 1)
-    if np.any(np.abs(grid[index] - times) > 1e-6):
-        missing = times[np.abs(grid[index] - times) > 1e-6]
+    if np.any(np.abs(grid[index] - times) > SAME_MOMENT_H):
+        missing = times[np.abs(grid[index] - times) > SAME_MOMENT_H]
         raise ValueError(f"the trajectories do not hold the rating times {missing.tolist()} h")
     return np.asarray(index)
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from respine import population
 from respine.engine import Solution
+from respine.files.constants import SAME_MOMENT_H
 from respine.population import People
-from respine.study.decisions import Observed
-from respine.study.rule_doses import SAME, Given
+from respine.protocol import Arm, Given, Observed
+from respine.protocol.output_times import rating_times
+from respine.study.scales import Scale
 from respine.study.schema import Study
-from respine.trial import scales
-from respine.trial.observe import deviations, purposes, rating_times, scores_at
-from respine.trial.scales import Scale
+from respine.trial.observe import deviations, purposes, scores_at
 
 
 class Seen:
@@ -25,19 +25,22 @@ class Seen:
     so that a rule that looks more often moves no number of a visit.
     """
 
-    def __init__(self, study: Study, arm: str, people: People, times: np.ndarray, chosen: Sequence[str]) -> None:
-        self.study, self.arm, self.people, self.chosen = study, arm, people, tuple(chosen)
+    def __init__(self, arm: Arm, people: People, times: np.ndarray, chosen: Sequence[str]) -> None:
+        self.arm, self.people, self.chosen = arm, people, tuple(chosen)
+        self.study = study = arm.protocol.study
         subjects = people.covariates["subject"].to_numpy(np.int64)
         self.times = np.unique(np.concatenate([[float(study.start)], times]))
-        self.noise = {name: residual_between(study, scales.load(name), arm, subjects, self.times) for name in chosen}
+        self.noise = {
+            name: residual_between(study, arm.protocol.scale(name), arm.name, subjects, self.times) for name in chosen
+        }
 
     def at(self, time: float, solution: Solution, given: Sequence[Given]) -> dict[str, Observed]:
         """What is known at ``time`` of each scale; ``solution`` holds the trajectories up to then."""
         past = int(np.searchsorted(solution.times, time, side="right"))
         known = replace(solution, times=solution.times[:past], values=solution.values[:, :past])
         moments, found = np.array([float(self.study.start), time]), {}
-        columns = np.searchsorted(self.times, moments - SAME)
-        true_scores = scores_at(self.study, self.arm, self.people, known, moments, self.chosen, given)
+        columns = np.searchsorted(self.times, moments - SAME_MOMENT_H)
+        true_scores = scores_at(self.arm, self.people, known, moments, self.chosen, given)
         for name, (scale, true) in zip(self.chosen, true_scores, strict=True):
             scores = scale.printed(true + self.noise[name][:, columns])
             found[name] = Observed(scores[:, 1], scores[:, 0])
@@ -57,10 +60,10 @@ def residual_between(study: Study, scale: Scale, arm: str, subjects: np.ndarray,
     result = np.empty((len(subjects), len(times)))
     left, before = ratings[0], state[:, 0]  # the latest moment that is known, of either kind
     for j, time in enumerate(times):
-        k = int(np.searchsorted(ratings, time - SAME))  # the next rating, or this one
+        k = int(np.searchsorted(ratings, time - SAME_MOMENT_H))  # the next rating, or this one
         if k > 0 and ratings[k - 1] > left:
             left, before = ratings[k - 1], state[:, k - 1]
-        if abs(ratings[k] - time) <= SAME:
+        if abs(ratings[k] - time) <= SAME_MOMENT_H:
             now, read = state[:, k], rater[:, k]
         else:
             fresh = [

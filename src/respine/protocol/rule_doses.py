@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from respine.files.constants import SAME_MOMENT_H
 from respine.study.rules import Condition, Rule, RuleDose
 from respine.study.schema import Dose, Study
 
 EVERY = {"daily": 24.0, "weekly": 168.0}
-SAME = 1e-6  # hours; two times closer than this are one
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def decision_times(study: Study, arm: str) -> np.ndarray:
         for visit in named or ["every"]:
             times |= set(_times(study, visit))
     grid = np.array(sorted(times))
-    return grid[np.diff(grid, prepend=-np.inf) > SAME]
+    return grid[np.diff(grid, prepend=-np.inf) > SAME_MOMENT_H]
 
 
 def _times(study: Study, visit: float | str) -> list[float]:
@@ -74,9 +74,9 @@ def _times(study: Study, visit: float | str) -> list[float]:
         return visits
     if not isinstance(visit, str):
         return [float(visit)]
-    steps = range(int((max(visits) - study.start) / EVERY[visit] + SAME) + 1)
+    steps = range(int((max(visits) - study.start) / EVERY[visit] + SAME_MOMENT_H) + 1)
     regular = [round(study.start + EVERY[visit] * k, 9) for k in steps]
-    return [next((t for t in visits if abs(t - one) <= SAME), one) for one in regular]
+    return [next((t for t in visits if abs(t - one) <= SAME_MOMENT_H), one) for one in regular]
 
 
 def asked(study: Study, condition: Condition, times: np.ndarray) -> np.ndarray:
@@ -85,7 +85,7 @@ def asked(study: Study, condition: Condition, times: np.ndarray) -> np.ndarray:
     for one in chain(condition):
         if one.visit is not None:
             own = np.array(_times(study, one.visit))
-            result &= (np.abs(times[:, None] - own[None, :]) <= SAME).any(axis=1)
+            result &= (np.abs(times[:, None] - own[None, :]) <= SAME_MOMENT_H).any(axis=1)
     return result
 
 

@@ -2,13 +2,16 @@
 
 # ruff: noqa: E501 - one case a line reads best
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from respine import study
 from respine.errors import InputError
-from respine.study.timeline import Timeline
-from tests.study.symbols import system_of
+from respine.protocol import resolve
+from respine.protocol.timeline import Timeline
+from tests.study.symbols import protocol_of, system_of
 
 
 class Recorder:
@@ -38,9 +41,9 @@ def write(
 
 def events(one, arm: str = "a", model: str = "human", subjects: range = range(5)):
     """(subjects, {target: [(time, kind, value), ...] of the first subject}, people)"""
-    system = system_of(model)
-    people = study.people(one, arm, system, subjects)
-    schedule = study.schedule(one, arm, people, system)
+    chosen = protocol_of(one, model).arm(arm)
+    people = chosen.people(subjects)
+    schedule = chosen.schedule(people)
     found: dict[str, list[tuple[float, int, np.ndarray]]] = {}
     for entry in schedule._entries:
         found.setdefault(entry.target, []).append((entry.time, entry.kind, entry.value))
@@ -112,7 +115,7 @@ def test_history_lasts_and_a_level_takes_it_over(tmp_path) -> None:
 
 def test_rats_stressed_until_the_start(tmp_path) -> None:
     one = write(tmp_path, population="rat-stressed", visits="[0 h, 24 h]")
-    assert study.begins(one) == -504
+    assert protocol_of(one).begin == -504
     found, _ = events(one, model="rat")
     assert [(entry[0][0], entry[2][0]) for entry in found["stress"]] == [(-504, 1.0), (0, 0.0)]
 
@@ -146,8 +149,8 @@ def test_same_person_in_every_arm_and_overrides(tmp_path) -> None:
     one = write(
         tmp_path, extra="  b:\n    genotype: {val66met: Met/Met, bdnf_gene_dose: 0.5}\n    parameters: {k_venous: 9}\n"
     )
-    system = system_of("human")
-    a, b = (study.people(one, arm, system, range(50), draw_parameters=False) for arm in "ab")
+    protocol = protocol_of(one)
+    a, b = (protocol.arm(name).people(range(50), draw_parameters=False) for name in "ab")
     same = [name for name in a.parameters if name not in ("val66met", "k_venous", "bdnf_gene_dose")]
     assert a.parameters[same].equals(b.parameters[same])
     assert set(b.parameters["val66met"]) == {1.0} and set(b.parameters["bdnf_gene_dose"]) == {0.5}
@@ -164,7 +167,7 @@ def test_a_study_may_have_people_of_its_own(tmp_path) -> None:
         tmp_path,
         extra="covariates: {baseline_MADRS: {distribution: normal, mean: 25, sd: 2, low: 18, high: 40, source: x}}\n",
     )
-    people = study.people(one, "a", system_of("human"), range(2000))
+    people = protocol_of(one).arm("a").people(range(2000))
     assert people.covariates["baseline_MADRS"].mean() == pytest.approx(25, abs=0.2)
     assert people.covariates["age_y"].mean() == pytest.approx(50.7, abs=1)
 
@@ -183,13 +186,14 @@ def test_ledger(tmp_path) -> None:
         tmp_path, "[{drug: ketamine, route: iv, amount: 0.5 mg/kg, at: [0 d, 7 d]}]",
         "    co_medication: [{drug: riluzole, route: oral, amount: 50 mg, at: 1 d}]\n",
     )  # fmt: skip
-    people = study.people(one, "a", system_of("human"), range(2, 4))
-    rows = study.ledger(one, "a", people)
+    arm = protocol_of(one).arm("a")
+    people = arm.people(range(2, 4))
+    rows = arm.ledger(people)
     assert rows["subject"].tolist() == [2, 2, 2, 3, 3, 3]
     assert rows["time_h"].tolist() == [0, 24, 168] * 2
     assert rows["why"].tolist() == ["scheduled", "co-medication", "scheduled"] * 2
     assert rows["amount_mg"].to_numpy()[0] == pytest.approx(0.5 * people.covariates["weight_kg"][0])
-    empty = study.ledger(write(tmp_path), "a", people)
+    empty = protocol_of(write(tmp_path)).arm("a").ledger(people)
     assert len(empty) == 0 and list(empty.columns) == list(rows.columns)
 
 
@@ -197,17 +201,16 @@ def test_rules_need_a_run_and_are_not_ignored(tmp_path) -> None:
     one = write(tmp_path, extra="observe: [MADRS]\nrules:\n  - name: as-needed\n    when: {visit: daily, scale: MADRS, above: 20, and: {last-dose: {longer-ago-than: 48 h}}}\n"
                 "    then: {dose: {drug: ketamine, route: nasal, amount: 50 mg}}\n    limit: {per-day: 1, per-week: 3}\n")  # fmt: skip
     assert one.rules[0].when.also.last_dose.longer_ago_than == 48
-    system = system_of("human")
+    arm = protocol_of(one).arm("a")
     with pytest.raises(InputError, match="act on what is observed"):
-        study.schedule(one, "a", study.people(one, "a", system, range(2)), system)
+        arm.schedule(arm.people(range(2)))
 
 
 def test_drug_on_something_the_model_lacks(tmp_path) -> None:
     one = write(tmp_path, "[{drug: ketamine, route: iv, amount: 0.5 mg/kg, at: 0 h}]")
-    human, rat = system_of("human"), system_of("rat")
-    people = study.people(one, "a", human, range(2))
-    without = type(rat)(**{**vars(human), "rates": {}, "quantities": {}})
+    people = protocol_of(one).arm("a").people(range(2))
+    without = dataclasses.replace(system_of("human"), rates={}, quantities={})
     with pytest.raises(InputError, match="s_ketamine_central, which is no state of the human model"):
-        study.schedule(one, "a", people, without)
+        resolve(one, system=without).arm("a").schedule(people)
     with pytest.raises(InputError, match="not for rat"):
         write(tmp_path, "[{drug: midazolam, route: iv, amount: 1 mg/kg, at: 0 h}]", population="rat-naive")

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from respine.population import People
-from respine.study.occasions import occasions
-from respine.study.rule_doses import Given, Possible, asked, chain, decision_times, possible, rules_of
+from respine.protocol.rule_doses import Given, Possible, asked, chain
 from respine.study.rules import Condition, Rule
-from respine.study.schema import Study
 
 if TYPE_CHECKING:
     import pandas
+
+    from respine.protocol.arm import Arm
 
 COLUMNS = ("subject", "arm", "time_h", "rule", "action", "outcome", "why", "scale", "value", "seen")
 JUST = 1e-9  # hours; what is due within it of a moment is due then
@@ -70,21 +70,22 @@ class Decisions:
     the next one: the doses of running courses come due between decisions.
     """
 
-    def __init__(self, study: Study, arm: str, people: People) -> None:
-        self.study, self.arm, n = study, arm, len(people)
+    def __init__(self, arm: Arm, people: People) -> None:
+        study, n = arm.protocol.study, len(people)
+        self.arm = arm
         self.subjects = people.covariates["subject"].to_numpy(np.int64)
-        self.times = decision_times(study, arm)
-        self.rules = sorted(rules_of(study, arm), key=_turn)
+        self.times = arm.decision_times
+        self.rules = sorted(arm.rules, key=_turn)
         self._asked = {rule.name: set(self.times[asked(study, rule.when, self.times)].tolist()) for rule in self.rules}
         self.last = float(max(study.visits))
-        self.doses = {one.rule.name: one for one in possible(study, arm) if one.place.endswith(".dose")}
-        courses = [one for one in possible(study, arm) if one.place.endswith(".start")]
+        self.doses = {one.rule.name: one for one in arm.possible if one.place.endswith(".dose")}
+        courses = [one for one in arm.possible if one.place.endswith(".start")]
         self.courses = {one.rule.name: _Course(one, n) for one in courses}
         self.held = {rule.name: np.full(n, -math.inf) for rule in study.rules}
         self.stopped = {rule.name: np.zeros(n, bool) for rule in study.rules}
         self.taken: dict[str, list[np.ndarray]] = {rule.name: [] for rule in study.rules}
         self.given: list[Given] = []
-        self._scheduled = np.array(sorted(t for dose in study.arms[arm].doses for t in occasions(dose)))
+        self._scheduled = np.array(sorted(t for one in arm.planned if one.why == "scheduled" for t in one.times))
         self._rows: list[dict[str, object]] = []
 
     def scales(self) -> list[str]:
@@ -181,7 +182,7 @@ class Decisions:
         for i in map(int, np.flatnonzero(who)):
             self._rows.append(
                 {
-                    "subject": self.subjects[i], "arm": self.arm, "time_h": note.at(i), "rule": note.rule.name,
+                    "subject": self.subjects[i], "arm": self.arm.name, "time_h": note.at(i), "rule": note.rule.name,
                     "action": action, "outcome": outcome,
                     "why": why if isinstance(why, str) else f"held until {why[i]:g} h", "scale": scale,
                     "value": note.seen[scale].now[i] if scale else math.nan, "seen": note.words(i),

@@ -11,78 +11,72 @@ import numpy as np
 
 from respine.errors import InputError, Problem
 from respine.files import units
+from respine.files.yaml_file import dotted
 from respine.model.expression import Expr, evaluate, symbols
-from respine.model.system import System
 from respine.population import People
-from respine.study import treatments
-from respine.study.occasions import Amounts, amounts, occasions, sprays
-from respine.study.rule_doses import Given, possible, rules_of
-from respine.study.schema import Dose, Exposure, Study
-from respine.study.timeline import Timeline
+from respine.protocol.doses import Amounts, DoseRecord, PlannedExposure, dose_record, sprays
+from respine.protocol.rule_doses import Given
+from respine.protocol.timeline import Timeline
+from respine.study.read import document
+from respine.study.treatments import Drug, Route
 
 if TYPE_CHECKING:
     from respine.engine import Schedule
+    from respine.protocol.arm import Arm
 
-NEVER = (
-    1e9  # hours; what is put there declares a dose to the engine, so that all stages of a run have the same equations
-)
+FAR_FUTURE_H = 1e9
+"""Hours; what is put there declares a dose to the engine, so that all stages of a run have the same equations."""
 
 
 def schedule(
-    study: Study, arm: str, people: People, system: System, *, given: Sequence[Given] | None = None,
-    since: float = -math.inf,
-    until: float = math.inf,
-) -> Schedule:  # fmt: skip
+    arm: Arm, people: People, *, given: Sequence[Given] | None = None, since: float = -math.inf, until: float = math.inf
+) -> Schedule:
     """What happens to each of these people in one arm, from ``since`` to ``until`` (hours).
 
     ``given``: the doses that rules gave so far; without, an arm in which rules act is refused. What began before ``since``
-    and goes on goes on: an infusion with its rest, an input at its level; what is over is left out. Raises KeyError for an
-    unknown arm, InputError where the arm has rules or where a treatment acts on something the model does not have.
+    and goes on goes on: an infusion with its rest, an input at its level; what is over is left out. Raises InputError where
+    the arm has rules or where a treatment acts on something the model does not have.
     """
     if given is None:
-        refuse_rules(study, arm)
-    work = _Work(study, arm, people, system, since, until)
-    one = study.arms[arm]
+        refuse_rules(arm)
+    work = _Work(arm, people, since, until)
     work.history()
-    for field, doses in (("doses", one.doses), ("co_medication", one.co_medication)):
-        for i, dose in enumerate(doses):
-            declared = [NEVER] if since > -math.inf else []
-            work.dose(f"arms.{arm}.{field}[{i}]", dose, [*occasions(dose), *declared])
-    for by_rule in possible(study, arm) if given is not None else ():
-        times = [one.time for one in given or () if one.place == by_rule.place]
-        work.dose(by_rule.place, by_rule.dose, [*times, NEVER])
-    for i, exposure in enumerate(one.exposures):
-        work.exposure(f"arms.{arm}.exposures[{i}]", exposure)
+    declared = [FAR_FUTURE_H] if since > -math.inf else []
+    for planned in arm.planned:
+        work.dose(dose_record(planned, people, [*planned.times, *declared]))
+    for could in arm.possible if given is not None else ():
+        times = [one.time for one in given or () if one.place == could.place]
+        planned = arm.plan(could.place, f"rule {could.rule.name}", could.dose)
+        work.dose(dose_record(planned, people, [*times, FAR_FUTURE_H]))
+    for exposure in arm.exposures:
+        work.exposure(exposure)
     for input, timeline in work.timelines.items():
         timeline.write(work.schedule, input)
     return work.schedule
 
 
-def refuse_rules(study: Study, arm: str) -> None:
+def refuse_rules(arm: Arm) -> None:
     """Raise InputError if rules act in the arm: what is given then depends on what a run observes."""
-    rules = rules_of(study, arm)
-    if rules:
-        names = ", ".join(rule.name for rule in rules)
+    if arm.rules:
+        names = ", ".join(rule.name for rule in arm.rules)
         why = "Decision rules act on what is observed while the study runs; this needs its doses beforehand."
-        lines = study.text.splitlines()
-        line = next((i for i, text in enumerate(lines, 1) if text.startswith(("rules:", '"rules"'))), 1)
-        where = f"{study.file or study.name}:{line}"
-        raise InputError(Problem(where, "rules", names, why, "Use `respine run`, or write the doses with their times."))
+        where = document(arm.protocol.study).where(("rules",))
+        raise InputError(
+            Problem(where, "rules", names, why, "Simulate the study, or write the doses with their times.")
+        )
 
 
 class _Work:
     """One arm on its way into a schedule."""
 
-    def __init__(
-        self, study: Study, arm: str, people: People, system: System, since: float, until: float
-    ) -> None:  # fmt: skip
+    def __init__(self, arm: Arm, people: People, since: float, until: float) -> None:
         from respine.engine import Schedule  # late: it brings the compiler
 
-        self.study, self.arm, self.people, self.system = study, arm, people, system
+        self.arm, self.people, self.system = arm, people, arm.protocol.system
         self.since, self.until = since, until
         self.schedule = Schedule(len(people))
         self.timelines: dict[str, Timeline] = {}
-        self.values: dict[str, Any] = dict(system.parameters) | {
+        self.values: dict[str, Any] = dict(self.system.parameters) | {
             str(name): people.parameters[name].to_numpy() for name in people.parameters
         }
 
@@ -92,26 +86,30 @@ class _Work:
         return self.timelines.setdefault(input, Timeline(self.system.inputs[input]))
 
     def absent(self, place: str, what: str, name: str, kind: str, known: list[str]) -> None:
-        where = f"{self.study.file or self.study.name}:{_line(self.study, place)}"
         why = f"{what} acts on {name}, which is no {kind} of the {self.system.name} model."
         shown = ", ".join(known[:12])
-        raise InputError(
-            Problem(where, place, what, why, f"Choose another treatment or model; its {kind}s are {shown}.")
-        )
+        cure = f"Choose another treatment or model; its {kind}s are {shown}."
+        raise InputError(Problem(self.where(place), place, what, why, cure))
+
+    def where(self, place: str) -> str:
+        """File and line of a place such as ``arms.ketamine.doses[0]``."""
+        doc = document(self.arm.protocol.study)
+        return doc.where(next((at for at in doc.lines if dotted(at) == place), ()))
 
     def history(self) -> None:
-        for i, phase in enumerate(self.study.people.history):
+        study, history = self.arm.protocol.study, self.arm.protocol.population.history
+        for i, phase in enumerate(history):
             suffix = "" if i == 0 else f"_{i + 1}"
             lasts = self.people.covariates[f"history_h{suffix}"].to_numpy(float)
-            end = math.inf if phase.until is None else self.study.start + phase.until
+            end = math.inf if phase.until is None else study.start + phase.until
             for input in phase.inputs:
                 level = self.people.covariates[f"history_{input}{suffix}"].to_numpy(float)
-                self.timeline(input, "population", "history").hold_before(self.study.start - lasts, end, level)
+                self.timeline(input, "population", "history").hold_before(study.start - lasts, end, level)
 
-    def exposure(self, place: str, one: Exposure) -> None:
-        file = treatments.exposure(one.exposure)
+    def exposure(self, planned: PlannedExposure) -> None:
+        one, file = planned.asked, planned.file
         for input, value in file.sets.items():
-            timeline = self.timeline(input, place, one.exposure)
+            timeline = self.timeline(input, planned.place, one.exposure)
             level = value * one.level
             if file.kind == "level":
                 assert one.begin is not None
@@ -120,14 +118,13 @@ class _Work:
                 continue
             lasts = one.lasts or file.lasts
             assert lasts is not None
-            for time in occasions(one):
+            for time in planned.times:
                 timeline.hold(time, time + lasts, level)
 
-    def dose(self, place: str, one: Dose, times: Sequence[float | np.ndarray]) -> None:
-        """Give a dose at ``times``, each one number or one a person (NaN: not to this one)."""
-        drug = treatments.drug(one.drug)
-        route = drug.species[self.study.people.species][one.route]
-        given = amounts(one, self.people)
+    def dose(self, record: DoseRecord) -> None:
+        """Give a dose at the times of its record, each one number or one a person (NaN: not to this one)."""
+        planned, given, times = record.planned, record.amounts, record.times
+        one, drug, route, place = planned.dose, planned.drug, planned.route, planned.place
         values = self.values | {"dose": self.customary(route, given)}
         count, apart = sprays(one, route)
         over = one.over if one.over is not None else (route.over.default or 0.0) if route.over is not None else 0.0
@@ -149,16 +146,16 @@ class _Work:
             lasts, level = self.value(drug, sets.lasts, values), self.value(drug, sets.level, values)
             for time in times:
                 if self.concerns(time, float(np.max(lasts))):
-                    begin = np.where(np.isnan(time), NEVER, time) if isinstance(time, np.ndarray) else time
+                    begin = np.where(np.isnan(time), FAR_FUTURE_H, time) if isinstance(time, np.ndarray) else time
                     timeline.hold(begin, begin + lasts, level)
 
     def concerns(self, time: float | np.ndarray, reach: float) -> bool:
         """Whether what begins at ``time`` and is over after ``reach`` hours can matter to anybody in the schedule's span."""
         many = isinstance(time, np.ndarray)
         first, last = (np.fmin.reduce(time), np.fmax.reduce(time)) if many else (time, time)
-        return bool(first >= NEVER or (last + reach >= self.since and first <= self.until))
+        return bool(first >= FAR_FUTURE_H or (last + reach >= self.since and first <= self.until))
 
-    def customary(self, route: treatments.Route, given: Amounts) -> np.ndarray:
+    def customary(self, route: Route, given: Amounts) -> np.ndarray:
         """The dose as formulas of the drug file read it: in the first unit of the route."""
         if not route.dose:
             return given.each
@@ -173,14 +170,14 @@ class _Work:
             return given.each
         converted = given.in_unit(quantity.unit, self.people)
         if converted is None or "/" in units.canonical(quantity.unit)[0]:
-            where = f"{self.study.file or self.study.name}:{_line(self.study, place)}"
             why = (
                 f"{drug} is given in {given.unit}, but {state} of the {self.system.name} model counts {quantity.unit}."
             )
-            raise InputError(Problem(where, place, given.unit, why, "Correct the drug file or the unit of the state."))
+            cure = "Correct the drug file or the unit of the state."
+            raise InputError(Problem(self.where(place), place, given.unit, why, cure))
         return converted
 
-    def value(self, drug: treatments.Drug, expr: Expr, values: Mapping[str, Any]) -> float | np.ndarray:
+    def value(self, drug: Drug, expr: Expr, values: Mapping[str, Any]) -> float | np.ndarray:
         missing = [name for name in symbols(expr) if name not in values]
         if missing:
             why = f"A formula names {missing[0]}, which is no parameter of the {self.system.name} model."
@@ -224,13 +221,3 @@ class _Portion:
             duration = np.where(past, np.maximum(left, 0.0), duration)
             begin, lag = np.where(past, since, starts), 0.0
         schedule.dose(self.state, time=begin, amount=amount, duration=duration, lag=lag, fraction=self.fraction)
-
-
-def _line(study: Study, place: str) -> int:
-    """Line of a place such as ``arms.ketamine.doses[0]`` in the study as written."""
-    if study.file is None or not study.file.is_file():
-        return 1
-    from respine.files import yaml_file
-
-    doc = yaml_file.read(study.file, "study")
-    return next((line for at, line in doc.lines.items() if yaml_file.dotted(at) == place), 1)

@@ -1,16 +1,62 @@
-"""When a dose or a pulse happens, how much a dose is for each person, and in how many sprays."""
+"""Dose records: what is given in an arm, when, how much to each person, and why. Made once, read by all.
+
+The engine's schedule, the ledger, expectancy and the grid of output times read the same records.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from respine.files import units
 from respine.population import People
-from respine.study import treatments
 from respine.study.schema import Dose, Exposure
+from respine.study.treatments import Drug, ExposureFile, Route
+
+
+@dataclass(frozen=True)
+class PlannedDose:
+    """A dose of an arm before anybody is there: its ``times`` in hours, ascending, and the files behind it.
+
+    ``place`` is where it stands in the study file; ``why`` is ``scheduled``, ``co-medication`` or ``rule NAME``.
+    """
+
+    place: str
+    why: str
+    dose: Dose
+    drug: Drug
+    route: Route
+    times: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PlannedExposure:
+    """An exposure of an arm with the file behind it; ``times`` of pulses in hours, empty for a level."""
+
+    place: str
+    asked: Exposure
+    file: ExposureFile
+    times: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DoseRecord:
+    """A planned dose for some people: at each of ``times`` everybody gets their amount.
+
+    A time is one number, or one a person, ``(n_people,)``, NaN for those who do not get it (doses that rules gave).
+    """
+
+    planned: PlannedDose
+    times: tuple[float | np.ndarray, ...]
+    amounts: Amounts
+
+
+def dose_record(planned: PlannedDose, people: People, times: Sequence[float | np.ndarray] | None = None) -> DoseRecord:
+    """The record of a planned dose for these people, at its own times or at others."""
+    return DoseRecord(planned, planned.times if times is None else tuple(times), amounts(planned.dose, people))
 
 
 def occasions(one: Dose | Exposure) -> tuple[float, ...]:
@@ -68,7 +114,7 @@ def amounts(dose: Dose, people: People) -> Amounts:
     return Amounts(each, base if per_weight == "kg" else amount.unit, total, amount.unit)
 
 
-def sprays(dose: Dose, route: treatments.Route) -> tuple[int, float]:
+def sprays(dose: Dose, route: Route) -> tuple[int, float]:
     """Number of sprays of one occasion and hours from one to the next; (1, 0) for a route without sprays."""
     if route.spray is None:
         return 1, 0.0

@@ -9,8 +9,8 @@ import pytest
 
 from respine import study
 from respine.errors import InputError
-from respine.study import Decisions, Observed
-from tests.study.symbols import system_of
+from respine.protocol import Decisions, Observed
+from tests.study.symbols import protocol_of
 
 PRN = "{name: prn, when: {visit: daily, scale: MADRS, above: 20}, then: {dose: {drug: ketamine, route: nasal, amount: 50 mg}}"
 HOLD = "{name: pressure, when: {scale: SBP, above: 160 mmHg}, then: {hold: prn, for: 1 d}}"
@@ -27,7 +27,8 @@ def deciding(
         f"arms: {{a: {{doses: {doses}}}, b: {{}}}}\nvisits: {visits}\nobserve: [MADRS, SBP]\nrules:\n{listed}"
     )
     one = study.load(file)
-    return Decisions(one, arm, study.people(one, arm, system_of("human"), range(n)))
+    chosen = protocol_of(one).arm(arm)
+    return Decisions(chosen, chosen.people(range(n)))
 
 
 def carry_out(work: Decisions, madrs=30.0, sbp=120.0, able=True) -> Decisions:
@@ -164,8 +165,7 @@ def test_who_cannot_be_simulated_or_seen_gets_nothing_more(tmp_path: Path) -> No
 
 def test_the_ledger_tells_which_rule_gave_what(tmp_path: Path) -> None:
     work = carry_out(deciding(tmp_path, PRN + ", limit: {total: 1}}"), madrs=lambda t, i: 30 if i else 10)
-    people = study.people(work.study, "a", system_of("human"), range(3))
-    rows = study.ledger(work.study, "a", people, work.given)
+    rows = work.arm.ledger(work.arm.people(range(3)), work.given)
     assert rows["subject"].tolist() == [1, 2] and set(rows["why"]) == {"rule prn"} and set(rows["amount_mg"]) == {50.0}
 
 
@@ -185,5 +185,4 @@ def test_mistakes(tmp_path: Path, rule: str, words: str) -> None:
 def test_a_masked_placebo_as_needed(tmp_path: Path) -> None:
     rule = PRN.replace("drug: ketamine, route: nasal, amount: 50 mg", "drug: placebo-spray, route: nasal") + "}"
     work = carry_out(deciding(tmp_path, rule))
-    people = study.people(work.study, "a", system_of("human"), range(3))
-    assert set(study.ledger(work.study, "a", people, work.given)["amount_mg"]) == {0.0}
+    assert set(work.arm.ledger(work.arm.people(range(3)), work.given)["amount_mg"]) == {0.0}

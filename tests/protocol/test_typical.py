@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from respine import study as studies
-from respine.run.typical import TypicalStudy, typical, typical_covariates
+from respine.protocol.typical import TypicalStudy, typical, typical_covariates
 
 STUDY = "naive-ketamine-li-2010"
 TIMES = [0.0, 0.5, 1.0, 24.0]
@@ -32,7 +32,7 @@ def test_an_arm_in_which_nothing_moves_has_values() -> None:
 
 def test_what_an_arm_sets_is_not_varied() -> None:
     study = studies.load("ketamine-met-met")
-    assert typical_covariates(study, "met-ketamine")["val66met"] == 1.0
+    assert typical_covariates(studies.population_of(study), study.arms["met-ketamine"])["val66met"] == 1.0
     varied = TypicalStudy(study, ["val66met"], [0.0], vary=["val66met"], arms=["met-ketamine", "val-ketamine"])
     assert varied.predict(np.array([[0.5]]))[0, :, 0, 0].tolist() == [1.0, 0.0]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from respine.study.occasions import occasions
-from respine.study.rule_doses import decision_times, dose_times
-from respine.study.schema import Dose, Exposure, Study
-from respine.trial import rating_times
+from respine.files.constants import SAME_MOMENT_H
+from respine.protocol.protocol import Protocol
+from respine.protocol.rule_doses import dose_times
+from respine.study.schema import Study
 
 # after a dose things move within minutes at first, within hours later; the doses' own grid is denser where they are
 # denser
@@ -36,18 +36,33 @@ MOST_FINE_DOSES = 12  # of a long course the first and the last get the fine gri
 MOST_STEADY = 200  # points of the even grid
 
 
-def output_times(study: Study) -> np.ndarray:
+def rating_times(study: Study) -> np.ndarray:
+    """Hours at which scores are taken: the baseline, the visits and the times that endpoints name."""
+    times = {float(study.start), *map(float, study.visits)}
+    for endpoint in study.endpoints:
+        times |= {float(t) for t in (endpoint.at, endpoint.begin) if t is not None}
+    return np.array(sorted(t for t in times if t >= study.start))
+
+
+def output_times(protocol: Protocol) -> np.ndarray:
     """Hours, ascending, the same for every arm so that arms can be laid over each other; the ratings are among them."""
+    study = protocol.study
     ratings = rating_times(study)
-    decisions = [float(t) for arm in study.arms for t in decision_times(study, arm)]
+    decisions = [float(t) for arm in protocol.arms.values() for t in arm.decision_times]
     first, last = study.start, float(ratings[-1])
     ends = [t for e in study.endpoints for t in (e.until, e.by) if t is not None]
     last = max([last, *ends])
-    given: list[Dose | Exposure] = []
-    for arm in study.arms.values():
-        given += [*arm.doses, *arm.exposures]
+    written = [
+        time
+        for arm in protocol.arms.values()
+        for times in (
+            *(one.times for one in arm.planned if one.why == "scheduled"),
+            *(one.times for one in arm.exposures),
+        )
+        for time in times
+    ]
     by_rule = dose_times(study)
-    doses = sorted({t for one in given for t in occasions(one)} | set(by_rule))
+    doses = sorted({*written, *by_rule})
     if len(doses) > MOST_FINE_DOSES:
         half = MOST_FINE_DOSES // 2
         doses = [*doses[:half], *doses[-half:]]
@@ -70,5 +85,5 @@ def _even_step(span: float) -> float:
 def _merged(times: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """Without times that differ by rounding only; a rating time is kept as it is written."""
     keep = np.unique(keep)
-    near = np.abs(times[:, None] - keep[None, :]).min(axis=1) < 1e-6
+    near = np.abs(times[:, None] - keep[None, :]).min(axis=1) < SAME_MOMENT_H
     return np.unique(np.concatenate([times[~near], keep]))

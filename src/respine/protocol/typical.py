@@ -6,27 +6,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from respine import engine, model
-from respine import study as studies
-from respine.engine.specialise import specialise
 from respine.model.expression import symbols
 from respine.model.system import System
-from respine.population import People
+from respine.population import People, Population
 from respine.population.distributions import ByGroup
-from respine.run.grid import output_times
-from respine.study import treatments
-from respine.study.people import fixed_covariates
-from respine.study.schema import Dose, Study
+from respine.protocol.arm import Arm
+from respine.protocol.output_times import output_times
+from respine.protocol.people import fixed_covariates
+from respine.protocol.protocol import Protocol, resolve
+from respine.protocol.settings import FIT_RTOL
+from respine.study import load
+from respine.study.schema import Arm as AskedArm
+from respine.study.schema import Study
 
-RTOL = 1e-6
+if TYPE_CHECKING:
+    from respine import engine
 
 
 def typical(
-    study: Study | str | Path, outputs: Sequence[str], times: Sequence[float] | np.ndarray | None = None,
+    study: Protocol | Study | str | Path, outputs: Sequence[str], times: Sequence[float] | np.ndarray | None = None,
     parameters: Mapping[str, float] | None = None, system: System | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:  # fmt: skip
     """Outputs of the typical subject of every arm, ``{arm: {output: (n_times,)}}``.
@@ -46,6 +48,12 @@ def typical(
     }
 
 
+def _protocol(study: Protocol | Study | str | Path, system: System | None) -> Protocol:
+    if isinstance(study, Protocol):
+        return study
+    return resolve(study if isinstance(study, Study) else load(study), system=system)
+
+
 class TypicalStudy:
     """A study made ready to predict its typical subjects for many parameter vectors.
 
@@ -55,23 +63,21 @@ class TypicalStudy:
     """
 
     def __init__(
-        self, study: Study | str | Path, outputs: Sequence[str], times: Sequence[float] | np.ndarray | None = None,
+        self, study: Protocol | Study | str | Path, outputs: Sequence[str], times: Sequence[float] | np.ndarray | None = None,
         vary: Sequence[str] = (), *, system: System | None = None, arms: Sequence[str] | None = None,
         threads: int | None = None,
     ) -> None:  # fmt: skip
-        self.study = study if isinstance(study, Study) else studies.load(study)
-        self.system = system or model.load(self.study.model)
+        self.protocol = _protocol(study, system)
+        self.system, self.study = self.protocol.system, self.protocol.study
         self.outputs, self.vary = tuple(outputs), tuple(vary)
         self.arms = tuple(self.study.arms) if arms is None else tuple(arms)
-        self.times = np.unique(output_times(self.study) if times is None else np.asarray(times, float))
-        self.begin = min(studies.begins(self.study), float(self.times[0]))
+        self.times = np.unique(output_times(self.protocol) if times is None else np.asarray(times, float))
+        self.begin = min(self.protocol.begin, float(self.times[0]))
         self.threads, self.failures = threads, []
-        self._own = {arm: typical_parameters(self.study, arm, self.system) for arm in self.arms}
+        self._own = {name: typical_parameters(self.protocol.arm(name)) for name in self.arms}
         columns = dict.fromkeys([*self.vary, *(id for own in self._own.values() for id in own)])
         self._columns = tuple(columns)
-        self._solver = engine.build(self.system, outputs=self.outputs, vary=self._columns)
-        self._whole: engine.Solver | None = None
-        self._fixed_doses = {arm: not set(dose_symbols(self.study, arm)) & set(self.vary) for arm in self.arms}
+        self._fixed_doses = {name: not dose_symbols(self.protocol.arm(name)) & set(self.vary) for name in self.arms}
         self._schedules: dict[tuple[str, int], engine.Schedule] = {}
 
     failures: list[str]
@@ -109,40 +115,40 @@ class TypicalStudy:
                 columns.append(np.full(len(values), self.system.parameters[id]))
         return np.column_stack(columns) if columns else np.zeros((len(values), 0))
 
-    def _solve(self, arm: str, table: np.ndarray) -> engine.Solution:
-        schedule = self._schedule(arm, table)
-        solver = self._solver
-        if not specialise(self.system, solver.ask(schedule), solver.values).states:  # nothing moves in a vehicle arm
-            if self._whole is None:
-                options = engine.Options(keep_all=True, nonnegative=True)
-                self._whole = engine.build(self.system, outputs=self.outputs, vary=self._columns, options=options)
-            solver = self._whole
-        return solver.solve(table, schedule, self.times, start=self.begin, rtol=RTOL, threads=self.threads)
+    def _solve(self, name: str, table: np.ndarray) -> engine.Solution:
+        arm = self.protocol.arm(name)
+        people = typical_people(arm, len(table), dict(zip(self._columns, table.T, strict=True)))
+        schedule = self._schedule(arm, people)
+        solver = self.protocol.solver(self.outputs, self._columns)
+        nothing_moves = not solver.live_states(schedule)  # in a vehicle arm
+        return arm.solve(
+            people, self.outputs, self.times, vary=self._columns, begin=self.begin, schedule=schedule, rtol=FIT_RTOL,
+            threads=self.threads, keep_all=nothing_moves,
+        )  # fmt: skip
 
-    def _schedule(self, arm: str, table: np.ndarray) -> engine.Schedule:
-        key = (arm, len(table))
-        if key in self._schedules and self._fixed_doses[arm]:
+    def _schedule(self, arm: Arm, people: People) -> engine.Schedule:
+        key = (arm.name, len(people))
+        if key in self._schedules and self._fixed_doses[arm.name]:
             return self._schedules[key]
-        people = typical_people(self.study, arm, len(table), dict(zip(self._columns, table.T, strict=True)))
-        made = studies.schedule(self.study, arm, people, self.system)
-        if self._fixed_doses[arm]:
+        made = arm.schedule(people)
+        if self._fixed_doses[arm.name]:
             self._schedules[key] = made
         return made
 
 
-def typical_covariates(study: Study, arm: str) -> dict[str, Any]:
+def typical_covariates(population: Population, arm: AskedArm) -> dict[str, Any]:
     """The covariates of the typical subject of an arm: medians, the commonest word, what the arm fixes; its history."""
-    middle, fixed = np.array([0.5]), fixed_covariates(study.arms[arm])
+    middle, fixed = np.array([0.5]), fixed_covariates(arm)
     found: dict[str, Any] = {}
-    for name, one in study.people.covariates.items():
+    for name, one in population.covariates.items():
         if name not in fixed and not isinstance(one, ByGroup):
             found[name] = _commonest(one) if _is_words(one, middle) else one.values(middle)[0]
-    for name, one in study.people.covariates.items():
+    for name, one in population.covariates.items():
         if name not in fixed and isinstance(one, ByGroup):
             group = one.groups[str(found.get(one.by, fixed.get(one.by)))]
             found[name] = group.values(middle)[0]
     found |= fixed
-    for i, phase in enumerate(study.people.history):
+    for i, phase in enumerate(population.history):
         suffix = "" if i == 0 else f"_{i + 1}"
         found[f"history_h{suffix}"] = phase.lasts.values(middle)[0]
         for input, level in phase.inputs.items():
@@ -150,21 +156,23 @@ def typical_covariates(study: Study, arm: str) -> dict[str, Any]:
     return found
 
 
-def typical_parameters(study: Study, arm: str, system: System) -> dict[str, float]:
-    """What the population, the arm and the typical covariates set in the model, by parameter."""
-    found = {id: float(one.value) for id, one in study.people.parameters.items()} | dict(study.arms[arm].parameters)
-    for name, value in typical_covariates(study, arm).items():
-        if name in system.parameters and not isinstance(value, str):
-            found[name] = float(value)
-    return found
+def typical_parameters(arm: Arm) -> dict[str, float]:
+    """What the population, the study, the arm and the typical covariates set in the model, by parameter."""
+    protocol = arm.protocol
+    values = {id: float(override.value) for id, override in protocol.population.parameters.items()}
+    values |= {**protocol.study.parameters, **arm.asked.parameters}
+    for name, value in typical_covariates(protocol.population, arm.asked).items():
+        if name in protocol.system.parameters and not isinstance(value, str):
+            values[name] = float(value)
+    return values
 
 
-def typical_people(study: Study, arm: str, n: int, parameters: Mapping[str, np.ndarray] | None = None) -> People:
+def typical_people(arm: Arm, n: int, parameters: Mapping[str, np.ndarray] | None = None) -> People:
     """``n`` copies of the typical subject of an arm, with these parameter columns ``(n,)``."""
     import pandas
 
-    one = typical_covariates(study, arm)
-    covariates = {"subject": np.arange(n)} | {name: np.full(n, value) for name, value in one.items()}
+    typical = typical_covariates(arm.protocol.population, arm.asked)
+    covariates = {"subject": np.arange(n)} | {name: np.full(n, value) for name, value in typical.items()}
     return People(pandas.DataFrame(covariates), pandas.DataFrame(dict(parameters or {}), index=range(n)),
                   np.zeros(n, np.int64))  # fmt: skip
 
@@ -179,17 +187,12 @@ def _commonest(one: Any) -> str:
     return str(words[counts.argmax()])
 
 
-def dose_symbols(study: Study, arm: str) -> set[str]:
+def dose_symbols(arm: Arm) -> set[str]:
     """Parameters that the arm's doses are computed from (absorbed fraction, lag, length, level)."""
-    one = study.arms[arm]
-    found: set[str] = set()
-    for dose in (*one.doses, *one.co_medication):
-        found |= _symbols_of(dose, study)
-    return found
-
-
-def _symbols_of(dose: Dose, study: Study) -> set[str]:
-    route = treatments.drug(dose.drug).species[study.people.species][dose.route]
-    formulas = [f for into in route.into for f in (into.fraction, into.later, into.lag, into.duration)]
-    formulas += [f for sets in route.sets for f in (sets.level, sets.lasts)]
-    return {name for formula in formulas if formula is not None for name in symbols(formula)}
+    names: set[str] = set()
+    for planned in arm.planned:
+        route = planned.route
+        formulas = [f for into in route.into for f in (into.fraction, into.later, into.lag, into.duration)]
+        formulas += [f for sets in route.sets for f in (sets.level, sets.lasts)]
+        names |= {name for formula in formulas if formula is not None for name in symbols(formula)}
+    return names

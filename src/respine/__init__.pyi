@@ -1,0 +1,95 @@
+from . import cli as cli
+from . import credibility as credibility
+from . import engine as engine
+from . import errors as errors
+from . import evidence as evidence
+from . import files as files
+from . import fit as fit
+from . import library as library
+from . import model as model
+from . import population as population
+from . import protocol as protocol
+from . import qualify as qualify
+from . import report as report
+from . import run as run
+from . import study as study
+from . import trial as trial
+from .engine import Options as Options
+from .engine import Records as Records
+from .engine import Schedule as Schedule
+from .engine import Solution as Solution
+from .engine import Solver as Solver
+from .engine import build as compile
+from .engine import solve as solve
+from .errors import InputError as InputError
+from .errors import Problem as Problem
+from .library import Library as Library
+from .model import System as System
+from .model import load as load_model
+from .model import to_sbml as to_sbml
+from .population import People as People
+from .population import Population as Population
+from .population import load as load_population
+from .protocol import Protocol as Protocol
+from .protocol import resolve as resolve
+from .run import Plan as Plan
+from .run import Results as Results
+from .run import execute as execute
+from .run import load as load_results
+from .run import plan as plan
+from .run import simulate as simulate
+from .study import Arm as Arm
+from .study import Dose as Dose
+from .study import Exposure as Exposure
+from .study import Study as Study
+from .study import load as load_study
+
+__version__: str
+
+__all__ = [
+    "Arm",
+    "Dose",
+    "Exposure",
+    "InputError",
+    "Library",
+    "Options",
+    "People",
+    "Plan",
+    "Population",
+    "Problem",
+    "Protocol",
+    "Records",
+    "Results",
+    "Schedule",
+    "Solution",
+    "Solver",
+    "Study",
+    "System",
+    "cli",
+    "compile",
+    "credibility",
+    "engine",
+    "errors",
+    "evidence",
+    "execute",
+    "files",
+    "fit",
+    "library",
+    "load_model",
+    "load_population",
+    "load_results",
+    "load_study",
+    "model",
+    "plan",
+    "population",
+    "protocol",
+    "qualify",
+    "report",
+    "resolve",
+    "run",
+    "simulate",
+    "solve",
+    "study",
+    "to_sbml",
+    "trial",
+]

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respine import engine
-from respine.engine import Status, driver
+from respine.engine import Status
+from respine.engine.run import driver
 from tests.engine.systems import one_compartment, system
 
 
@@ -146,7 +147,7 @@ def test_an_error_inside_a_worker_is_no_result(monkeypatch):
     def broken(*_):
         raise TypeError("driver out of step")
 
-    monkeypatch.setattr("respine.engine.driver.drive", broken)
+    monkeypatch.setattr("respine.engine.run.driver.drive", broken)
     with pytest.raises(TypeError, match="out of step"):
         run(population(3))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from respine import engine, model, trial
 from respine import study as studies
-from respine.engine.specialise import specialise
+from respine.engine.equations.specialise import specialise
 from respine.errors import InputError, Problem
 from respine.model.system import System
 from respine.population import People

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -244,7 +245,8 @@ def test_two_processes_share_the_code_cache(tmp_path):
         "import numpy as np; from tests.engine.test_trust import run, population;"
         "print(run(population(5)).values[:, -1].tobytes().hex())"
     )
-    environment = {"RESPINE_CACHE": str(tmp_path), "PATH": ""}
+    source = Path(engine.__file__).parents[2]  # these very files, also where another checkout is installed
+    environment = {"RESPINE_CACHE": str(tmp_path), "PYTHONPATH": str(source), "PATH": ""}
     both = [
         subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(2)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from respine.engine.target import Target
+from respine.engine.codegen.target import Target
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Problem:
 
     def starts(self, parameters: np.ndarray) -> np.ndarray:
         """Start states (subjects, states), which may depend on the parameters."""
-        from respine.engine.specialise import start_values
+        from respine.engine.equations.specialise import start_values
 
         values = {**self.system.parameters, **self.system.inputs, **dict(zip(self.vary, parameters.T, strict=True))}
         known = start_values(self.system, values)

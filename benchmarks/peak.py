@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from respine.engine.target import host_target
+from respine.engine.codegen.target import host_target
 
 CHAINS = 12  # independent accumulators: enough to hide the latency, few enough to stay in 16 registers
 

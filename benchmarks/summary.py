@@ -22,7 +22,7 @@ def machine() -> str:
         lines = dict(line.split(":", 1) for line in facts.read_text().splitlines() if ":" in line)
         known = {k.strip(): v.strip() for k, v in lines.items()}
         model = known.get("model name", model) + f" (family {known.get('cpu family')}, model {known.get('model')})"
-    from respine.engine.target import host_target
+    from respine.engine.codegen.target import host_target
 
     target = host_target()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

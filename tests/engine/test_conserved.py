@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from respine import engine
-from respine.engine.conserved import totals, watch
+from respine.engine.run.conservation import totals, watch
 from respine.engine.status import Status
 from tests.engine.systems import system
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from respine import engine
 from respine.engine import Status
-from respine.engine.clock import Clock
+from respine.engine.events.time_conditions import Clock
 from respine.model.system import Event, System
 from tests.engine.systems import formula, system
 

@@ -7,7 +7,7 @@ import pytest
 
 from respine import engine
 from respine.engine import Record, Records
-from respine.engine.tangent import _groups, _reaches
+from respine.engine.equations.tangent import _groups, _reaches
 from tests.engine.systems import system
 
 # one chain beside another, joined at the end

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respine import engine
-from respine.engine.graph import Graph
-from respine.engine.sums import share_sums
+from respine.engine.equations.graph import Graph
+from respine.engine.equations.sums import share_sums
 from tests.engine.systems import formula, system
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from respine.engine.functions import templates
-from respine.engine.target import Target
+from respine.engine.codegen.functions import templates
+from respine.engine.codegen.target import Target
 
 HOST = {"cpu": "generic", "features": "", "triple": "x86_64-unknown-linux-gnu"}
 

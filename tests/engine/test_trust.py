@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respine import engine
-from respine.engine import Status, driver
+from respine.engine import Status
+from respine.engine.run import driver
 from tests.engine.systems import one_compartment, system
 
 
@@ -146,7 +148,7 @@ def test_an_error_inside_a_worker_is_no_result(monkeypatch):
     def broken(*_):
         raise TypeError("driver out of step")
 
-    monkeypatch.setattr("respine.engine.driver.drive", broken)
+    monkeypatch.setattr("respine.engine.run.driver.drive", broken)
     with pytest.raises(TypeError, match="out of step"):
         run(population(3))
 
@@ -243,7 +245,8 @@ def test_two_processes_share_the_code_cache(tmp_path):
         "import numpy as np; from tests.engine.test_trust import run, population;"
         "print(run(population(5)).values[:, -1].tobytes().hex())"
     )
-    environment = {"RESPINE_CACHE": str(tmp_path), "PATH": ""}
+    source = Path(engine.__file__).parents[2]  # these very files, also where another checkout is installed
+    environment = {"RESPINE_CACHE": str(tmp_path), "PYTHONPATH": str(source), "PATH": ""}
     both = [
         subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(2)

@@ -5,11 +5,11 @@
 >>> solver.solve(times=[0, 24.0])["circuit"]                               # doctest: +SKIP
 """
 
-from respine.engine.event_solver import solve_with_events
-from respine.engine.records import Record, Records
-from respine.engine.schedule import Schedule
+from respine.engine.dosing.records import Record, Records
+from respine.engine.dosing.schedule import Schedule
+from respine.engine.solution import Options, Solution
 from respine.engine.solve_once import solve
-from respine.engine.solver import Options, Solution, Solver, build
+from respine.engine.solver import Solver, build, solve_with_events
 from respine.engine.status import Failure, Status
 
 __all__ = [

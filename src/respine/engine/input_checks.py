@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from respine.engine.covariates import line
-from respine.engine.records import Records
+from respine.engine.dosing.covariates import line
+from respine.engine.dosing.records import Records
 from respine.model.expression import Expr
 from respine.model.system import System
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from respine.engine.records import Records
-from respine.engine.schedule import Schedule
-from respine.engine.solver import Options, Solution, build
+from respine.engine.dosing.records import Records
+from respine.engine.dosing.schedule import Schedule
+from respine.engine.solution import Options, Solution
+from respine.engine.solver import build
 from respine.model.system import System
 
 

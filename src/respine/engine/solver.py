@@ -5,18 +5,23 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
-from respine.engine import driver
-from respine.engine.code import Code, code_for
-from respine.engine.conserved import watch
-from respine.engine.control import WIDE
-from respine.engine.covariates import on_lines
-from respine.engine.equals import representatives
-from respine.engine.events_table import EventTable
+from respine.engine.codegen.code import Code, code_for
+from respine.engine.codegen.layout import CONTROL
+from respine.engine.codegen.step_size import WIDE
+from respine.engine.codegen.target import host_target
+from respine.engine.dosing.covariates import on_lines
+from respine.engine.dosing.events_table import EventTable
+from respine.engine.dosing.records import Records
+from respine.engine.dosing.schedule import Schedule
+from respine.engine.equations.rate_jumps import refuse_jumps
+from respine.engine.equations.specialise import RATE_PREFIX, Ask, rate_slope, specialise, start_values
+from respine.engine.equations.start_slopes import scales, start_slopes
+from respine.engine.events.solver import Job, solve_subjects
 from respine.engine.input_checks import (
     check_known,
     check_once,
@@ -25,86 +30,15 @@ from respine.engine.input_checks import (
     thread_count,
     tolerances_of,
 )
-from respine.engine.layout import CONTROL
-from respine.engine.records import Records
-from respine.engine.schedule import Schedule
-from respine.engine.sensitivity_jumps import refuse_jumps
-from respine.engine.sensitivity_starts import scales, start_slopes
-from respine.engine.specialise import RATE_PREFIX, Ask, rate_slope, specialise, start_values
+from respine.engine.run import driver
+from respine.engine.run.conservation import watch
+from respine.engine.run.deduplicate import representatives
+from respine.engine.solution import Options, Solution
 from respine.engine.status import Failure, Status
-from respine.engine.target import host_target
 from respine.model.system import System
 
 Progress = Callable[[int, int], None]
-LANES = (1, 2, 4, 8, 16, 32)
 SPOT_CHECK = 8  # subjects of a float32 run that are solved in float64 too
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to solve; all are named in the result.
-
-    ``precision`` float64 or float32; ``method`` rodas5p or rodas4; ``lanes`` forces a vector width; ``keep_all`` keeps
-    states no output needs; ``largest_step`` in time units; ``max_steps`` per subject; ``nonnegative`` ends a subject
-    whose state falls clearly below zero (amounts, levels and densities cannot); ``conserved`` follows the totals that the
-    equations keep, tells their drift in ``settings["conserved"]`` and ends a subject in whom one changes.
-    ``sensitivity_tolerance``: how many times the tolerances of the states their sensitivities (times the parameter) may err
-    by in a step; less is more exact.
-    """
-
-    precision: str = "float64"
-    method: str = "rodas5p"
-    lanes: int | None = None
-    keep_all: bool = False
-    largest_step: float = np.inf
-    max_steps: int = 1_000_000
-    nonnegative: bool = False
-    conserved: bool = False
-    sensitivity_tolerance: float = 10.0
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for what cannot be meant."""
-        if self.lanes is not None and self.lanes not in LANES:
-            raise ValueError(
-                f"lanes is {self.lanes}; write one of {', '.join(map(str, LANES))}, or None for the widest"
-            )
-        if not self.largest_step > 0:
-            raise ValueError(f"largest_step is {self.largest_step:g}; it must be a positive time")
-        if self.max_steps < 1:
-            raise ValueError(f"max_steps is {self.max_steps}; at least 1 is needed")
-        if not 0 < self.sensitivity_tolerance < np.inf:
-            raise ValueError(f"sensitivity_tolerance is {self.sensitivity_tolerance:g}; it must be a positive number")
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Trajectories of all subjects at the asked times.
-
-    ``values`` (n_subjects, n_times, n_outputs), NaN from a failure on; ``status`` (n_subjects,) codes of `Status`;
-    For `Records`, ``values`` is (n_records, n_outputs). ``steps`` (n_subjects, 2) accepted and rejected; ``times`` (n_times,).
-    ``gradients``: d(output)/d(parameter), the shape of ``values`` and one more axis (n_sensitivities,), None if not asked.
-    """
-
-    values: np.ndarray
-    times: np.ndarray
-    outputs: tuple[str, ...]
-    status: np.ndarray
-    steps: np.ndarray
-    failures: list[Failure]
-    seconds: float
-    settings: Mapping[str, object] = field(default_factory=dict)
-    gradients: np.ndarray | None = None
-    sensitivities: tuple[str, ...] = ()
-
-    def gradient(self, output: str, by: str) -> np.ndarray:
-        """(n_subjects, n_times) d(output)/d(by); (n_records,) for records. Raises ValueError for what was not asked."""
-        if self.gradients is None:
-            raise ValueError("no sensitivities were asked for; write engine.build(..., sensitivities=[...])")
-        return self.gradients[..., self.outputs.index(output), self.sensitivities.index(by)]
-
-    def __getitem__(self, output: str) -> np.ndarray:
-        """(n_subjects, n_times) of one output; (n_records,) for records."""
-        return self.values[..., self.outputs.index(output)]
 
 
 def build(
@@ -124,6 +58,36 @@ def build(
     on what to differentiate by; corners are well. float64 only. Raises ValueError for a name the system does not have.
     """
     return Solver(system, tuple(outputs), tuple(vary), dict(fixed or {}), options or Options(), tuple(sensitivities))
+
+
+def solve_with_events(
+    system: System,
+    times: Sequence[float] | np.ndarray,
+    outputs: Sequence[str],
+    *,
+    parameters: np.ndarray | None = None,
+    vary: Sequence[str] = (),
+    fixed: Mapping[str, float] | None = None,
+    schedule: Schedule | None = None,
+    start: float = 0.0,
+    rtol: float = 1e-8,
+    atol: float | Mapping[str, float] | None = None,
+    after: bool = False,
+    initial: Mapping[str, float | np.ndarray] | None = None,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """Trajectories of a system whose equations may jump and whose events are triggered by time or state.
+
+    As ``engine.build(...).solve(...)`` (same arguments and result), in float64, for systems with or without events; all
+    jumps in the equations are located. An output at the time of a triggered event is taken after it. SBML Level 3
+    semantics: doi:10.1515/jib-2017-0081, section 4.11. Raises ValueError for input that cannot be meant.
+    """
+    solver = build(system, outputs=outputs, vary=vary, fixed=fixed, options=options)
+    return solver.solve(
+        parameters, schedule, times, start=start, rtol=rtol, atol=atol, after=after, initial=initial, progress=progress,
+        locate_jumps=True,
+    )  # fmt: skip
 
 
 class Solver:
@@ -160,7 +124,7 @@ class Solver:
         self.free = (*vary, *own)  # parameters that are no literals in the code
         self.target = host_target(options.precision, options.lanes)
         self._code: dict[Ask, Code] = {}
-        self.lines: tuple[str, ...] = ()  # covariates the system has as straight lines, see covariates.py
+        self.lines: tuple[str, ...] = ()  # covariates the system has as straight lines, see dosing/covariates.py
         self._twins: dict[tuple[str, ...], Solver] = {}
 
     def ask(self, schedule: Schedule | Records) -> Ask:
@@ -372,8 +336,6 @@ class Solver:
         progress: Progress | None,
     ) -> Solution:
         """One subject at a time, in float64: what the lanes cannot do."""
-        from respine.engine.event_solver import Job, solve_subjects
-
         if isinstance(schedule, Records):
             raise ValueError(f"{self.system.name} has events; records are for systems without, write a Schedule")
         if self.watch:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from respine import engine
-from respine.engine.hybrid import has_switches
-from respine.engine.specialise import specialise, start_values
+from respine.engine.equations.specialise import specialise, start_values
+from respine.engine.events.hybrid import has_switches
 from respine.model.expression import num
 from respine.model.system import System
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from respine import engine
-from respine.engine.hybrid import has_switches
+from respine.engine.events.hybrid import has_switches
 from respine.errors import InputError, Problem
 from respine.model.expression import Expr, num, substitute, symbols
 from respine.model.mathml import Scope, Unsupported, formula

@@ -1,0 +1,116 @@
+"""From a system and what is asked of it to loaded machine code, with the slow way taken only once per machine."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from respine.engine.codegen.layout import Layout
+from respine.engine.codegen.machine import Machine, read_cached, write_cached
+from respine.engine.codegen.program import Programs, compile_programs, uniform_numbers
+from respine.engine.codegen.step import EXPORTS, step_module
+from respine.engine.codegen.tableaus import TABLEAUS
+from respine.engine.codegen.target import Target
+from respine.engine.equations.specialise import Ask, literals, specialise, start_values
+from respine.files.store import code_fingerprint
+from respine.model.expression import evaluate, symbols
+from respine.model.system import System
+
+
+@dataclass(frozen=True)
+class Text:
+    """Everything derived from the equations, before machine code: what is kept on disk to skip the derivation."""
+
+    ir: str
+    programs: Programs
+    layout: Layout
+
+
+class Code:
+    """Machine code of one system under one ask."""
+
+    def __init__(self, system: System, text: Text, target: Target) -> None:
+        self.system, self.text = system, text
+        self.machine = Machine(text.ir, target, EXPORTS)
+        equations = text.programs.equations
+        self.states, self.slow = equations.states, equations.slow
+        self.constant, self.layout = equations.constant, text.layout
+        self.address = self.machine.address
+
+    def uniform(self, values: Mapping[str, float]) -> np.ndarray:
+        """The run-wide numbers the kernels read."""
+        return uniform_numbers(self.text.programs, values)
+
+    def culprit(self, values: Mapping[str, float], states: np.ndarray, step: float, time: float) -> tuple[str, float]:
+        """The state that most likely broke a step: one that is or turns negative, else one whose rate is no number."""
+        known = {**values, **self.constant, **dict(zip(self.states, states, strict=True))}
+        pending = dict(self.system.rules)
+        while pending:  # rules may stand before what they need; those over states this run cut stay unknown
+            ready = [name for name, rule in pending.items() if all(s in known for s in symbols(rule))]
+            if not ready:
+                break
+            known |= {name: float(evaluate(pending.pop(name), known, time)) for name in ready}
+        below = min(self.states, key=lambda s: known[s])
+        if known[below] < 0:
+            return below, known[below]
+        here = [s for s in self.states if all(name in known for name in symbols(self.system.rates[s]))]
+        rates = {s: float(evaluate(self.system.rates[s], known, time)) for s in here}
+        no_number = [s for s in here if not np.isfinite(rates[s])]
+        reach = max(step, 1e-12) * 10
+        sinking = [s for s in here if rates[s] < 0 and known[s] + reach * rates[s] <= 0 and known[s] < 1e-3]
+        fastest = max(here, key=lambda s: abs(rates[s]) / (abs(known[s]) + 1e-9), default="")
+        name = (sinking or no_number or [fastest])[0]
+        return name, known.get(name, np.nan)
+
+
+def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> Code:
+    """Compile, or load what an earlier run compiled. Raises ValueError for an unknown method."""
+    if method not in TABLEAUS:
+        raise ValueError(f'method "{method}" is unknown; write one of {", ".join(TABLEAUS)}')
+    key = _key(system, ask, values, method, target)
+    stored = read_cached(key, ".ir")
+    text = _unpickle(stored)
+    if text is None:
+        equations = specialise(system, ask, values)
+        if not equations.states:  # everything rests: solve it all the same
+            equations = specialise(system, replace(ask, keep_all=True), values)
+        if not equations.states:
+            raise ValueError(f"{system.name} has no states, so there is nothing to solve")
+        programs = compile_programs(equations, narrow=not target.double)
+        module = step_module(programs, TABLEAUS[method], target, nonnegative=ask.nonnegative)
+        text = Text(module.text, programs, module.layout)
+        write_cached(key, ".ir", pickle.dumps(text, protocol=5))
+    return Code(system, text, target)
+
+
+def _unpickle(stored: bytes | None) -> Text | None:
+    try:
+        loaded = pickle.loads(stored) if stored else None
+    except Exception:  # written by another version of Python or numpy: derive it again
+        return None
+    return loaded if isinstance(loaded, Text) else None
+
+
+def _key(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> str:
+    """All that decides the text: of the values only those that become literals, and the states' starts."""
+    start = sorted((k, repr(v)) for k, v in start_values(system, values).items())
+    formulas = (tuple(system.rules.items()), tuple(system.rates.items()), tuple(system.initial.items()))
+    free = sorted(set(system.parameters) | set(system.inputs))
+    facts = (engine_version(), formulas, free, ask_facts(ask), literals(system, ask, values), start, method, target)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def ask_facts(ask: Ask) -> tuple:
+    return (ask.outputs, ask.vary, ask.changing, tuple(sorted(ask.dosed)), ask.infused, ask.keep_all,
+            ask.sensitivities, ask.driven, ask.moved, ask.nonnegative)  # fmt: skip
+
+
+@cache
+def engine_version() -> str:
+    """Hash of the engine's own source files: any change of the code is another version."""
+    return code_fingerprint("engine")

@@ -1,0 +1,104 @@
+"""IR text -> machine code in memory, kept on disk for next time.
+
+The key covers all that decides the code: the IR itself, CPU, features, LLVM and engine version. Files are written under
+a temporary name and renamed, so that concurrent processes never read half a file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Sequence
+
+from respine.engine.codegen.functions import LIBRARY_CALLS
+from respine.engine.codegen.target import Target
+from respine.files.store import cache_folder
+
+_lock = threading.Lock()
+_symbols_added = False
+
+
+class Machine:
+    """Loaded machine code; ``address`` gives the entry point of each exported kernel."""
+
+    def __init__(self, text: str, target: Target, exports: Sequence[str]) -> None:
+        import llvmlite.binding as llvm
+
+        key = _key(text, target)
+        stored = read_cached(key, ".o")
+        self.from_cache = stored is not None
+        with _lock:  # LLVM's global state is not safe to set up twice at once
+            _add_library_symbols()
+            code = stored if stored is not None else _compile(text, target)
+            machine = llvm.Target.from_triple(target.triple).create_target_machine(jit=True)
+            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            self._engine.finalize_object()
+        if stored is None:
+            write_cached(key, ".o", code)
+        self.address = {name: self._engine.get_function_address(name) for name in exports}
+        missing = [name for name, address in self.address.items() if not address]
+        if missing:
+            raise RuntimeError(f"the machine code lacks {', '.join(missing)}")
+
+
+def _key(text: str, target: Target) -> str:
+    import llvmlite
+
+    facts = (text, target.cpu, target.features, target.triple, llvmlite.__version__, "opt2-small-pic")
+    return hashlib.sha256("\0".join(facts).encode()).hexdigest()
+
+
+def _compile(text: str, target: Target) -> bytes:
+    """Small code model and position independence: constants by relative address instead of 64-bit immediates."""
+    import llvmlite.binding as llvm
+
+    machine = llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu, features=target.features, opt=2, jit=True, codemodel="small", reloc="pic"
+    )
+    module = llvm.parse_assembly(text)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(2)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+def _add_library_symbols() -> None:
+    """Make the few scalar library functions findable for loaded code."""
+    global _symbols_added
+    if _symbols_added:
+        return
+    import llvmlite.binding as llvm
+
+    library = ctypes.CDLL(ctypes.util.find_library("m") or None)
+    for name in (*LIBRARY_CALLS, "floor", "ceil", "fma", "floorf", "ceilf", "fmaf"):
+        llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
+    _symbols_added = True
+
+
+def read_cached(key: str, suffix: str) -> bytes | None:
+    """The bytes kept under a key, None if there are none or they are damaged."""
+    path = cache_folder() / (key[:32] + suffix)
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    digest, _, body = data[:64], data[64:65], data[65:]
+    return body if digest == hashlib.sha256(body).hexdigest().encode() else None
+
+
+def write_cached(key: str, suffix: str, body: bytes) -> None:
+    """Keep bytes under a key; a folder that cannot be written is no error, only slower next time."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+        os.replace(file.name, folder / (key[:32] + suffix))
+    except OSError:
+        return

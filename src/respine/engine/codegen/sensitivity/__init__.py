@@ -1,0 +1,1 @@
+"""The sensitivities' share of a step."""

@@ -1,0 +1,1 @@
+"""Systems with triggered events and switches, one subject at a time."""

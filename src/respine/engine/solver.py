@@ -16,6 +16,7 @@ from respine.engine.codegen.step_size import WIDE
 from respine.engine.codegen.target import host_target
 from respine.engine.dosing.covariates import on_lines
 from respine.engine.dosing.events_table import EventTable
+from respine.engine.dosing.moments import Moments
 from respine.engine.dosing.records import Records
 from respine.engine.dosing.schedule import Schedule
 from respine.engine.equations.rate_jumps import refuse_jumps
@@ -163,6 +164,14 @@ class Solver:
             self._code[ask] = made
         return self._code[ask]
 
+    def _code_for(self, schedule: Schedule | Records, initial: Mapping[str, float | np.ndarray]) -> Code:
+        """The machine code for a schedule and start values; a state given a start is no constant of the code."""
+        check_known(initial, self.system.states, "start state", self.system)
+        ask = self.ask(schedule)
+        code = self.code(ask)
+        resting = {s for s in initial if s in code.constant}
+        return self.code(replace(ask, dosed=ask.dosed | resting)) if resting else code
+
     def solve(
         self,
         parameters: np.ndarray | None = None,
@@ -216,7 +225,7 @@ class Solver:
                                  "to be located; build without sensitivities")  # fmt: skip
             return self._with_events(p, schedule, moments, start, rtol, tolerances, initial or {}, after, progress)
         p = self._extended(p)
-        code = self.code(self.ask(schedule))
+        code = self._code_for(schedule, initial or {})
         starts, good = self._starts(code, p, initial or {}, start)
         run = _Run(self, code, p, schedule, moments, start, rtol, tolerances, starts, after)
         workers = thread_count(threads, len(p))
@@ -233,8 +242,9 @@ class Solver:
         if schedule.covariates:
             settings["covariates"] = schedule.covariates
         if self.options.precision == "float32":
+            judge = self._judge._code_for(schedule, initial or {})
             settings["float64_check"] = self._spot_check(
-                run, schedule, moments, start, rtol, tolerances, starts, after, workers
+                run, judge, schedule, moments, start, rtol, tolerances, starts, after, workers
             )
         failures = run.failures()
         if self.watch:
@@ -266,6 +276,7 @@ class Solver:
     def _spot_check(
         self,
         run: _Run,
+        code: Code,
         schedule: Schedule | Records,
         moments: np.ndarray,
         start: float,
@@ -281,9 +292,8 @@ class Solver:
         """
         well = np.flatnonzero(run.status == Status.OK)
         chosen = well[np.unique(np.linspace(0, len(well) - 1, SPOT_CHECK).astype(int))] if len(well) else well
-        judge = self._judge
-        twin = _Run(judge, judge.code(judge.ask(schedule)), run.parameters, schedule, moments, start, rtol, tolerances,
-                    starts, after, only=chosen, like=run)  # fmt: skip
+        twin = _Run(self._judge, code, run.parameters, schedule, moments, start, rtol, tolerances, starts, after,
+                    only=chosen, like=run)  # fmt: skip
         among = np.zeros(len(run.status), bool)
         among[chosen] = True
         twin.go(among, min(threads, len(chosen)) or 1, None)
@@ -348,10 +358,6 @@ class Solver:
         self, code: Code, p: np.ndarray, initial: Mapping[str, float | np.ndarray], start: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Start states (n_subjects or 1, n_live) followed by their sensitivities, and which subjects are finite throughout."""
-        check_known(initial, self.system.states, "start state", self.system)
-        frozen = [s for s in initial if s in code.constant]
-        if frozen:
-            raise ValueError(f"{', '.join(frozen)} rests at its start here; build with Options(keep_all=True)")
         values = {**self.values, **{name: p[:, k] for k, name in enumerate(self.free)}}
         known = {**start_values(self.system, values, start), **initial}
         columns = [np.asarray(known[s], float) for s in code.states]
@@ -400,7 +406,9 @@ class _Run:
         states = {name: k for k, name in enumerate(code.states)}
         same = like is not None and (like.code.states, like.code.slow) == (code.states, code.slow)
         self.events: EventTable = (
-            like.events if same and like else schedule.table(states, slow, rates, solver.sensitivities)
+            like.events
+            if same and like
+            else schedule.table(states, slow, rates, solver.sensitivities, Moments.of_run(start, times, after=after))
         )
         self.slope_slots = np.full((len(slow), len(solver.sensitivities)), -1, np.int64)
         for state, k in rates.items():

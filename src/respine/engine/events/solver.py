@@ -10,10 +10,11 @@ import numpy as np
 
 from respine.engine.codegen.code import Code, code_for
 from respine.engine.codegen.target import Target, host_target
-from respine.engine.dosing.events_table import ADD_SLOW, ADD_STATE, RESET, SET_SLOW, SET_STATE
+from respine.engine.dosing.events_table import ADD_STATE, RESET, SET_RATE, SET_SLOW, SET_STATE
+from respine.engine.dosing.moments import Moments, instant
 from respine.engine.dosing.schedule import Schedule
 from respine.engine.equations.specialise import RATE_PREFIX, Ask, specialise, start_values
-from respine.engine.events.agenda import Agenda, Look, Trouble, instant
+from respine.engine.events.agenda import Agenda, Look, Trouble
 from respine.engine.events.crossings import RESOLUTION, Watch
 from respine.engine.events.hybrid import LIVE, TIME, Hybrid, hybrid
 from respine.engine.events.stepper import Stepper
@@ -103,7 +104,7 @@ class _Prepared:
         self.tolerances = np.array([job.tolerances[index[s]] if s in index else 1.0 for s in self.code.states])
         self.names = (*job.system.states, *job.system.inputs)
         where = {name: k for k, name in enumerate(self.names)}
-        self.table = schedule.table(where, where, where)
+        self.table = schedule.table(where, where, where, moments=Moments.of_run(job.start, job.times, after=job.after))
         smallest = min(max(float(np.max(self.tolerances)), 1e-14), 1e-4)
         self.uniform = self.code.uniform({**values, "#zero": smallest})
         self.clock = Clock(self.hybrid.clocked, self.hybrid.clock_rules)
@@ -116,7 +117,7 @@ class _Prepared:
         inputs = {*schedule.changing, *(assigned & set(job.system.inputs))}
         ask = Ask(
             split.outputs, job.vary, (*sorted(inputs), *split.held, *modes),
-            frozenset((assigned | schedule.dosed) - set(split.held)), tuple(sorted(schedule.infused)),
+            frozenset((assigned | schedule.dosed | set(job.initial)) - set(split.held)), tuple(sorted(schedule.infused)),
             job.options.keep_all,
         )  # fmt: skip
         values = {**job.values, **dict.fromkeys(split.held, 0.0), **dict.fromkeys(modes, LIVE)}
@@ -363,7 +364,6 @@ class _Subject:
             self._look()
 
     def _dose(self, kind: int, name: str, value: float) -> None:
-        infusion = RATE_PREFIX + name
         if kind == RESET:
             self._put({**self.starts, **{k: 0.0 for k in self.numbers if k.startswith(RATE_PREFIX)}})
         elif kind in (SET_SLOW, SET_STATE):
@@ -371,9 +371,8 @@ class _Subject:
         elif kind == ADD_STATE:
             known = self.stepper.state[self.p.states[name]] if name in self.p.states else self.numbers.get(name, np.nan)
             self._put({name: known + value})
-        elif kind == ADD_SLOW:
-            rate = self.numbers[infusion] + value
-            self._put({infusion: 0.0 if abs(rate) < 1e-9 * abs(value) else rate})
+        elif kind == SET_RATE:
+            self._put({RATE_PREFIX + name: value})
 
     def _failure(self, status: Status, event: str = "") -> Failure:
         time, name, value = self.stepper.time, event, np.nan

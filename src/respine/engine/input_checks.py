@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from respine.engine.dosing.covariates import line
+from respine.engine.dosing.moments import Moments
 from respine.engine.dosing.records import Records
 from respine.model.expression import Expr
 from respine.model.system import System
@@ -42,6 +43,8 @@ def checked_times(times: Sequence[float] | np.ndarray, start: float) -> np.ndarr
     if np.any(np.diff(moments) < 0):
         k = int(np.flatnonzero(np.diff(moments) < 0)[0])
         raise ValueError(f"times must ascend; {moments[k + 1]:g} comes after {moments[k]:g}")
+    if moments[0] < start and abs(moments[0] - start) <= Moments(start).tolerance(moments[0]):
+        moments = np.maximum(moments, start)
     if moments[0] < start:
         raise ValueError(f"the first time {moments[0]:g} lies before the start {start:g}")
     return moments

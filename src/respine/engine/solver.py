@@ -16,12 +16,14 @@ from respine.engine.codegen.step_size import WIDE
 from respine.engine.codegen.target import host_target
 from respine.engine.dosing.covariates import on_lines
 from respine.engine.dosing.events_table import EventTable
+from respine.engine.dosing.moments import Moments
 from respine.engine.dosing.records import Records
 from respine.engine.dosing.schedule import Schedule
-from respine.engine.equations.rate_jumps import refuse_jumps
+from respine.engine.equations.rate_jumps import jumps_by_state, needed_states, refuse_jumps
 from respine.engine.equations.specialise import RATE_PREFIX, Ask, rate_slope, specialise, start_values
 from respine.engine.equations.start_slopes import scales, start_slopes
 from respine.engine.events.solver import Job, solve_subjects
+from respine.engine.events.time_modes import TimeModes, time_modes
 from respine.engine.input_checks import (
     check_known,
     check_once,
@@ -125,6 +127,7 @@ class Solver:
         self.target = host_target(options.precision, options.lanes)
         self._code: dict[Ask, Code] = {}
         self.lines: tuple[str, ...] = ()  # covariates the system has as straight lines, see dosing/covariates.py
+        self.modes: TimeModes | None = None  # inputs that stand for conditions of time, see events/time_modes.py
         self._twins: dict[tuple[str, ...], Solver] = {}
 
     def ask(self, schedule: Schedule | Records) -> Ask:
@@ -144,7 +147,7 @@ class Solver:
         return Ask(
             self.outputs,
             self.free,
-            tuple(sorted(schedule.changing)),
+            tuple(sorted((*schedule.changing, *(self.modes.names if self.modes else ())))),
             schedule.dosed,
             tuple(sorted(schedule.infused)),
             self.options.keep_all,
@@ -163,9 +166,17 @@ class Solver:
         if ask not in self._code:
             made = code_for(self.system, ask, self.values, self.options.method, self.target)
             if self.sensitivities:
-                refuse_jumps(self.system, ask, self.values, made.states)
+                refuse_jumps(self.system, ask, made.states)
             self._code[ask] = made
         return self._code[ask]
+
+    def _code_for(self, schedule: Schedule | Records, initial: Mapping[str, float | np.ndarray]) -> Code:
+        """The machine code for a schedule and start values; a state given a start is no constant of the code."""
+        check_known(initial, self.system.states, "start state", self.system)
+        ask = self.ask(schedule)
+        code = self.code(ask)
+        resting = {s for s in initial if s in code.constant}
+        return self.code(replace(ask, dosed=ask.dosed | resting)) if resting else code
 
     def solve(
         self,
@@ -180,15 +191,19 @@ class Solver:
         after: bool = False,
         initial: Mapping[str, float | np.ndarray] | None = None,
         progress: Progress | None = None,
-        locate_jumps: bool = False,
+        locate_jumps: bool | None = None,
     ) -> Solution:
         """Trajectories for every row of ``parameters`` (n_subjects, len(vary)).
 
         ``times`` ascend from ``start`` on; an output at the time of an event is taken before it unless ``after``.
         ``atol`` is one number or one per state (default 1e-3 * rtol); ``initial`` overrides start values (a number, or
         one a subject). With `Records` there are no ``times``: every record is read, ``values`` is (n_records, n_outputs)
-        and ``times`` (n_records,). Systems with events, or ``locate_jumps`` in the equations, are solved one subject at a time
-        in float64, an output at the time of a triggered event after it. The result does not depend on ``threads``.
+        and ``times`` (n_records,). The result does not depend on ``threads``.
+
+        Jumps in the rates are located (``settings["jumps"]`` says how): those at known times by steps that end there, those
+        that a state sets off one subject at a time in float64, as are systems with events; an output at the time of a
+        triggered event is taken after it. ``locate_jumps``: True locates all in the second way, False leaves them to the
+        error control, which may pass over a pulse. Records, sensitivities and conserved totals leave jumps by state to it.
         Raises ValueError for input that cannot be meant.
         """
         begun = clock.perf_counter()
@@ -214,13 +229,20 @@ class Solver:
         for name, value in (initial or {}).items():
             if np.shape(value) not in ((), (len(p),)):
                 raise ValueError(f"start of {name} has shape {np.shape(value)}; write one number or {len(p)}")
-        if self.system.events or locate_jumps:
+        by_state = self._jumps_by_state if locate_jumps is None else ()
+        alone = self.system.events or locate_jumps or (by_state and not self._only_in_lanes(schedule))
+        if alone:
             if self.sensitivities:
                 raise ValueError(f"sensitivities stop at triggered events, and {self.system.name} has some or jumps are "
                                  "to be located; build without sensitivities")  # fmt: skip
             return self._with_events(p, schedule, moments, start, rtol, tolerances, initial or {}, after, progress)
+        if locate_jumps is None and self._with_modes is not None:
+            return self._with_modes.solve(
+                parameters, schedule, times, start=start, rtol=rtol, atol=atol, threads=threads,
+                after=after, initial=initial, progress=progress,
+            )  # fmt: skip
         p = self._extended(p)
-        code = self.code(self.ask(schedule))
+        code = self._code_for(schedule, initial or {})
         starts, good = self._starts(code, p, initial or {}, start)
         run = _Run(self, code, p, schedule, moments, start, rtol, tolerances, starts, after)
         workers = thread_count(threads, len(p))
@@ -234,11 +256,17 @@ class Solver:
             "equations": len(code.states),
             "equations_before": len(self.system.states),
         }
+        if self.modes or by_state:
+            located = [f"{len(self.modes.names)} conditions of time located"] if self.modes else []
+            located += [] if run.sure else ["one could not be enclosed and was looked at in many places only"]
+            left = [f"{', '.join(by_state)} left to the error control"] if by_state else []
+            settings["jumps"] = "; ".join(located + left)
         if schedule.covariates:
             settings["covariates"] = schedule.covariates
         if self.options.precision == "float32":
+            judge = self._judge._code_for(schedule, initial or {})
             settings["float64_check"] = self._spot_check(
-                run, schedule, moments, start, rtol, tolerances, starts, after, workers
+                run, judge, schedule, moments, start, rtol, tolerances, starts, after, workers
             )
         failures = run.failures()
         if self.watch:
@@ -270,6 +298,7 @@ class Solver:
     def _spot_check(
         self,
         run: _Run,
+        code: Code,
         schedule: Schedule | Records,
         moments: np.ndarray,
         start: float,
@@ -285,9 +314,8 @@ class Solver:
         """
         well = np.flatnonzero(run.status == Status.OK)
         chosen = well[np.unique(np.linspace(0, len(well) - 1, SPOT_CHECK).astype(int))] if len(well) else well
-        judge = self._judge
-        twin = _Run(judge, judge.code(judge.ask(schedule)), run.parameters, schedule, moments, start, rtol, tolerances,
-                    starts, after, only=chosen, like=run)  # fmt: skip
+        twin = _Run(self._judge, code, run.parameters, schedule, moments, start, rtol, tolerances, starts, after,
+                    only=chosen, like=run)  # fmt: skip
         among = np.zeros(len(run.status), bool)
         among[chosen] = True
         twin.go(among, min(threads, len(chosen)) or 1, None)
@@ -305,7 +333,33 @@ class Solver:
     def _judge(self) -> Solver:
         """The float64 twin of a float32 solver."""
         options = replace(self.options, precision="float64", conserved=False)
-        return Solver(self.system, self.outputs[: self.asked], self.vary, self.values, options)
+        judge = Solver(self.system, self.outputs[: self.asked], self.vary, self.values, options)
+        judge.modes = self.modes
+        return judge
+
+    @cached_property
+    def _jumps_by_state(self) -> tuple[str, ...]:
+        """Rates and rules the outputs depend on that may jump where a state says so."""
+        return tuple(jumps_by_state(self.system, needed_states(self.system, self.outputs)))
+
+    def _only_in_lanes(self, schedule: Schedule | Records) -> bool:
+        """Whether something is asked for that solving one subject at a time cannot give."""
+        return isinstance(schedule, Records) or bool(self.sensitivities) or self.watch is not None
+
+    @cached_property
+    def _with_modes(self) -> Solver | None:
+        """The solver of the same system with inputs in place of its conditions of time, None where it has none."""
+        if self.modes is not None:
+            return None
+        modes = time_modes(self.system, needed_states(self.system, self.outputs), self.sensitivities)
+        if modes is None:
+            return None
+        values = {name: self.values[name] for name in (*self.system.parameters, *self.system.inputs)}
+        system = replace(modes.system, inputs={**modes.system.inputs, **{k: values[k] for k in self.system.inputs}})
+        fixed = {name: values[name] for name in self.system.parameters}
+        twin = Solver(system, self.outputs[: self.asked], self.vary, fixed, self.options, self.sensitivities)
+        twin.modes, twin.lines = modes, self.lines
+        return twin
 
     def _on_lines(self, names: tuple[str, ...]) -> Solver:
         """The solver of the same system where some inputs follow straight lines in time."""
@@ -352,10 +406,6 @@ class Solver:
         self, code: Code, p: np.ndarray, initial: Mapping[str, float | np.ndarray], start: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Start states (n_subjects or 1, n_live) followed by their sensitivities, and which subjects are finite throughout."""
-        check_known(initial, self.system.states, "start state", self.system)
-        frozen = [s for s in initial if s in code.constant]
-        if frozen:
-            raise ValueError(f"{', '.join(frozen)} rests at its start here; build with Options(keep_all=True)")
         values = {**self.values, **{name: p[:, k] for k, name in enumerate(self.free)}}
         known = {**start_values(self.system, values, start), **initial}
         columns = [np.asarray(known[s], float) for s in code.states]
@@ -404,13 +454,23 @@ class _Run:
         states = {name: k for k, name in enumerate(code.states)}
         same = like is not None and (like.code.states, like.code.slow) == (code.states, code.slow)
         self.events: EventTable = (
-            like.events if same and like else schedule.table(states, slow, rates, solver.sensitivities)
+            like.events
+            if same and like
+            else schedule.table(states, slow, rates, solver.sensitivities, Moments.of_run(start, times, after=after))
         )
         self.slope_slots = np.full((len(slow), len(solver.sensitivities)), -1, np.int64)
         for state, k in rates.items():
             for number, name in enumerate(solver.sensitivities):
                 self.slope_slots[k, number] = slow.get(rate_slope(state, name), -1)
-        readings = schedule.readings(times, self.events, after=after)
+        self.sure = True  # that no jump at a known time is missed
+        if same and like:
+            readings = like.all_readings
+        else:
+            readings = schedule.readings(times, self.events, after=after)
+            if solver.modes:
+                numbers = {**solver.values, **{name: parameters[:, k] for k, name in enumerate(solver.free)}}
+                self.events, readings, self.sure = solver.modes.put_in(self.events, readings, slow, numbers, start)
+        self.all_readings = readings
         self.readings = readings if only is None else readings.only(only)
         self.rows = np.full((len(self.readings.need), len(solver.outputs) * self.columns), np.nan)
         self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.free) :]], float)

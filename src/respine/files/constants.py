@@ -13,3 +13,6 @@ Z90 = 1.6448536269514722
 
 Z95 = 1.959963984540054
 """Standard normal quantile of 0.975: a central 95 % interval reaches so many SD to each side."""
+
+SAME_MOMENT = 1e-11
+"""The same for the engine, which knows no unit of time: two times closer than this share of them are the same moment."""

@@ -72,7 +72,7 @@ def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str,
     """Compile, or load what an earlier run compiled. Raises ValueError for an unknown method."""
     if method not in TABLEAUS:
         raise ValueError(f'method "{method}" is unknown; write one of {", ".join(TABLEAUS)}')
-    key = _key(system, ask, values, method, target)
+    key = cache_key(system, ask, values, method, target)
     stored = read_cached(key, ".ir")
     text = _unpickle(stored)
     if text is None:
@@ -96,7 +96,7 @@ def _unpickle(stored: bytes | None) -> Text | None:
     return loaded if isinstance(loaded, Text) else None
 
 
-def _key(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> str:
+def cache_key(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> str:
     """All that decides the text: of the values only those that become literals, and the states' starts."""
     start = sorted((k, repr(v)) for k, v in start_values(system, values).items())
     formulas = (tuple(system.rules.items()), tuple(system.rates.items()), tuple(system.initial.items()))

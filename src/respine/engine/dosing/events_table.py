@@ -11,7 +11,7 @@ from numba import njit
 (
     ADD_STATE,  # a bolus
     SET_SLOW,  # an input gets a value
-    ADD_SLOW,  # an infusion starts (+rate) or ends (-rate)
+    SET_RATE,  # an infusion starts or ends: what now flows into the state in all
     RESET,  # states back to their start, infusions ended
     SET_STATE,
     STEADY_BEGIN,  # as RESET; what was there is kept, nothing is read until STEADY_END

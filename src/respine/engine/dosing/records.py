@@ -1,8 +1,9 @@
 """NONMEM-style records of many subjects: EVID 0-4, ADDL, II, SS 1 and 2, RATE (also modelled), lag, bioavailability.
 
-The order at equal times is that of the records. Additional doses (ADDL) fall before a record of the same time. A reset
-(EVID 3 or 4, SS 1) cancels what earlier records still had to come. With a lag a steady-state dose finds the system as
-it is when all earlier doses had the same lag: the part of an earlier infusion that is still running goes on.
+The order at equal times (see moments.py) is that of the records. Additional doses (ADDL) fall before a record of the
+same time. A reset (EVID 3 or 4, SS 1) cancels what earlier records still had to come. With a lag a steady-state dose
+finds the system as it is when all earlier doses had the same lag: the part of an earlier infusion that is still running
+goes on.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count, pairwise
 
 import numpy as np
 
 from respine.engine.dosing import covariates
 from respine.engine.dosing.dose_slopes import NONE, DoseSlopes, EventSlopes, weigh
 from respine.engine.dosing.events_table import (
-    ADD_SLOW,
     ADD_STATE,
     CYCLE_END,
     CYCLE_START,
     JUMP,
     RESET,
+    SET_RATE,
     SET_SLOW,
     STEADY_BEGIN,
     STEADY_END,
@@ -29,10 +31,13 @@ from respine.engine.dosing.events_table import (
     Readings,
     flatten,
 )
+from respine.engine.dosing.infusions import rate_on_the_clock, rates_in_full
+from respine.engine.dosing.moments import SHORTENED, Moments
+from respine.files.constants import SAME_MOMENT
 
 Slopes = tuple[tuple[str, float], ...]
 
-CLOSE = 1e-9  # times nearer than this share of an interval are one time
+CLOSE = SAME_MOMENT  # times nearer than this share of an interval are one time
 LONG = 1e7  # time units after which a constant infusion counts as settled, if nothing changes any more
 
 
@@ -135,7 +140,10 @@ class Record:
 
 @dataclass(frozen=True)
 class _Happening:
-    """An event before names become numbers; ``order`` places it among those of its subject."""
+    """An event before names become numbers; ``order`` places it among those of its subject.
+
+    ``infusion`` numbers the infusion that starts or ends; -1 in a regimen in steady state.
+    """
 
     order: tuple[float, int, int]
     time: float
@@ -143,6 +151,7 @@ class _Happening:
     target: str
     value: float
     slopes: EventSlopes = NONE
+    infusion: int = -1
 
 
 @dataclass
@@ -164,7 +173,8 @@ class Records:
         for s, records in enumerate(self.subjects):
             for k, record in enumerate(records):
                 problem = record.problem()
-                if problem is None and k and record.time < records[k - 1].time and record.evid not in (3, 4):
+                back = bool(k) and record.time < records[k - 1].time and not _same(record.time, records[k - 1].time)
+                if problem is None and back and record.evid not in (3, 4):
                     problem = f"time {record.time:g} lies before the record above it ({records[k - 1].time:g})"
                 if problem:
                     raise ValueError(f"subject {s}, record {k}: {problem}")
@@ -183,10 +193,10 @@ class Records:
         for s, records in enumerate(self.subjects):
             if not records:
                 raise ValueError(f"subject {s} has no record")
-            if records[0].time < start:
+            if records[0].time < start and not _same(records[0].time, start):
                 seen = f"subject {s}: the first record at {records[0].time:g}"
                 raise ValueError(f"{seen} lies before the start {start:g}")
-        return np.array([r.time for records in self._running for r in records], float)
+        return np.maximum(np.array([r.time for records in self._running for r in records], float), start)
 
     @property
     def own_times(self) -> np.ndarray:
@@ -196,8 +206,8 @@ class Records:
     @property
     def goes_back(self) -> int | None:
         """The first subject whose time goes back at a reset, None where there is none."""
-        pairs = zip(self.subjects, self._running, strict=True)
-        return next((s for s, (own, running) in enumerate(pairs) if list(own) != list(running)), None)
+        pairs = ((s, a.time, b.time) for s, records in enumerate(self.subjects) for a, b in pairwise(records))
+        return next((s for s, before, here in pairs if here < before and not _same(before, here)), None)
 
     def _targets(self, *kinds: int) -> tuple[str, ...]:
         return tuple(dict.fromkeys(h.target for one in self._happenings for h in one if h.kind in kinds))
@@ -208,7 +218,7 @@ class Records:
 
     @property
     def infused(self) -> tuple[str, ...]:
-        return self._targets(ADD_SLOW)
+        return self._targets(SET_RATE)
 
     @property
     def dosed(self) -> frozenset[str]:
@@ -239,21 +249,30 @@ class Records:
     @property
     def driven(self) -> tuple[tuple[str, str], ...]:
         """(state, name) where the rate of an infusion into the state depends on the name."""
-        every = (h for one in self._happenings for h in one if h.kind == ADD_SLOW)
+        every = (h for one in self._happenings for h in one if h.kind == SET_RATE)
         return tuple(dict.fromkeys((h.target, name) for h in every for name in h.slopes.value))
 
     def table(
-        self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int], names: Sequence[str] = ()
+        self,
+        states: dict[str, int],
+        slow: dict[str, int],
+        rates: dict[str, int],
+        names: Sequence[str] = (),
+        moments: Moments | None = None,
     ) -> EventTable:
-        """Flatten for the driver; targets the run does not need are left out; slopes by ``names`` are kept."""
-        index = {ADD_STATE: states, SET_SLOW: slow, ADD_SLOW: rates}
+        """Flatten for the driver; targets the run does not need are left out; slopes by ``names`` are kept.
+
+        The records themselves say which times are one, whatever the ``moments`` of the run.
+        """
+        index = {ADD_STATE: states, SET_SLOW: slow, SET_RATE: rates}
         nothing = {"": 0}
         kept = [[h for h in one if h.target in index.get(h.kind, nothing)] for one in self._happenings]
         table = flatten([
             [(h.time, h.kind, index.get(h.kind, nothing)[h.target], h.value) for h in one] for one in kept
         ])  # fmt: skip
+        infusion = np.array([h.infusion for one in kept for h in one], np.int32)
         if not names:
-            return table
+            return rates_in_full(table, infusion)
         sloped = [h.slopes if not h.slopes.names.isdisjoint(names) else None for one in kept for h in one]
         rows = np.cumsum([s is not None for s in sloped], dtype=np.int64) - 1
         values, times = (
@@ -261,7 +280,7 @@ class Records:
             for parts in ([s.value for s in sloped if s], [s.time for s in sloped if s])
         )
         slopes = np.where([s is not None for s in sloped], rows, -1)
-        return replace(table, slopes=slopes, value_slopes=values, time_slopes=times)
+        return rates_in_full(replace(table, slopes=slopes, value_slopes=values, time_slopes=times), infusion)
 
     def readings(self, times: np.ndarray, events: EventTable, *, after: bool) -> Readings:
         """One reading per record, in record order."""
@@ -274,14 +293,20 @@ class Records:
         return Readings(times, first, count, first.copy(), np.array(need, np.int32))
 
 
+def _same(a: float, b: float) -> bool:
+    return abs(a - b) <= SAME_MOMENT * max(abs(a), abs(b))
+
+
 def _on_one_clock(records: Sequence[Record]) -> list[Record]:
-    """The records with their times moved on where a reset sets the time back."""
-    moved, behind, last = [], 0.0, -math.inf
+    """The records with the same moment as the same number, and moved on where a reset sets the time back."""
+    moved: list[Record] = []
+    behind, last = 0.0, -math.inf
     for record in records:
-        if record.time < last:  # only a reset may
-            behind += last - record.time
-        last = record.time
-        moved.append(replace(record, time=record.time + behind) if behind else record)
+        here = last if moved and _same(record.time, last) else record.time
+        if here < last:  # only a reset may
+            behind += last - here
+        last = here
+        moved.append(replace(record, time=here + behind) if here + behind != record.time else record)
     return moved
 
 
@@ -289,6 +314,7 @@ def _happenings(records: Sequence[Record], interpolation: str) -> list[_Happenin
     """All events of one subject in the order in which they happen."""
     found: list[_Happening] = []
     changes = _covariate_changes(records, interpolation)
+    infusions = _Infusions(records)
     for k, record in enumerate(records):
         here = (record.time, 1, 2 * k)
         cancels = record.evid in (3, 4) or (record.evid == 1 and record.steady == 1)
@@ -299,9 +325,9 @@ def _happenings(records: Sequence[Record], interpolation: str) -> list[_Happenin
             found.append(_Happening(here, record.time, RESET, "", 0.0))
         if record.evid in (1, 4):
             if record.steady:
-                found += _steady_state(record, here)
+                found += _steady_state(record, here, infusions)
             if record.amount > 0:
-                found += _doses(record, here)
+                found += _doses(record, here, infusions)
     return sorted(found, key=lambda h: h.order)  # stable: equal order keeps the sequence of the records
 
 
@@ -340,24 +366,40 @@ def _with_steady_states(records: Sequence[Record], knots: list[tuple[int, float]
     return sorted([*knots, *((k, float(np.interp(records[k].time, times, values))) for k in extra)])
 
 
-def _doses(record: Record, here: tuple[float, int, int]) -> list[_Happening]:
+class _Infusions:
+    """Boluses and infusions of one subject's records, each with its number, at one number a moment."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        times = np.array([r.time for r in records], float)
+        self.moments = Moments(times[0] if len(times) else 0.0, read=times)
+        self.numbers = count()
+
+    def moment(self, time: float) -> float:
+        """The time, or that of the record which is the same moment."""
+        return float(self.moments.at_outputs(np.array(time)))
+
+    def dose(self, record: Record, time: float, order: tuple[float, int, int]) -> list[_Happening]:
+        """One dose of a record at a time; ``order`` is that of its start."""
+        if record.duration == 0 or self.moment(time + record.duration) <= time:
+            return [_Happening(order, time, ADD_STATE, record.compartment, record.given, record.slopes.of_bolus())]
+        rate, end = float(rate_on_the_clock(record.given, time, record.duration)), time + record.duration
+        if abs(self.moment(end) - end) <= SHORTENED * record.duration:
+            end = self.moment(end)
+        first, last = _infusion_slopes(record)
+        number = next(self.numbers)
+        return [
+            _Happening(order, time, SET_RATE, record.compartment, rate, first, number),
+            _Happening((end, 0, order[2]), end, SET_RATE, record.compartment, -rate, last, number),
+        ]
+
+
+def _doses(record: Record, here: tuple[float, int, int], infusions: _Infusions) -> list[_Happening]:
     doses = []
     for n in range(int(record.additional) + 1):
-        time = record.time + n * record.interval + record.lag
-        order = here if n == 0 and record.lag == 0 else (time, 0, here[2])
-        doses += _one_dose(record, time, order)
+        time = infusions.moment(record.time + n * record.interval + record.lag)
+        order = here if n == 0 and time == record.time else (time, 0, here[2])
+        doses += infusions.dose(record, time, order)
     return doses
-
-
-def _one_dose(record: Record, time: float, order: tuple[float, int, int]) -> list[_Happening]:
-    if record.duration == 0:
-        return [_Happening(order, time, ADD_STATE, record.compartment, record.given, record.slopes.of_bolus())]
-    rate, end = record.given / record.duration, time + record.duration
-    first, last = _infusion_slopes(record)
-    return [
-        _Happening(order, time, ADD_SLOW, record.compartment, rate, first),
-        _Happening((end, 0, order[2]), end, ADD_SLOW, record.compartment, -rate, last),
-    ]
 
 
 def _infusion_slopes(record: Record) -> tuple[EventSlopes, EventSlopes]:
@@ -366,7 +408,7 @@ def _infusion_slopes(record: Record) -> tuple[EventSlopes, EventSlopes]:
     return slopes.of_start(*facts), slopes.of_end(*facts)
 
 
-def _steady_state(record: Record, here: tuple[float, int, int]) -> list[_Happening]:
+def _steady_state(record: Record, here: tuple[float, int, int], infusions: _Infusions) -> list[_Happening]:
     """Events that bring the system to steady state at the record's time; the clock runs apart meanwhile."""
 
     def at(time: float, kind: int, value: float = 0.0, target: str = "", slopes: EventSlopes = NONE) -> _Happening:
@@ -377,12 +419,12 @@ def _steady_state(record: Record, here: tuple[float, int, int]) -> list[_Happeni
     if record.interval == 0:  # a constant infusion, which ends here
         return [
             begin,
-            at(now, ADD_SLOW, record.rate, record.compartment),
+            at(now, SET_RATE, record.rate, record.compartment),
             at(now, JUMP, now - 2 * LONG),
             at(now - LONG, CYCLE_START),
             at(now, CYCLE_END, LONG),
             at(now, JUMP, now),
-            at(now, ADD_SLOW, -record.rate, record.compartment),
+            at(now, SET_RATE, -record.rate, record.compartment),
             at(now, STEADY_END, kind),
         ]
     ii = record.interval
@@ -391,7 +433,7 @@ def _steady_state(record: Record, here: tuple[float, int, int]) -> list[_Happeni
     arrival = now - behind
     interval, running = _interval(record)
     doses = [at(arrival + dt, what, value, record.compartment, slopes) for dt, what, value, slopes in interval]
-    made = [begin, *(at(now, ADD_SLOW, rate, record.compartment, slopes) for rate, slopes in running)]
+    made = [begin, *(at(now, SET_RATE, rate, record.compartment, slopes) for rate, slopes in running)]
     made += [at(now, JUMP, arrival), at(arrival, CYCLE_START), *doses, at(arrival + ii, CYCLE_END, ii)]
     if record.lag:  # go on from the last arrival to the time of the record
         made += [at(now, JUMP, arrival), *(d for d in doses if d.time <= now + CLOSE * ii)]
@@ -401,18 +443,18 @@ def _steady_state(record: Record, here: tuple[float, int, int]) -> list[_Happeni
         _, kind_of_end, value, slopes = interval[1]
         made.append(at(now, kind_of_end, value, record.compartment, slopes))
     made.append(at(now, STEADY_END, kind))
-    return made + _ends_of_running_infusions(record, arrival) + _still_to_arrive(record, here)
+    return made + _ends_of_running_infusions(record, arrival) + _still_to_arrive(record, here, infusions)
 
 
-def _still_to_arrive(record: Record, here: tuple[float, int, int]) -> list[_Happening]:
+def _still_to_arrive(record: Record, here: tuple[float, int, int], infusions: _Infusions) -> list[_Happening]:
     """Earlier doses of the steady regimen that a lag of an interval or more keeps from arriving before the record."""
     found = []
     first = math.floor(record.lag / record.interval + CLOSE)
     for n in range(first, 0, -1):
         wait = record.lag - n * record.interval
         at_once = wait <= CLOSE * record.interval
-        time = record.time if at_once else record.time + wait
-        found += _one_dose(record, time, here if at_once else (time, 0, here[2]))
+        time = record.time if at_once else infusions.moment(record.time + wait)
+        found += infusions.dose(record, time, here if at_once else (time, 0, here[2]))
     return found
 
 
@@ -428,7 +470,7 @@ def _interval(
     rest = rest if rest > CLOSE * ii else 0.0  # 0: one infusion ends exactly as the next starts
     first, last = _infusion_slopes(record)
     running = rate, EventSlopes(first.value)  # long since started
-    return [(0.0, ADD_SLOW, rate, first), (rest, ADD_SLOW, -rate, last)], [running] * whole
+    return [(0.0, SET_RATE, rate, first), (rest, SET_RATE, -rate, last)], [running] * whole
 
 
 def _ends_of_running_infusions(record: Record, arrival: float) -> list[_Happening]:
@@ -437,6 +479,6 @@ def _ends_of_running_infusions(record: Record, arrival: float) -> list[_Happenin
     end = arrival + record.duration
     while record.duration and end > record.time + CLOSE * record.interval:
         rate = record.given / record.duration
-        found.append(_Happening((end, 0, 0), end, ADD_SLOW, record.compartment, -rate, _infusion_slopes(record)[1]))
+        found.append(_Happening((end, 0, 0), end, SET_RATE, record.compartment, -rate, _infusion_slopes(record)[1]))
         end -= record.interval
     return found

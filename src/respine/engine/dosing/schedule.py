@@ -1,28 +1,31 @@
 """What happens to each subject and when: doses, infusions, inputs that change, resets.
 
-Equal times keep the order in which things were added. An output at the time of an event is taken before it unless asked
-for after.
+Equal times (see moments.py) keep the order in which things were added. An output at the time of an event is taken before
+it unless asked for after.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
 from respine.engine.dosing import covariates
 from respine.engine.dosing.dose_slopes import NONE, DoseSlopes, EventSlopes, Number, Slope, weigh
 from respine.engine.dosing.events_table import (
-    ADD_SLOW,
     ADD_STATE,
     RESET,
+    SET_RATE,
     SET_SLOW,
     SET_STATE,
     EventTable,
     Readings,
     shared_readings,
 )
+from respine.engine.dosing.infusions import rate_on_the_clock, rates_in_full
+from respine.engine.dosing.moments import SHORTENED, Moments
 
 BLOCK = 4096  # subjects whose events are sorted at once
 
@@ -38,13 +41,49 @@ def _alike(array: np.ndarray) -> bool:
     return array.strides == (0,)
 
 
+def _one_time_each(kept: Sequence[_Entry], block: slice, moments: Moments) -> np.ndarray:
+    """Times (n_subjects of the block, n_entries) in which the same moment is the same number."""
+    columns: dict[int, np.ndarray] = {}
+    room = []
+    for e in kept:
+        time = moments.at_outputs(e.time[block])
+        allowed = moments.tolerance(time)
+        if e.begun is not None and e.over is not None:  # an infusion moves as a whole; its length all but stays
+            over = e.over[block]
+            end = columns[id(e.begun)] + over
+            allowed = np.minimum(allowed, SHORTENED * over)
+            moved = moments.at_outputs(end)
+            time = np.where(np.abs(moved - end) <= allowed, moved, end)
+        columns[id(e)] = time
+        room.append(allowed)
+    return _together(np.array(list(columns.values())).T, np.array(room).T)
+
+
+def _together(times: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Each time moved to the one just before it where that is the same moment."""
+    order = np.argsort(times, axis=1, kind="stable")
+    ascending = np.take_along_axis(times, order, axis=1)
+    gaps = np.diff(ascending, axis=1)
+    with np.errstate(invalid="ignore"):
+        rows = np.flatnonzero(((gaps > 0) & (gaps <= np.take_along_axis(room, order, axis=1)[:, 1:])).any(axis=1))
+    for row in rows:
+        for before, here in pairwise(order[row]):
+            if 0 < times[row, here] - times[row, before] <= room[row, here]:
+                times[row, here] = times[row, before]
+    return times
+
+
 @dataclass
 class _Entry:
+    """``begun``: of the end of an infusion its start, ``over`` how long it takes."""
+
     kind: int
     target: str
     time: np.ndarray
     value: np.ndarray
     slopes: EventSlopes = NONE
+    begun: _Entry | None = None
+    over: np.ndarray | None = None
 
 
 @dataclass
@@ -82,8 +121,9 @@ class Schedule:
             raise ValueError(f"{what} is nan; leave the line out, or give one number a subject with nan for none")
         return ~np.isnan(spread)
 
-    def _add(self, kind: int, target: str, time: np.ndarray, value: np.ndarray, slopes: EventSlopes = NONE) -> None:
+    def _add(self, kind: int, target: str, time: np.ndarray, value: np.ndarray, slopes: EventSlopes = NONE) -> _Entry:
         self._entries.append(_Entry(kind, target, _compact(time), _compact(value), slopes))
+        return self._entries[-1]
 
     def dose(
         self,
@@ -127,16 +167,17 @@ class Schedule:
             self._spread_slope(duration_sensitivity, "duration_sensitivity"),
         )  # fmt: skip
         given = wanted & ((amounts != 0) | any(np.any(slope != 0) for slope in slopes.given.values()))
-        at_once = given & (durations == 0)
+        at_once = given & (start + durations - start <= Moments().tolerance(start))
         if at_once.any():
             self._add(ADD_STATE, state, np.where(at_once, start, np.nan), amounts, slopes.of_bolus())
-        infused = given & (durations > 0)
+        infused = given & ~at_once
         if infused.any():
             over = np.where(infused, durations, 1.0)
-            rates = np.where(infused, amounts / over, 0.0)
+            rates = np.where(infused, rate_on_the_clock(amounts, start, over), 0.0)
             first, last = slopes.of_start(amounts, over), slopes.of_end(amounts, over)
-            self._add(ADD_SLOW, state, np.where(infused, start, np.nan), rates, first)
-            self._add(ADD_SLOW, state, np.where(infused, start + durations, np.nan), -rates, last)
+            begun = self._add(SET_RATE, state, np.where(infused, start, np.nan), rates, first)
+            end = self._add(SET_RATE, state, np.where(infused, start + durations, np.nan), -rates, last)
+            end.begun, end.over = begun, _compact(over)
 
     def _refuse(self, bad: np.ndarray, values: np.ndarray, what: str, why: str) -> None:
         if bad.any():
@@ -188,8 +229,9 @@ class Schedule:
     def check_start(self, start: float) -> None:
         """Raises ValueError for a dose, or a state that is set, before the run begins."""
         for e in self._entries:
-            if e.kind in (ADD_STATE, ADD_SLOW, SET_STATE) and np.any(e.time < start):
-                subject = int(np.flatnonzero(e.time < start)[0])
+            early = Moments(start).at_outputs(e.time) < start
+            if e.kind in (ADD_STATE, SET_RATE, SET_STATE) and early.any():
+                subject = int(np.flatnonzero(early)[0])
                 seen = f"subject {subject}: a dose into {e.target}, or a value set, at {e.time[subject]:g}"
                 raise ValueError(f"{seen} lies before the start {start:g}; let the run start earlier")
 
@@ -201,7 +243,7 @@ class Schedule:
     @property
     def infused(self) -> tuple[str, ...]:
         """States that receive an infusion."""
-        return tuple(dict.fromkeys(e.target for e in self._entries if e.kind == ADD_SLOW))
+        return tuple(dict.fromkeys(e.target for e in self._entries if e.kind == SET_RATE))
 
     @property
     def dosed(self) -> frozenset[str]:
@@ -229,18 +271,23 @@ class Schedule:
     def driven(self) -> tuple[tuple[str, str], ...]:
         """(state, name) where the rate of an infusion into the state depends on the name."""
         return tuple(
-            dict.fromkeys((e.target, name) for e in self._entries if e.kind == ADD_SLOW for name in e.slopes.value)
+            dict.fromkeys((e.target, name) for e in self._entries if e.kind == SET_RATE for name in e.slopes.value)
         )
 
     def table(
-        self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int], names: Sequence[str] = ()
+        self,
+        states: dict[str, int],
+        slow: dict[str, int],
+        rates: dict[str, int],
+        names: Sequence[str] = (),
+        moments: Moments | None = None,
     ) -> EventTable:
         """Flatten for the driver; the mappings give the number of each state, input and infusion rate.
 
-        ``names``: parameters by which the slopes of doses are kept. Events on states or inputs that the run does not need
-        (absent from the mappings) are left out.
+        ``names``: parameters by which the slopes of doses are kept; ``moments``: what counts as one time in this run.
+        Events on states or inputs that the run does not need (absent from the mappings) are left out.
         """
-        index = {ADD_STATE: states, SET_STATE: states, SET_SLOW: slow, ADD_SLOW: rates}
+        index = {ADD_STATE: states, SET_STATE: states, SET_SLOW: slow, SET_RATE: rates}
         kept = [e for e in self._entries if e.kind == RESET or e.target in index[e.kind]]
         if not kept:
             empty = np.zeros(0)
@@ -248,14 +295,23 @@ class Schedule:
             return EventTable(first, first, empty, empty.astype(np.int8), empty.astype(np.int32), empty)
         number = [0 if e.kind == RESET else index[e.kind][e.target] for e in kept]
         kinds, targets = np.array([e.kind for e in kept], np.int8), np.array(number, np.int32)
+        moments = moments or Moments()
         if not names and all(_alike(e.time) and _alike(e.value) for e in kept):
-            return self._table(kept, kinds, targets, 1).for_all(self.n_subjects)
-        return self._table(kept, kinds, targets, self.n_subjects, names)
+            return self._table(kept, kinds, targets, 1, moments).for_all(self.n_subjects)
+        return self._table(kept, kinds, targets, self.n_subjects, moments, names)
 
     def _table(
-        self, kept: list[_Entry], kinds: np.ndarray, targets: np.ndarray, n: int, names: Sequence[str] = ()
+        self,
+        kept: list[_Entry],
+        kinds: np.ndarray,
+        targets: np.ndarray,
+        n: int,
+        moments: Moments,
+        names: Sequence[str] = (),
     ) -> EventTable:
         """The events of the first n subjects."""
+        infusion = np.array([next(k for k, x in enumerate(kept) if x is (e.begun or e)) for e in kept], np.int32)
+        infusions = []
         count = sum((~np.isnan(e.time)).astype(np.int64) for e in kept)[:n]
         first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
         time, value = np.empty(first[-1]), np.empty(first[-1])
@@ -264,18 +320,19 @@ class Schedule:
         for begin in range(0, n, BLOCK):  # sorting all at once would take many times this memory
             block = slice(begin, min(begin + BLOCK, n))
             rows = slice(first[block.start], first[block.stop])
-            times = np.array([e.time[block] for e in kept]).T
+            times = _one_time_each(kept, block, moments)
             order = np.argsort(times, axis=1, kind="stable")  # NaN (no event) sorts last
             present = np.arange(len(kept)) < count[block, None]
             time[rows] = np.take_along_axis(times, order, axis=1)[present]
             value[rows] = np.take_along_axis(np.array([e.value[block] for e in kept]).T, order, axis=1)[present]
             kind[rows], target[rows] = kinds[order][present], targets[order][present]
+            infusions.append(infusion[order][present])
             orders += [order] if names else []
         table = EventTable(first[:-1], first[1:], time, kind, target, value)
-        if not names:
-            return table
-        present = np.arange(len(kept)) < count[:, None]
-        return self._with_slopes(table, kept, np.concatenate(orders), present, names)
+        if names:
+            present = np.arange(len(kept)) < count[:, None]
+            table = self._with_slopes(table, kept, np.concatenate(orders), present, names)
+        return rates_in_full(table, np.concatenate(infusions) if infusions else np.zeros(0, np.int32))
 
     def _with_slopes(
         self, table: EventTable, kept: list[_Entry], order: np.ndarray, present: np.ndarray, names: Sequence[str]

@@ -12,7 +12,7 @@ from typing import Any
 
 from respine.engine.equations.graph import LEAVES, Graph
 from respine.engine.equations.sums import share_sums
-from respine.model.expression import Expr, evaluate, symbols
+from respine.model.expression import Expr, evaluate, mentions_time, symbols
 from respine.model.system import System
 
 RATE_PREFIX = "rate into "  # the slow input through which an infusion enters a state
@@ -136,7 +136,8 @@ def _graph(
 def _unmoved(system: System, ask: Ask, values: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
     """States that rest at their start for the whole run because everything that could move them is absent."""
     start = start_values(system, values)
-    fixed = {*ask.dosed, *ask.infused} | {s for s in system.states if _depends(system, s, {*ask.vary, *ask.changing})}
+    own = {*ask.vary, *ask.changing}  # what subjects start from may differ, also by when they start
+    fixed = {*ask.dosed, *ask.infused} | {s for s in system.states if _depends(system, s, own, or_time=True)}
     resting = {s: start[s] for s in system.states if s not in fixed}
     while resting:
         live = [s for s in system.states if s not in resting]
@@ -162,10 +163,10 @@ def _touched(system: System, ask: Ask, live: Sequence[str]) -> tuple[tuple[int, 
     )
 
 
-def _depends(system: System, state: str, names: Collection[str]) -> bool:
-    """Whether a state's start value depends on any of the names, through rules or other starts."""
+def _depends(system: System, state: str, names: Collection[str], *, or_time: bool = False) -> bool:
+    """Whether a state's start value depends on any of the names (or the time), through rules or other starts."""
     seen: set[str] = set()
-    stack = [*symbols(system.initial[state])]
+    stack = [state]
     while stack:
         name = stack.pop()
         if name in names:
@@ -173,6 +174,8 @@ def _depends(system: System, state: str, names: Collection[str]) -> bool:
         if name not in seen:
             seen.add(name)
             expr = system.rules.get(name) or system.initial.get(name)
+            if expr and or_time and mentions_time(expr):
+                return True
             stack.extend(symbols(expr) if expr else ())
     return False
 

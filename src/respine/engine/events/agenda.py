@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from respine.engine.dosing.moments import instant
 from respine.engine.events.hybrid import EventOutputs
 from respine.engine.status import Status
 
 MOST_AT_ONCE = 10_000  # executions at one instant; more is taken for a loop that never ends
-SAME_INSTANT = 1e-12  # relative; closer moments are one
 
 
 class Trouble(Exception):
@@ -43,11 +43,6 @@ class _Pending:
     event: int
     order: int
     values: Mapping[str, float] | None  # taken when it triggered; None: taken when it is executed
-
-
-def instant(time: float) -> float:
-    """How far apart two moments near ``time`` may be and still be one."""
-    return SAME_INSTANT * abs(time)
 
 
 class Agenda:

@@ -13,6 +13,8 @@ from respine.engine.equations.graph import COMPARISONS
 from respine.model.expression import Expr, num, sym, symbols
 from respine.model.system import Event, System
 
+TIMED = COMPARISONS | {"floor", "ceil"}
+TURNING = TIMED - {"eq", "ne"}  # a state is equal to something for no time
 LIVE = 1e301  # a mode with this value follows its comparison at once: for comparisons that flip without end
 SLOW, TIME, STATE = range(3)  # what an expression depends on: numbers that rest between events, time, the state
 
@@ -166,8 +168,12 @@ class _Split:
                 trigger = record(f"#trigger {k}", ("ne", event.trigger, num(0)))
                 if depends == STATE:
                     watched.append(Watched(trigger, record(f"#margin {k}", margin(event.trigger))))
-                    for j, part in enumerate(self._clock_parts(event.trigger)):
-                        clocked[f"part {k} {j}"] = part
+                    for j, part in enumerate(self._turning(event.trigger)):
+                        if self.kind(part) == TIME:
+                            clocked[f"part {k} {j}"] = part
+                        elif part != event.trigger:
+                            value = record(f"#part {k} {j}", part)
+                            watched.append(Watched(value, record(f"#part margin {k} {j}", margin(part))))
             assignments = tuple((name, record(f"#value {k} {name}", expr)) for name, expr in event.assignments)
             delay, priority = record(f"#delay {k}", event.delay), record(f"#priority {k}", event.priority)
             volumes = tuple((name, record(f"#volume {k} {name}", sym(volume))) for name, volume in event.by_volume)
@@ -193,13 +199,26 @@ class _Split:
             self._clock_rules(clocked),
         )
 
-    def _clock_parts(self, trigger: Expr) -> list[Expr]:
-        """Comparisons of time alone inside a condition that also depends on the state: their flips are hit exactly."""
-        if trigger[0] in ("num", "sym", "time"):
-            return []
-        if trigger[0] in COMPARISONS and self.kind(trigger) == TIME:
-            return [trigger]
-        return [found for part in trigger[1:] for found in self._clock_parts(part)]
+    def _turning(self, condition: Expr) -> list[Expr]:
+        """The comparisons, floors and ceilings in a condition and in the rules it uses, of time or state.
+
+        A window of two comparisons may open and close within a step; each of them turns for good.
+        """
+        found: dict[Expr, None] = {}
+        seen: set[str] = set()
+        stack = [condition]
+        while stack:
+            expr = stack.pop()
+            if expr[0] == "sym" and expr[1] in self.rules and expr[1] not in seen:
+                seen.add(expr[1])
+                stack.append(self.rules[expr[1]])
+            if expr[0] in ("num", "sym", "time"):
+                continue
+            stack += expr[1:]
+            depends = self.kind(expr)
+            if (expr[0] in TURNING and depends == STATE) or (expr[0] in TIMED and depends == TIME):
+                found[expr] = None
+        return list(found)
 
     def _clock_rules(self, clocked: Mapping[str, Expr]) -> dict[str, Expr]:
         """The rules that conditions of time alone use, in order; modes stay in them as inputs."""

@@ -10,19 +10,19 @@ import numpy as np
 
 from respine.engine.codegen.code import Code, code_for
 from respine.engine.codegen.target import Target, host_target
-from respine.engine.dosing.events_table import ADD_SLOW, ADD_STATE, RESET, SET_SLOW, SET_STATE
+from respine.engine.dosing.events_table import ADD_STATE, RESET, SET_RATE, SET_SLOW, SET_STATE
+from respine.engine.dosing.moments import Moments, instant
 from respine.engine.dosing.schedule import Schedule
 from respine.engine.equations.specialise import RATE_PREFIX, Ask, specialise, start_values
-from respine.engine.events.agenda import Agenda, Look, Trouble, instant
+from respine.engine.events.agenda import Agenda, Look, Trouble
 from respine.engine.events.crossings import RESOLUTION, Watch
 from respine.engine.events.hybrid import LIVE, TIME, Hybrid, hybrid
 from respine.engine.events.stepper import Stepper
-from respine.engine.events.time_conditions import Clock
+from respine.engine.events.time_conditions import Ahead, Clock
 from respine.engine.solution import Options, Solution
 from respine.engine.status import Failure, Status
 from respine.model.system import System
 
-WINDOWS = 64  # conditions of time alone are looked for in this many parts of the horizon, each sampled
 FEWEST_STEPS = 20  # of the horizon, where conditions are watched
 CHATTER = 50  # flips of one switch within CHATTER_SPAN of the horizon, after which it is left to the error control
 CHATTER_SPAN = 1e-3
@@ -63,6 +63,7 @@ def solve_subjects(job: Job, progress: Callable[[int, int], None] | None = None)
         subject = _Subject(prepared, s)
         failure = subject.run(values[s])
         steps[s] = subject.stepper.accepted, subject.stepper.rejected
+        prepared.clock_is_sure &= subject.ahead.sure
         if failure is not None:
             status[s] = failure.status
             failures.append(failure)
@@ -78,6 +79,7 @@ def solve_subjects(job: Job, progress: Callable[[int, int], None] | None = None)
         "equations_before": len(job.system.states),
         "events": len(job.system.events),
         "switches": len(prepared.hybrid.switches),
+        "jumps": _told(len(prepared.left), prepared.clock_is_sure),
     }
     if job.schedule.covariates:
         settings["covariates"] = job.schedule.covariates
@@ -85,11 +87,23 @@ def solve_subjects(job: Job, progress: Callable[[int, int], None] | None = None)
     return Solution(values, job.times, job.outputs, status, steps, failures, seconds, settings)
 
 
+def _told(left: int, sure: bool) -> str:
+    """How jumps were met."""
+    text = "located"
+    if left:
+        text += (
+            f", but for {left} that turned without end and {'was' if left == 1 else 'were'} left to the error control"
+        )
+    return text if sure else f"{text}; a condition of time could not be enclosed and was looked at in many places only"
+
+
 class _Prepared:
-    """Machine code and index tables of a job."""
+    """Machine code and index tables of a job, and what its subjects have to tell."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.left: set[str] = set()  # modes that some subject left to the error control
+        self.clock_is_sure = True
         self.target: Target = host_target("float64", job.options.lanes)
         schedule = job.schedule
         self.hybrid, ask, values = self._split(clock=False)
@@ -103,7 +117,7 @@ class _Prepared:
         self.tolerances = np.array([job.tolerances[index[s]] if s in index else 1.0 for s in self.code.states])
         self.names = (*job.system.states, *job.system.inputs)
         where = {name: k for k, name in enumerate(self.names)}
-        self.table = schedule.table(where, where, where)
+        self.table = schedule.table(where, where, where, moments=Moments.of_run(job.start, job.times, after=job.after))
         smallest = min(max(float(np.max(self.tolerances)), 1e-14), 1e-4)
         self.uniform = self.code.uniform({**values, "#zero": smallest})
         self.clock = Clock(self.hybrid.clocked, self.hybrid.clock_rules)
@@ -116,8 +130,8 @@ class _Prepared:
         inputs = {*schedule.changing, *(assigned & set(job.system.inputs))}
         ask = Ask(
             split.outputs, job.vary, (*sorted(inputs), *split.held, *modes),
-            frozenset((assigned | schedule.dosed) - set(split.held)), tuple(sorted(schedule.infused)),
-            job.options.keep_all,
+            frozenset((assigned | schedule.dosed | set(job.initial)) - set(split.held)), tuple(sorted(schedule.infused)),
+            job.options.keep_all, nonnegative=job.options.nonnegative,
         )  # fmt: skip
         values = {**job.values, **dict.fromkeys(split.held, 0.0), **dict.fromkeys(modes, LIVE)}
         return split, ask, values
@@ -145,8 +159,8 @@ class _Subject:
         self.live: set[str] = set()  # switches left to the error control
         self.watch = self._watch()
         self.flips: dict[str, list[float]] = {s.mode: [] for s in split.switches}
-        self.scanned = job.start, np.inf  # conditions of time do not flip up to here; they flip then
-        self.clock_numbers: list[float] = []  # on which those conditions depend
+        self.ahead = Ahead(prepared.clock, job.start, float(job.times[-1]))
+        self.flip = np.inf, False  # when a condition of time flips next, and whether its root belongs to it
         self.stuck = 0
         self.event_stops, self.slow_looks, self.looked = 0, 0, job.start  # the pace of events
         table = prepared.table
@@ -194,6 +208,7 @@ class _Subject:
     def _let_live(self, modes: Iterable[str]) -> None:
         """Leave switches to the error control from now on."""
         self.live |= set(modes)
+        self.p.left |= set(modes)
         self._put(dict.fromkeys(modes, LIVE))
         self.watch = self._watch()
 
@@ -225,7 +240,7 @@ class _Subject:
             return self._failure(trouble.status, trouble.event)
 
     def _travel(self, values: np.ndarray) -> Failure | None:
-        times, stepper = self.job.times, self.stepper
+        job, times, stepper = self.job, self.job.times, self.stepper
         done = self._stop(values, 0)
         while done < len(times):
             end = self._next_stop()
@@ -238,6 +253,9 @@ class _Subject:
                 if trouble != Status.OK:
                     return self._failure(trouble)
                 continue
+            if job.options.nonnegative and stepper.below_zero:
+                stepper.accept()
+                return self._failure(Status.NEGATIVE)
             if not stepper.end_time > stepper.time:  # a runaway: the step no longer moves the clock
                 return self._failure(Status.STEP_FLOOR)
             fraction = self._flip()
@@ -262,17 +280,15 @@ class _Subject:
         end = min(last, dose, self.agenda.next_time())
         if not self.p.hybrid.clocked:
             return end
-        to, flip = self.scanned
-        while to < min(end, now + self.stepper.next_step) and flip == np.inf:
-            begin, to = to, min(end, to + self.horizon / WINDOWS)
-            flip = self.p.clock.next_flip(begin, to, self.numbers)
-        self.scanned = to, flip
-        end = min(end, flip)
+        self.flip = flip, closed = self.ahead.next(now, min(end, now + self.stepper.next_step), self.numbers)
+        if flip < end or (closed and flip <= end + instant(end)):  # t >= 0.3 comes with a dose at 3 * 0.1
+            return flip
         return end
 
     def _before(self, stop: float, *, exact: bool) -> float:
-        """Up to where outputs are taken before what happens at ``stop``: conditions of time flip to the last bit."""
-        if exact and stop == self.scanned[1]:
+        """Up to where outputs are taken before what happens at ``stop``; t > 5 is not yet true at an output at 5."""
+        flip, closed = self.flip
+        if exact and stop == flip and not closed:
             return float(np.nextafter(stop, -np.inf))
         return stop - 2 * instant(stop)
 
@@ -322,9 +338,7 @@ class _Subject:
             self._settle()
             done = self._read_now(values, done)
         self._watch_for_chatter(modes)
-        depends = [self.numbers[name] for name in self.p.clock.numbers if name in self.numbers]
-        if depends != self.clock_numbers or now >= self.scanned[1]:
-            self.scanned, self.clock_numbers = (now, np.inf), depends
+        self.ahead.arrive(now, self.numbers)
         self.stepper.begin()
         return done
 
@@ -363,7 +377,6 @@ class _Subject:
             self._look()
 
     def _dose(self, kind: int, name: str, value: float) -> None:
-        infusion = RATE_PREFIX + name
         if kind == RESET:
             self._put({**self.starts, **{k: 0.0 for k in self.numbers if k.startswith(RATE_PREFIX)}})
         elif kind in (SET_SLOW, SET_STATE):
@@ -371,9 +384,8 @@ class _Subject:
         elif kind == ADD_STATE:
             known = self.stepper.state[self.p.states[name]] if name in self.p.states else self.numbers.get(name, np.nan)
             self._put({name: known + value})
-        elif kind == ADD_SLOW:
-            rate = self.numbers[infusion] + value
-            self._put({infusion: 0.0 if abs(rate) < 1e-9 * abs(value) else rate})
+        elif kind == SET_RATE:
+            self._put({RATE_PREFIX + name: value})
 
     def _failure(self, status: Status, event: str = "") -> Failure:
         time, name, value = self.stepper.time, event, np.nan

@@ -18,7 +18,7 @@ from respine.engine.status import Status
 
 _KERNEL = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 _CONTROL = ("time", "step", "error", "log_error", "last_log_error", "last_step", "growth", "predicted_growth",
-            "fraction", "begin_step")  # fmt: skip
+            "fraction", "begin_step", "lowest")  # fmt: skip
 
 
 class Stepper:
@@ -135,6 +135,11 @@ class Stepper:
             finite = float(self._control["error"][0]) < 1e300
             return Status.STEP_FLOOR if finite else Status.NOT_FINITE
         return Status.STEP_BUDGET if self.accepted + self.rejected >= self.max_steps else Status.OK
+
+    @property
+    def below_zero(self) -> bool:
+        """Whether a state fell clearly below zero in the step just made, for code that looks."""
+        return float(self._control["lowest"][0]) < 0.0
 
     @property
     def tried_step(self) -> float:

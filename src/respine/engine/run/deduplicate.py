@@ -10,16 +10,23 @@ from respine.engine.dosing.events_table import EventTable, Readings
 
 
 def representatives(parameters: np.ndarray, starts: np.ndarray, events: EventTable, readings: Readings) -> np.ndarray:
-    """(n_subjects,) number of the first subject with the same parameters, start, events and readings."""
+    """(n_subjects,) number of the first subject with the same parameters, start, events and readings.
+
+    The key holds all by which subjects of a run can differ: parameters, start states, the events in their order (time,
+    kind, target, value), the times of the readings and how many events come before each. All else belongs to the run.
+    """
     seen: dict[bytes, int] = {}
     first = np.empty(len(parameters), np.int64)
     own_start = len(starts) > 1
     for s in range(len(parameters)):
         mine = slice(events.first[s], events.last[s])
         read = slice(readings.first[s], readings.first[s] + readings.count[s])
+        rows = slice(readings.row[s], readings.row[s] + readings.count[s])
         parts = [parameters[s], *(column[mine] for column in (events.time, events.kind, events.target, events.value))]
         parts += [starts[s]] if own_start else []
-        parts.append(readings.times[read])
-        key = hashlib.blake2b(b"|".join(part.tobytes() for part in parts), digest_size=16).digest()
-        first[s] = seen.setdefault(key, s)
+        parts += [readings.times[read], readings.need[rows]]
+        digest = hashlib.blake2b(digest_size=16)
+        for part in parts:  # each after its length: the borders between them count too
+            digest.update(len(part).to_bytes(8, "little") + part.tobytes())
+        first[s] = seen.setdefault(digest.digest(), s)
     return first

@@ -25,12 +25,12 @@ from respine.engine.codegen.step_size import (
     STUCK,
 )
 from respine.engine.dosing.events_table import (
-    ADD_SLOW,
     ADD_STATE,
     CYCLE_END,
     CYCLE_START,
     JUMP,
     RESET,
+    SET_RATE,
     SET_SLOW,
     SET_STATE,
     STEADY_BEGIN,
@@ -290,11 +290,8 @@ def drive(
                         shift(w, o_state, o_rate, lanes, lane, n, time_slopes[slope], 1.0)
                     if kind == ADD_STATE:
                         w[o_state + target * lanes + lane] += value
-                    elif kind == SET_SLOW:
+                    elif kind == SET_SLOW or kind == SET_RATE:  # noqa: SIM109 - numba compiles this faster
                         w[o_slow + target * lanes + lane] = value
-                    elif kind == ADD_SLOW:
-                        rate = w[o_slow + target * lanes + lane] + value
-                        w[o_slow + target * lanes + lane] = 0.0 if abs(rate) < 1e-9 * abs(value) else rate
                     elif kind == SET_STATE:
                         w[o_state + target * lanes + lane] = value
                         if n_lost > 0:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from respine.engine.dosing.events_table import ADD_SLOW, ADD_STATE, SET_STATE
+from respine.engine.dosing.events_table import ADD_STATE, SET_RATE, SET_STATE
 
 
 @njit(nogil=True, cache=True)
@@ -46,7 +46,5 @@ def jump(
             w[place] += slopes[p]
         elif kind == SET_STATE:
             w[place] = slopes[p]
-        elif kind == ADD_SLOW and slots[target, p] >= 0:
-            place = o_slow + slots[target, p] * lanes + lane
-            rest = w[place] + slopes[p]
-            w[place] = 0.0 if abs(rest) < 1e-9 * abs(slopes[p]) else rest  # infusions end at exactly zero
+        elif kind == SET_RATE and slots[target, p] >= 0:
+            w[o_slow + slots[target, p] * lanes + lane] = slopes[p]

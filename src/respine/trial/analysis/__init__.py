@@ -1,0 +1,1 @@
+"""From the table of a trial to a result a statistician signs."""

@@ -123,7 +123,7 @@ def stagewise_estimate(design: Design, look: int, z: float, level: float = 0.95)
 
     tail = (1 - level) / 2
     values = [
-        float(brentq(lambda d, p=p: _stagewise(design, look, z, d) - p, -40, 40, xtol=1e-10))  # type: ignore[misc]
+        float(brentq(lambda d, p=p: _stagewise(design, look, z, d) - p, -40, 40, xtol=1e-10))
         for p in (0.5, tail, 1 - tail)
     ]
     return values[0], values[1], values[2]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from respine.trial.analysis.arrays import Array, Flags
+from respine.trial.analysis.arrays import Array, Flags, Ints
 from respine.trial.analysis.imputation.wide import Wide, imputation_model
 from respine.trial.analysis.mmrm.covariance import Parts
 from respine.trial.analysis.mmrm.fit import Fit, NoCovariance
@@ -93,7 +93,7 @@ def _inverse_wishart(residual: Array, rng: np.random.Generator) -> Array:
 class Filler:
     """Draws missing residuals given those seen, pattern by pattern."""
 
-    def __init__(self, seen: Flags, group: Array, groups: int) -> None:
+    def __init__(self, seen: Flags, group: Ints, groups: int) -> None:
         keys = np.column_stack([group, seen])
         unique, member = np.unique(keys, axis=0, return_inverse=True)
         member = member.ravel()

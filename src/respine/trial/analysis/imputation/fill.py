@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from respine.trial.analysis.arrays import Array
+from respine.trial.analysis.arrays import Array, Ints
 from respine.trial.analysis.imputation.draw import Filler, Parameters
 from respine.trial.analysis.imputation.wide import Wide
 
@@ -32,7 +32,7 @@ def means(wide: Wide, beta: Array) -> Array:
         return np.asarray(own)
     if wide.strategy == "jump-to-reference":
         return np.where(after, reference, own)
-    has_event = after.any(axis=1)[:, None]
+    has_event = (wide.event < after.shape[1])[:, None]
     if wide.strategy == "copy-reference":
         return np.where(has_event, reference, own)
     before = np.clip(wide.event - 1, 0, None)
@@ -42,7 +42,7 @@ def means(wide: Wide, beta: Array) -> Array:
     return np.where(after, moved, own)
 
 
-def _laws(wide: Wide, sigma: Array) -> tuple[Array, Array]:
+def _laws(wide: Wide, sigma: Array) -> tuple[Array, Ints]:
     """Covariance matrices, and which of them each patient has, (n,)."""
     n, m = wide.y.shape
     if len(sigma) == 1:
@@ -66,4 +66,4 @@ def _laws(wide: Wide, sigma: Array) -> tuple[Array, Array]:
             joined[b, a] = joined[a, b].T
             joined[a, a] = reference[a, a] - slope @ (reference[b, b] - own[b, b]) @ slope.T
             built.append(joined)
-    return np.stack(built), law.ravel()
+    return np.stack(built), law.ravel().astype(np.int64)

@@ -16,6 +16,7 @@ from respine.trial.analysis.imputation.draw import estimate, posterior, resample
 from respine.trial.analysis.imputation.fill import completed
 from respine.trial.analysis.imputation.wide import Wide
 from respine.trial.analysis.mmrm.fit import NoCovariance, orthonormal
+from respine.trial.analysis.student import half_width, two_sided
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,8 @@ def rubin(estimates: Array, within: Array, df_complete: float, level: float = 0.
 
 
 def _result(centre: float, se: float, df: float, level: float, between: float) -> Pooled:
-    from scipy import stats
-
-    law = stats.t(df) if np.isfinite(df) else stats.norm()
-    p = 2 * float(law.sf(abs(centre) / se)) if se > 0 else float("nan")
-    half = float(law.ppf(0.5 + level / 2)) * se
+    p = two_sided(centre / se, df) if se > 0 else float("nan")
+    half = half_width(level, df) * se
     return Pooled(centre, se, df, p, centre - half, centre + half, between)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from respine.trial.analysis.arrays import Array
 from respine.trial.analysis.mmrm.fit import Fit
 from respine.trial.analysis.mmrm.likelihood import Value
+from respine.trial.analysis.student import half_width, two_sided
 
 Method = Literal[
     "satterthwaite",
@@ -106,21 +107,17 @@ class Inference:
 
     def contrast(self, row: Array, level: float = 0.95, null: float = 0.0) -> Contrast:
         """Estimate, standard error, degrees of freedom, two-sided p and interval of ``row @ coefficients``, row (q,)."""
-        from scipy import stats
-
         estimate = float(row @ self.fit.coefficients)
         lb = row @ self._transform
         se = float(self.fit.basis.scale * np.sqrt(max(float(lb @ self._adjusted @ lb), 0.0)))
         df = self._df(row, lb)
         t = (estimate - null) / se if se > 0 else np.nan
-        spread = stats.t(df) if np.isfinite(df) else stats.norm()
-        p = 2 * float(spread.sf(abs(t)))
-        half = float(spread.ppf(0.5 + level / 2)) * se
-        return Contrast(estimate, se, df, float(t), p, estimate - half, estimate + half)
+        half = half_width(level, df) * se
+        return Contrast(estimate, se, df, float(t), two_sided(float(t), df), estimate - half, estimate + half)
 
     def joint(self, rows: Array) -> Joint:
         """F test that all ``rows @ coefficients`` are zero, rows (l, q) of full rank."""
-        from scipy import stats
+        from scipy.special import chdtrc, fdtrc
 
         rows = np.atleast_2d(rows)
         size = len(rows)
@@ -137,7 +134,7 @@ class Inference:
             f *= factor
         else:
             df = min(self._df(row, row @ self._transform) for row in rows)
-        p = float(stats.f(size, df).sf(f)) if np.isfinite(df) else float(stats.chi2(size).sf(f * size))
+        p = float(fdtrc(size, df, f)) if np.isfinite(df) else float(chdtrc(size, f * size))
         return Joint(f, size, df, p)
 
     def _df(self, row: Array, lb: Array) -> float:

@@ -125,12 +125,17 @@ def _line_search(
 ) -> tuple[Array, Value] | None:
     """The first of ever shorter steps that lowers the deviance enough, or None."""
     length = min(1.0, 3.0 / max(float(np.abs(step).max()) / (1.0 + float(np.abs(theta).max())), 1e-12))
-    for _ in range(40):
+    for attempt in range(40):
         trial = theta + length * step
+        enough = value.deviance - 1e-4 * length * promised
         try:
             parts = groups.working(trial)
-            if likelihood.value(parts).deviance <= value.deviance - 1e-4 * length * promised:
-                return trial, likelihood.with_derivatives(parts)
+            if attempt and likelihood.value(parts).deviance > enough:
+                length *= 0.5
+                continue
+            after = likelihood.with_derivatives(parts)  # the first try is nearly always good: no second evaluation
+            if after.deviance <= enough:
+                return trial, after
         except NotPositiveDefinite:
             pass
         length *= 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from respine.cli import calibrate, careful, credibility, doctor, evidence, model, qualify, run, studies
+from respine.cli import analyze, calibrate, careful, credibility, doctor, evidence, model, qualify, run, studies
 
 app = typer.Typer(
     name="respine",
@@ -43,6 +43,7 @@ app.command("evidence")(evidence.evidence)
 app.command("assertions")(evidence.assertions)
 app.command("claims")(evidence.claims)
 app.command("credibility")(credibility.credibility)
+app.command("analyze")(analyze.analyze)
 app.command("doctor")(doctor.doctor)
 app.add_typer(qualify.group, name="qualify")
 

@@ -1,0 +1,1 @@
+"""Group-sequential and adaptive designs: boundaries, power, sample size, re-estimation."""

@@ -10,7 +10,7 @@ import pytest
 from respine import fit, library, model
 from respine.credibility import Assessment, calibration, provenance, question, sensitivity, structure, validation
 from respine.fit import values
-from respine.run.typical import typical
+from respine.simulate.typical import typical
 from tests.credibility.conftest import line
 
 

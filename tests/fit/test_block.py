@@ -12,7 +12,7 @@ from respine.fit import block, crowd, recipe
 from respine.fit.recipe import Prior, Target
 from respine.fit.values import Place
 from respine.model.system import Quantity
-from respine.run.typical import TypicalStudy
+from respine.simulate.typical import TypicalStudy
 
 RECIPE = """\
 schema: respine/recipe/1

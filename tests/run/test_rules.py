@@ -14,7 +14,7 @@ from respine import study as studies
 from respine.model.expression import num, sym
 from respine.model.system import System
 from respine.run import shards, stages
-from respine.study.rule_doses import SAME
+from respine.simulate.rule_doses import SAME
 from tests.run.tiny import tiny_system
 from tests.trial.stand_ins import small_study
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from respine import study as studies
-from respine.run.typical import TypicalStudy, typical, typical_covariates
+from respine.simulate.typical import TypicalStudy, typical, typical_covariates
 
 STUDY = "naive-ketamine-li-2010"
 TIMES = [0.0, 0.5, 1.0, 24.0]

@@ -7,7 +7,7 @@ import pytest
 
 from respine import study
 from respine.errors import InputError
-from respine.study.timeline import Timeline
+from respine.simulate.timeline import Timeline
 from tests.study.symbols import system_of
 
 

@@ -18,7 +18,7 @@ from respine.fit.population.directions import Directions
 from respine.fit.population.dual import UNARY, Dual, add, constant, evaluate
 from respine.fit.population.equations import Slot, direction, law_parameters
 from respine.fit.population.formulas import Formula
-from respine.fit.population.lanes import Plan, coded
+from respine.fit.population.lanes import LaneRecords, Plan, coded
 from respine.fit.population.problem import PopulationProblem
 
 if TYPE_CHECKING:
@@ -31,12 +31,11 @@ _PARTS = ("lag", "bioavailability", "duration", "rate")
 
 @dataclass(frozen=True)
 class Batch:
-    """Lane k follows ``plans[which[k]]``; ``kept`` are the engine's rows that stand for records of the data, lane after lane;
-    ``values`` are the lanes' parameters and leaves that doses bring.
+    """The lanes' records; ``kept`` are the engine's rows that stand for records of the data, lane after lane; ``values`` are
+    the lanes' parameters and leaves that doses bring.
     """
 
-    plans: list[Plan]
-    which: np.ndarray
+    records: LaneRecords
     kept: np.ndarray
     values: dict[str, Dual]
 
@@ -77,6 +76,7 @@ class DoseBook:
                 self.leaves[rule.leaf] = rule.depends
         self._slot_names()
         self._plans: dict[tuple[object, ...], Plan] = {}
+        self._batches: dict[tuple[object, ...], Batch] = {}
 
     def _rules(self, state: str) -> list[_Rule]:
         rules, d = self.problem.doses[state], self.directions
@@ -139,7 +139,10 @@ class DoseBook:
     def batch(
         self, layout: Layout, lane_values: Mapping[str, Dual], along: Mapping[str, Dual], want: str, inputs: Sequence[str]
     ) -> Batch:
-        """The plans of a batch of lanes for these values."""
+        """The records of a batch of lanes for these values; the same ones again where doses depend on nothing."""
+        same = (layout.subjects.tobytes(), want, tuple(inputs))
+        if not self.rules and same in self._batches:
+            return self._batches[same]
         values: dict[str, Dual] = {}
         n, size = layout.n_lanes, len(layout.record)
         ends = np.append(layout.first[1:], size)
@@ -174,7 +177,12 @@ class DoseBook:
         kept = self._kept(plans, which)
         if self.slots:
             values |= self._slot_values(layout, lane_values, along, numbers, slopes)
-        return Batch(plans, which, kept, values)
+        batch = Batch(LaneRecords(plans, which), kept, values)
+        if not self.rules:
+            if len(self._batches) > 64:
+                self._batches.clear()
+            self._batches[same] = batch
+        return batch
 
     def _kept(self, plans: Sequence[Plan], which: np.ndarray) -> np.ndarray:
         sizes = np.array([len(plan.records.subjects[0]) for plan in plans])[which]

@@ -54,7 +54,7 @@ class LaneRecords(Records):
         self.plans, self.which, self.values = plans, which, values
         self.subjects: Sequence[Sequence[Record]] = ()
         self.interpolation = "NOCB"
-        self._table: Any = None
+        self._known: dict[Any, Any] = {}
 
     def _each(self) -> list[Records]:
         return [plan.records for plan in self.plans]
@@ -64,21 +64,29 @@ class LaneRecords(Records):
         return len(self.which)
 
     def times(self, start: float) -> np.ndarray:
-        every = [plan.records.times(start) for plan in self.plans]
-        return np.concatenate([every[k] for k in self.which])
+        if ("times", start) not in self._known:
+            every = [plan.records.times(start) for plan in self.plans]
+            self._known["times", start] = np.concatenate([every[k] for k in self.which])
+        return self._known["times", start]
 
     @property
     def own_times(self) -> np.ndarray:
-        every = [plan.records.own_times for plan in self.plans]
-        return np.concatenate([every[k] for k in self.which])
+        if "own_times" not in self._known:
+            every = [plan.records.own_times for plan in self.plans]
+            self._known["own_times"] = np.concatenate([every[k] for k in self.which])
+        return self._known["own_times"]
 
     @property
     def goes_back(self) -> int | None:
-        back = [plan.records.goes_back is not None for plan in self.plans]
-        return next((s for s, k in enumerate(self.which) if back[k]), None)
+        if "goes_back" not in self._known:
+            back = [plan.records.goes_back is not None for plan in self.plans]
+            self._known["goes_back"] = next((s for s, k in enumerate(self.which) if back[k]), None)
+        return self._known["goes_back"]
 
     def _joined(self, name: str) -> tuple[Any, ...]:
-        return tuple(dict.fromkeys(item for records in self._each() for item in getattr(records, name)))
+        if name not in self._known:
+            self._known[name] = tuple(dict.fromkeys(item for r in self._each() for item in getattr(r, name)))
+        return self._known[name]
 
     @property
     def changing(self) -> tuple[str, ...]:
@@ -105,7 +113,10 @@ class LaneRecords(Records):
         return self._joined("dependent")
 
     def moved(self, names: Collection[str]) -> set[str]:
-        return {state for records in self._each() for state in records.moved(names)}
+        key = ("moved", tuple(names))
+        if key not in self._known:
+            self._known[key] = {state for records in self._each() for state in records.moved(names)}
+        return self._known[key]
 
     @property
     def driven(self) -> tuple[tuple[str, str], ...]:
@@ -115,9 +126,13 @@ class LaneRecords(Records):
         self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int], names: Sequence[str] = ()
     ) -> Any:
         """Events of all plans one after the other; lanes point into them, or into copies with their own values."""
+        key = ("table", tuple(states.items()), tuple(slow.items()), tuple(rates.items()), tuple(names))
+        if self.values is None and key in self._known:
+            return self._known[key]
         parts = [plan.table(states, slow, rates, names) for plan in self.plans]
         if self.values is None:
-            return _join([part[0] for part in parts], self.which)
+            self._known[key] = _join([part[0] for part in parts], self.which)
+            return self._known[key]
         own = []
         for lane, k in enumerate(self.which):
             made, _, _, at, places = parts[k]
@@ -127,13 +142,16 @@ class LaneRecords(Records):
         return _join(own, np.arange(len(own)))
 
     def readings(self, times: np.ndarray, events: Any, *, after: bool) -> Any:
+        if "readings" in self._known:
+            return self._known["readings"]
         every = [next(iter(plan.tables.values())) for plan in self.plans]
         sizes = np.array([len(part[1]) for part in every], np.int64)
         count = sizes[self.which]
         first = np.cumsum(count) - count
         need = np.concatenate([every[k][2] for k in self.which]).astype(np.int32)
         sample = self.plans[0].records.readings(every[0][1], every[0][0], after=False)
-        return replace(sample, times=times, first=first, count=count, row=first.copy(), need=need)
+        self._known["readings"] = replace(sample, times=times, first=first, count=count, row=first.copy(), need=need)
+        return self._known["readings"]
 
 
 def _join(tables: Sequence[Any], which: np.ndarray) -> Any:

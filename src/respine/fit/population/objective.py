@@ -89,6 +89,7 @@ class Objective:
         self.subjects = np.arange(problem.data.n_subjects)
         self.normal = all(model.gaussian and model.blq in (None, "M1") for model in problem.observations)
         self.last: Modes | None = None
+        self._anchor: _Anchor | None = None
 
     # ---- lanes --------------------------------------------------------------------------------------------------------
     def lanes(
@@ -126,6 +127,8 @@ class Objective:
         begin, matrix = np.zeros((n, q)), None
         if start is not None:
             begin = start
+        elif self._anchor is not None and self.last is not None:
+            begin, matrix = self._anchor.modes(point, omega), self._anchor.hessian
         elif self.last is not None and len(self.last.random) == n:
             begin, matrix = self.last.random, self.last.matrix
         modes = find_modes(lambda s, e: self.lanes(s, point, e, "random", still), precision, begin, matrix)
@@ -137,6 +140,10 @@ class Objective:
         matrix = modes.matrix if value.exact is None else _positive(value.exact, modes.matrix)
         self.last = Modes(modes.random, modes.value, matrix, modes.found, modes.decrease)
         return value
+
+    def forget(self) -> None:
+        """Begin the next search for modes at 0."""
+        self.last = self._anchor = None
 
     def _again(self, point: Point, precision: np.ndarray, frozen: Frozen | None, modes: Modes) -> Modes:
         """Subjects whose mode was not found from the last one begin at 0."""
@@ -184,6 +191,9 @@ class Objective:
         if slopes and not self.way.exact:
             assert around is not None
             self._slopes(value, at, around, precision)
+            hessian = _positive(around.exact + precision, first)
+            place = np.array(self.d.free, int)
+            self._anchor = _Anchor(point, precision, random, hessian, around.cross, place)
         return value
 
     # ---- differences along the random effects ---------------------------------------------------------------------------
@@ -240,6 +250,28 @@ class Objective:
             slope = precision - precision @ inverse @ precision - u[:, :, None] * u[:, None, :]
             value.by_blocks = self.blocks.parts(slope)
         return value
+
+
+@dataclass(frozen=True)
+class _Anchor:
+    """Modes at a point and how they move with it (the implicit function theorem)."""
+
+    point: Point
+    precision: np.ndarray
+    random: np.ndarray
+    hessian: np.ndarray
+    cross: np.ndarray
+    place: np.ndarray
+
+    def modes(self, point: Point, omega: np.ndarray) -> np.ndarray:
+        """(n, Q): where the modes of a point nearby are expected, at most a standard deviation away."""
+        step = point.fixed[self.place] - self.point.fixed[self.place]
+        old = np.linalg.inv(self.precision)
+        pull = np.einsum("mqn,m->nq", self.cross, step)
+        pull -= self.random @ self.precision @ (omega - old) @ self.precision
+        moved = -np.linalg.solve(self.hessian, pull[:, :, None])[:, :, 0]
+        most = np.sqrt(np.diag(omega))
+        return self.random + np.clip(np.where(np.isfinite(moved), moved, 0.0), -most, most)
 
 
 @dataclass(frozen=True)

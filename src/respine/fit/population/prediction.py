@@ -320,8 +320,9 @@ class _Solver:
         parameters = np.empty((layout.n_lanes, len(names)))
         for k, name in enumerate(names):
             parameters[:, k] = values[name].value
-        own = self._inputs(layout, along) if self.changing else None
-        records = LaneRecords(batch.plans, batch.which, own)
+        records = batch.records
+        if self.changing:
+            records = LaneRecords(records.plans, records.which, self._inputs(layout, along))
         threads = 1 if layout.n_lanes <= FEW else predictor.threads
         try:
             solution = self.solver.solve(

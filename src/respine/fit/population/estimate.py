@@ -1,0 +1,193 @@
+"""Estimation by the first-order methods and Laplace: an exact outer search, starts that differ, and a guard on the slopes."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from respine.fit.population.objective import Objective, Point, Value, start_point
+from respine.fit.population.priors import penalty
+from respine.fit.population.problem import PopulationProblem
+from respine.fit.population.quasi_newton import Search, search
+from respine.fit.population.vector import Vector
+
+Watch = Callable[[str], None]
+DIFFERENCE = 1e-4  # of x, where slopes come from differences of the objective
+GUARD = 1e-3  # relative difference between exact slopes and differences that is still believed
+
+
+@dataclass(frozen=True)
+class SlopeCheck:
+    """One comparison of exact slopes with differences of the objective along a direction."""
+
+    where: str
+    exact: float
+    difference: float
+
+    @property
+    def agrees(self) -> bool:
+        scale = max(abs(self.exact), abs(self.difference))
+        return bool(abs(self.exact - self.difference) <= GUARD * (1.0 + scale))
+
+
+@dataclass
+class Estimate:
+    """The end of a search: ``point``, its ``value``, the slopes by x of every subject (n_subjects, n)."""
+
+    objective: Objective
+    vector: Vector
+    point: Point
+    value: Value
+    prior: float
+    slopes: np.ndarray
+    converged: bool
+    why: str
+    checks: list[SlopeCheck]
+    searches: list[Search]
+    evaluations: int
+    seconds: float
+    ends: list[float] = field(default_factory=list)  # objectives of all starts
+
+    @property
+    def total(self) -> float:
+        """The objective with what priors add."""
+        return self.value.total + self.prior
+
+    @property
+    def x(self) -> np.ndarray:
+        return self.vector.pack(self.point)
+
+
+class Outer:
+    """The objective of a problem as a function of one vector."""
+
+    def __init__(self, problem: PopulationProblem, method: str) -> None:
+        self.problem = problem
+        self.objective = Objective(problem, method)
+        self.vector = Vector(self.objective.d, self.objective.blocks)
+        self.begin = start_point(self.objective)
+        self.evaluations = 0
+        self.each: np.ndarray | None = None
+
+    def point(self, x: np.ndarray) -> Point:
+        return self.vector.unpack(x, self.begin)
+
+    def value(self, x: np.ndarray) -> float:
+        """The objective alone."""
+        point = self.point(x)
+        self.evaluations += 1
+        if not self._usable(point):
+            return np.nan
+        return self.objective.at(point).total + penalty(self.objective.d, self.objective.blocks, point)[0]
+
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """The objective and its slopes; NaN outside of what numbers can hold."""
+        point = self.point(x)
+        if not self._usable(point):
+            return np.nan, np.zeros(len(x))
+        if self.objective.way.exact:
+            return self._by_differences(x)
+        self.evaluations += 1
+        value = self.objective.at(point, slopes=True)
+        if not np.isfinite(value.total):
+            return np.nan, np.zeros(len(x))
+        assert value.by_fixed is not None and value.by_blocks is not None
+        prior, by_fixed, by_blocks = penalty(self.objective.d, self.objective.blocks, point)
+        self.each = self.vector.slopes(point, value.by_fixed, value.by_blocks)
+        of_prior = self.vector.slopes(point, by_fixed[None], [b[None] for b in by_blocks])[0]
+        return value.total + prior, self.each.sum(axis=0) + of_prior
+
+    def _usable(self, point: Point) -> bool:
+        parts = (point.fixed, *point.blocks)
+        if not all(np.isfinite(part).all() and np.abs(part).max(initial=0.0) < 1e100 for part in parts):
+            return False
+        return all(np.linalg.eigvalsh(b)[0] > 1e-14 * max(float(np.trace(b)), 1e-30) for b in point.blocks)
+
+    def _by_differences(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Slopes of every subject by central differences: Laplace's curvature would need third derivatives."""
+        n, count = len(self.objective.subjects), len(x)
+        self.each = np.zeros((n, count))
+        slope = np.zeros(count)
+        for k in range(count):
+            step = np.zeros(count)
+            step[k] = DIFFERENCE
+            up, down = (self.objective.at(self.point(x + sign * step)).each for sign in (1, -1))
+            high, low = (penalty(self.objective.d, self.objective.blocks, self.point(x + s * step))[0] for s in (1, -1))
+            self.each[:, k] = (up - down) / (2 * DIFFERENCE)
+            slope[k] = self.each[:, k].sum() + (high - low) / (2 * DIFFERENCE)
+        self.evaluations += 2 * count
+        value = self.value(x)
+        return (value, slope) if np.isfinite(slope).all() else (np.nan, np.zeros(count))
+
+    def guess(self) -> np.ndarray:
+        """Second derivatives from the spread of the subjects' slopes (Berndt et al. 1974)."""
+        assert self.each is not None
+        away = self.each - self.each.mean(axis=0)
+        matrix = 0.5 * away.T @ away
+        size = np.diag(matrix)
+        floor = max(float(size.max(initial=0.0)), 1e-8) * 1e-6
+        scale = np.sqrt(np.maximum(size, floor))
+        share = len(self.each) / (len(self.each) + len(size))  # few subjects say little of correlations
+        shrunk = share * matrix / np.outer(scale, scale)
+        np.fill_diagonal(shrunk, 1.0)
+        return shrunk * np.outer(scale, scale)
+
+    def check(self, where: str, x: np.ndarray, slope: np.ndarray, seed: int) -> list[SlopeCheck]:
+        """Exact slopes against differences, down the slope and along a random direction."""
+        if self.objective.way.exact:
+            return []
+        chance = np.random.default_rng(seed)
+        directions = [chance.standard_normal(len(x))]
+        if np.linalg.norm(slope) > 0:
+            directions.insert(0, slope.copy())
+        found = []
+        for direction in directions:
+            direction /= np.linalg.norm(direction)
+            high, low = (self.value(x + sign * DIFFERENCE * 10 * direction) for sign in (1, -1))
+            found.append(SlopeCheck(where, float(slope @ direction), (high - low) / (20 * DIFFERENCE)))
+        return found
+
+
+def estimate(problem: PopulationProblem, method: str | None = None, watch: Watch | None = None) -> Estimate:
+    """Estimate a problem by fo, foce, focei or laplace (with or without interaction). Deterministic for a seed."""
+    begun = clock.perf_counter()
+    options = problem.estimation
+    outer = Outer(problem, method or options.method)
+    first = outer.vector.pack(outer.begin)
+    chance = np.random.default_rng(options.seed)
+    starts = [first, *(first + 0.5 * chance.standard_normal(len(first)) for _ in range(options.starts - 1))]
+    searches, checks = [], []
+    for number, x in enumerate(starts):
+        outer.objective.forget()
+        value, slope = outer(x)
+        if number == 0 and np.isfinite(value) and len(x):
+            checks += outer.check("start", x, slope, options.seed)
+            outer.objective.forget()
+            outer(x)
+
+        def tell(step: int, value: float, _: np.ndarray, number: int = number) -> None:
+            if watch is not None:
+                start = f"start {number + 1}, " if len(starts) > 1 else ""
+                watch(f"{start}step {step}: objective {value:.6f}")
+
+        if options.max_evaluations == 0 or len(x) == 0:
+            searches.append(Search(x, value, slope, False, "evaluated only", np.nan, 1, np.eye(len(x))))
+            continue
+        guess = outer.guess() if np.isfinite(value) else np.eye(len(x))
+        searches.append(search(outer, x, guess, most_evaluations=options.max_evaluations, watch=tell))
+    best = min(searches, key=lambda s: s.value if np.isfinite(s.value) else np.inf)
+    value, slope = outer(best.x)
+    if options.max_evaluations and np.isfinite(value) and len(best.x):
+        checks += outer.check("end", best.x, slope, options.seed + 1)
+        outer(best.x)
+    point = outer.point(best.x)
+    last = outer.objective.at(point, slopes=not outer.objective.way.exact)
+    prior = penalty(outer.objective.d, outer.objective.blocks, point)[0]
+    each = outer.each if outer.each is not None else np.zeros((len(last.each), len(best.x)))
+    return Estimate(
+        outer.objective, outer.vector, point, last, prior, each, best.converged, best.why, checks, searches,
+        outer.evaluations, clock.perf_counter() - begun, [s.value for s in searches],
+    )  # fmt: skip

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from respine.cli.careful import guarded, stop
+from respine.cli.errors import report_errors, stop
 
 if TYPE_CHECKING:
     from respine.fit import Calibration
 
 
-@guarded
+@report_errors
 def calibrate(
     block: str = typer.Argument("", metavar="BLOCK", help="A block, or the file of a recipe of your own."),
     list_: bool = typer.Option(False, "--list", help="List the blocks."),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from respine.cli.careful import guarded, stop
+from respine.cli.errors import report_errors, stop
 
 group = typer.Typer(help="The equations, their numbers and sources.", no_args_is_help=True)
 _MODEL = typer.Option("human", "--model", "-m", help="Which library model: see `respine model names`.")
@@ -17,7 +17,7 @@ _KINDS = ("models", "modules", "drugs", "exposures", "scales", "populations", "s
 
 
 @group.command("names")
-@guarded
+@report_errors
 def names(json: bool = typer.Option(False, "--json", help="Print JSON instead of a list.")) -> None:
     """List what the library holds: models, modules, drugs, exposures, scales, populations, studies."""
     from respine import library
@@ -32,7 +32,7 @@ def names(json: bool = typer.Option(False, "--json", help="Print JSON instead of
 
 
 @group.command("show")
-@guarded
+@report_errors
 def show(name: str = _WHAT, model: str = _MODEL) -> None:
     """Print equations, parameters and sources of a model, of one module, or all that is known of one symbol."""
     import shutil
@@ -50,7 +50,7 @@ def show(name: str = _WHAT, model: str = _MODEL) -> None:
 
 
 @group.command("export")
-@guarded
+@report_errors
 def export(file: Path = _FILE, model: str = _MODEL) -> None:
     """Write a library model as SBML Level 3 Version 2."""
     from respine import model as models

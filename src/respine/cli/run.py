@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from respine.cli.careful import guarded, stop
+from respine.cli.errors import report_errors, stop
 
 if TYPE_CHECKING:
     from respine.cli.screen import Screen
@@ -27,7 +27,7 @@ _JSON = typer.Option(False, "--json", help="Print the comparison as JSON on stdo
 _QUIET = typer.Option(False, "--quiet", "-q", help="Print nothing but errors (and JSON, if asked).")
 
 
-@guarded
+@report_errors
 def run(
     study: str = _NAME,
     subjects: int | None = _SUBJECTS,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import typer
 
-from respine.cli.careful import guarded, stop
+from respine.cli.errors import report_errors, stop
 
 group = typer.Typer(help="The study file: its JSON Schema, and a check without running.", no_args_is_help=True)
 
 
-@guarded
+@report_errors
 def studies(json: bool = typer.Option(False, "--json", help="Print JSON instead of a table.")) -> None:
     """List the studies that come with respine."""
     from respine import library, study
@@ -41,7 +41,7 @@ def _arms(count: int) -> str:
     return "1 arm" if count == 1 else f"{count} arms"
 
 
-@guarded
+@report_errors
 def new(file: Path = typer.Argument(..., metavar="STUDY.yaml", help="The file to write.")) -> None:
     """Write a commented study file to start from."""
     from respine import study
@@ -56,7 +56,7 @@ def new(file: Path = typer.Argument(..., metavar="STUDY.yaml", help="The file to
 
 
 @group.command("schema")
-@guarded
+@report_errors
 def schema() -> None:
     """Print the JSON Schema of study files, for editors and checks."""
     from respine import study
@@ -66,7 +66,7 @@ def schema() -> None:
 
 
 @group.command("check")
-@guarded
+@report_errors
 def check(file: str = typer.Argument(..., metavar="NAME|FILE")) -> None:
     """Read a study file and list all its mistakes, without running it."""
     from respine import study

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import typer
 
 from respine.cli.errors import report_errors, stop
+from respine.cli.names import complete_study
 
 if TYPE_CHECKING:
     from respine.cli.screen import Screen
     from respine.report import Folder
     from respine.run import Plan, Results
 
-_NAME = typer.Argument(..., metavar="NAME|FILE", help="A study of the library (`respine studies`) or a study file.")
+_NAME = typer.Argument(..., metavar="NAME|FILE", autocompletion=complete_study,
+                       help="A study of the library (`respine studies`) or a study file.")  # fmt: skip
 _SUBJECTS = typer.Option(None, help="Virtual people per arm, instead of the study's number.")
 _SEED = typer.Option(None, help="Seed of all random numbers, instead of the study's.")
 _OUT = typer.Option(None, metavar="DIR", help="Folder of the run; runs/NAME-xxxx when left out.")

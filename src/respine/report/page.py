@@ -95,7 +95,7 @@ def summary(folder: Folder) -> list[str]:
     study = folder.study
     count, who = len(study.arms), _people_word(study.model)
     size = f"{count} {'arm' if count == 1 else 'arms'} of {thousands(study.subjects)} virtual {who}"
-    given = "; ".join(f"{name} got {_given(arm)}" for name, arm in study.arms.items())
+    given = "; ".join(f"{name} got {treatments_text(arm)}" for name, arm in study.arms.items())
     first = (
         f"{size} were simulated for {hours(max(study.visits) - study.start)}, from the dose in the body on: {given}."
     )
@@ -129,7 +129,7 @@ def _people_word(model: str) -> str:
     return {"human": "people", "rat": "rats", "mouse": "mice"}.get(model, "subjects")
 
 
-def _given(arm: Any) -> str:
+def treatments_text(arm: Any) -> str:
     """The treatments of an arm in words."""
     parts = []
     for dose in (*arm.doses, *arm.co_medication):

@@ -10,7 +10,7 @@ SOURCE = ROOT / "src" / "respine"
 # the order in which a dose becomes a result; a room that is new stands at the end until it is put in its place
 ROOMS = [
     *("library", "files", "model", "engine", "population", "study", "protocol", "trial", "published", "run"),
-    *("fit", "evidence", "qualify", "interop", "report", "credibility", "web", "cli"),
+    *("fit", "evidence", "interop", "qualify", "report", "credibility", "web", "cli"),
 ]
 BEGIN, END = "<!-- map: made by docs/make_map.py -->", "<!-- end of map -->"
 

@@ -12,7 +12,7 @@ import respine
 HOUSE = Path(respine.__file__).parent
 ROOMS = [
     "library", "files", "model", "engine", "population", "study", "protocol", "trial", "published", "run", "fit",
-    "evidence", "qualify", "interop", "report", "credibility", "web", "cli",
+    "evidence", "interop", "qualify", "report", "credibility", "web", "cli",
 ]  # fmt: skip
 FREE = {"errors"}  # the shape of a user's mistake, for all
 

@@ -43,6 +43,11 @@ def test_new_never_overwrites(respine: Respine, tmp_path) -> None:  # type: igno
     assert (tmp_path / "mine.yaml").read_text() == "precious"
 
 
+def test_new_says_a_command_that_can_be_pasted(respine: Respine, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    result = respine("new", "x y.yaml")
+    assert result.stdout.rstrip().endswith("respine run 'x y.yaml'") and (tmp_path / "x y.yaml").is_file()
+
+
 def test_new_into_no_folder(respine: Respine) -> None:
     result = respine("new", "nowhere/mine.yaml")
     assert result.exit_code == 2 and "mkdir -p nowhere" in result.stderr
@@ -84,7 +89,18 @@ def test_words_that_are_no_numbers(respine: Respine) -> None:
 def test_model_names(respine: Respine) -> None:
     held = json.loads(respine("model", "names", "--json").stdout)
     assert held["models"] == library.names("models") and "ketamine" in held["drugs"]
-    assert "human" in respine("model", "names").stdout
+
+
+def test_names_in_a_pipe_stand_one_a_line(respine: Respine) -> None:
+    """So that grep and cut find them whole; a meaning stands beside each."""
+    rows = [line.split("\t") for line in respine("model", "names").stdout.splitlines()]
+    assert [row[0] for row in rows if row[1] == "study"] == library.names("studies")
+    assert ["placebo-spray", "drug", "Nasal spray without drug (a bitter agent hides the taste)"] in rows
+    assert all(len(row) == 3 and all(row) for row in rows)
+    drugs = respine("model", "names", "drugs").stdout.splitlines()
+    assert [line.split("\t")[0] for line in drugs] == library.names("drugs")
+    wrong = respine("model", "names", "drug")
+    assert wrong.exit_code == 2 and "Write drugs." in wrong.stderr
 
 
 def test_model_show(respine: Respine) -> None:
@@ -94,6 +110,46 @@ def test_model_show(respine: Respine) -> None:
     assert len(whole) > len(module) and "circuit" in whole
     wrong = respine("model", "show", "spine_mushrom")
     assert wrong.exit_code == 2 and "spine_mushroom" in wrong.stderr
+
+
+def test_a_symbol_of_another_model_is_found(respine: Respine) -> None:
+    assert "peritoneum" in respine("model", "show", "s_ketamine_ip_depot").stdout
+    wrong = respine("model", "show", "s_ketamine_ip_depot", "-m", "human")
+    assert wrong.exit_code == 2 and "The human model has no" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("ketamine", ["0.05 to 2 mg/kg", "s_ketamine_central (0.5)", "sprays of 10 mg", "perez-ruixo-2021",
+                      "of clinical.csv", "murrough-2013", "ketamine_equivalent (glutamate)"]),
+        ("Spravato", ["esketamine (drug)", "14 to 168 mg"]),
+        ("rapamycin", ["holds mtorc1_block at 0.2 for 60 h", "mtorc1 (bdnf)", "routes in rat and mouse"]),
+        ("restraint", ["stress = 1 at level 1", "stress 0 to 2", "stress_load (hpa)", "stress-recovery", "rat-stressed"]),
+        ("MADRS", ["0 to 60, in steps of 1", "reads", "symptom", "rater_sd", "williams-kobak-2008", "murrough-2013"]),
+        ("mdd-treatment-resistant", ["human", "age_y", "mean 50.7", "stress", "365 d", "murrough-2013"]),
+        ("murrough-2013", ["ketamine 0.5 mg/kg iv over 40 min", "difference-24h", "10.1176/", "MADRS"]),
+    ],
+)  # fmt: skip
+def test_model_show_knows_every_kind(respine: Respine, name: str, told: list[str]) -> None:
+    result = respine("model", "show", name)
+    assert result.exit_code == 0
+    for text in told:
+        assert text in result.stdout, text
+
+
+@pytest.mark.parametrize("kind", ["drugs", "exposures", "scales", "populations"])
+def test_every_file_of_the_library_has_a_card(kind: str) -> None:
+    from respine.cli import cards
+
+    for name in library.names(kind):
+        text = cards.card(kind, name)
+        assert text.startswith(f"{name} (") and f"written in library/{kind}/{name}.yaml" in text
+
+
+def test_a_name_of_two_kinds_shows_both(respine: Respine) -> None:
+    text = respine("model", "show", "exercise").stdout
+    assert "exercise (exposure)" in text and "exercise_effect := " in text
 
 
 def test_model_export_is_sbml_and_never_overwrites(respine: Respine, tmp_path) -> None:  # type: ignore[no-untyped-def]

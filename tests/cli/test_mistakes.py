@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from respine.cli import careful
-from respine.cli.careful import guarded
+from respine.cli import errors
+from respine.cli.errors import report_errors
 from respine.errors import InputError, Problem
 
 
@@ -19,7 +19,7 @@ def outcome(trouble: BaseException) -> Result:
     app = typer.Typer(pretty_exceptions_enable=False)
 
     @app.command()
-    @guarded
+    @report_errors
     def command() -> None:
         raise trouble
 
@@ -71,7 +71,7 @@ def test_a_fault_of_ours_is_kept_in_a_file() -> None:
 
 
 def test_debug_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(careful, "DEBUG", True)
+    monkeypatch.setattr(errors, "DEBUG", True)
     assert isinstance(outcome(ZeroDivisionError("division by zero")).exception, ZeroDivisionError)
 
 

@@ -17,11 +17,11 @@ from respine.credibility import (
     Work,
     assess,
     calibration,
+    jobs,
     question,
     sensitivity,
     validation,
     verification,
-    work,
 )
 from respine.evidence import store
 from respine.evidence import studies as trials
@@ -81,7 +81,7 @@ def small() -> Iterator[Assessment]:
         found[f"numerical-{name}"] = verification.numerical(name) if name == "rat-dose" else []
     planned = Work(Options(draws=200, quick=True), (), ())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "carry_out", lambda *_: found)
+        patch.setattr(jobs, "carry_out", lambda *_: found)
         patch.setattr(validation, "_compared", lambda: few)
         findings = assess(planned)
     yield findings

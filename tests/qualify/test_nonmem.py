@@ -76,13 +76,14 @@ def test_times_before_zero_and_compartments_by_name(tmp_path):
     ("change", "said"),
     [
         ({"time": "soon"}, ":2.*time.*no number"), ({"time": "."}, ":2.*time.*needs one"), ({"id": ""}, ":2.*id.*needs one"),
-        ({"evid": 101}, ":2.*EVID 101"), ({"evid": 1.5}, ":2.*evid.*whole number"), ({"cmt": 3}, ":2.*cmt.*compartments 1 and 2"),
-        ({"amt": 0}, ":2.*AMT is 0"), ({"amt": -5}, ":2.*AMT is -5"), ({"rate": -1}, ":2.*modelled rate"),
-        ({"rate": -2, "dur2": -1}, ":2.*modelled duration"), ({"rate": -3}, ":2.*RATE is -3"),
-        ({"addl": 2}, ":2.*ADDL 2 needs II"),
-        ({"ss": 1}, ":2.*needs II"), ({"ss": 3}, ":2.*SS 3"), ({"lagt": -1}, ":2.*lag is -1"),
-        ({"cp": "much"}, ":2.*cp.*no number"),
-        ({"evid": 0}, ":2.*no dose but has AMT"), ({"amt": "inf"}, ":2.*amt.*no number"),
+        ({"evid": 101}, ":2.*EVID 101"), ({"evid": 1.5}, ":2.*evid.*whole number"),
+        ({"cmt": 3}, ":2.*cmt.*Compartment 3 is not mapped.*Mapped are 1, 2"),
+        ({"amt": 0}, ":2.*AMT is 0"), ({"amt": -5}, ':2.*amt: "-5".*cannot be negative'), ({"rate": -1}, ":2.*rate of the inf"),
+        ({"rate": -2, "dur2": -1}, ":2.*duration of the infusion"), ({"rate": -3}, ":2.*rate: \"-3\""),
+        ({"addl": 2}, ":2.*ADDL needs II"), ({"ss": 1}, ":2.*SS needs II"), ({"ss": 3}, ':2.*ss: "3"'),
+        ({"lagt": -1}, ":2.*A lag is 0 or more"), ({"cp": "much"}, ":2.*cp.*no number"),
+        ({"evid": 0}, ":2.*an observation, so it has no AMT"), ({"amt": "inf"}, ":2.*amt.*no number"),
+        ({"cmt": -2, "evid": 2, "amt": 0}, ":2.*cmt.*turned off"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_told_with_its_line(tmp_path, change, said):
@@ -92,10 +93,10 @@ def test_what_cannot_be_meant_is_told_with_its_line(tmp_path, change, said):
 
 
 def test_files_that_are_no_data_set(tmp_path):
-    assert "Missing: id, time" in refusal(tmp_path, "")
-    assert "Missing: evid" in refusal(tmp_path, table(ROWS, "id time cp cmt amt"))
+    assert "empty" in refusal(tmp_path, "")
+    assert "Missing: cp" in refusal(tmp_path, table(ROWS, "id time dv cmt amt"))
     assert "no rows" in refusal(tmp_path, table([]))
-    assert "later time (5)" in refusal(tmp_path, table([ROWS[0], ROWS[2], ROWS[1]]))
+    assert "The time lies before that of the row above" in refusal(tmp_path, table([ROWS[0], ROWS[2], ROWS[1]]))
     with pytest.raises(InputError, match="no such file"):
         nonmem.qualify(tmp_path / "absent.csv")
 

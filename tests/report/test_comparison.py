@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from respine.report import Folder, plot_comparison, words
-from respine.report.wording import hours, thousands
+from respine.report.text import hours, thousands
 
 
 def test_rows_read_as_people_write_them(folder: Folder) -> None:

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from respine.report import Folder, html, plot_chain, write
-from respine.report.look import ARM_COLOURS
 from respine.report.page import summary
+from respine.report.theme import ARM_COLOURS
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use", "rect", "circle", "line"}
 

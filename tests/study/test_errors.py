@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from respine import library, run, study
-from respine.cli.careful import FLAGS
+from respine.cli.errors import FLAGS
 from respine.errors import InputError
 
 # text of the template, what a user wrote instead, field of the error, words it must hold

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from respine.cli.careful import guarded
+from respine.cli.errors import report_errors
 
 if TYPE_CHECKING:
     from respine.trial.analysis.results import Answer, Row
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NEAR_ZERO = 5e-5  # a p value below is shown as less than a ten-thousandth
 
 
-@guarded
+@report_errors
 def analyze(
     data: str = typer.Argument(
         ..., metavar="DATA", help="The table of a trial, CSV or parquet: a row a patient and visit."

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from respine.cli import analyze, calibrate, careful, credibility, doctor, evidence, model, qualify, run, studies
+from respine.cli import analyze, calibrate, credibility, doctor, errors, evidence, model, qualify, run, studies
 
 app = typer.Typer(
     name="respine",
     help="From dose to dendrite to mood: how stress takes brain connections away and treatments give them back.",
     epilog="Research software. Not advice for any person.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,  # careful.guarded says what happened; a traceback is kept in a file
+    pretty_exceptions_enable=False,  # errors.report_errors says what happened; a traceback is kept in a file
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -30,7 +30,7 @@ def options(
     debug: bool = typer.Option(False, "--debug", help="Show the full traceback of an unexpected error."),
     _: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and stop."),
 ) -> None:
-    careful.DEBUG = debug
+    errors.DEBUG = debug
 
 
 app.command("run")(run.run)

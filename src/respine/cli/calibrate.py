@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from respine.cli.careful import guarded, stop
+from respine.cli.errors import report_errors, stop
+from respine.cli.names import complete_recipe
 
 if TYPE_CHECKING:
     from respine.fit import Calibration
 
 
-@guarded
+@report_errors
 def calibrate(
-    block: str = typer.Argument("", metavar="BLOCK", help="A block, or the file of a recipe of your own."),
+    block: str = typer.Argument(
+        "", metavar="BLOCK", autocompletion=complete_recipe, help="A block, or the file of a recipe of your own."
+    ),
     list_: bool = typer.Option(False, "--list", help="List the blocks."),
     write: bool = typer.Option(False, "--write", help="Put the results into the parameter tables."),
     json: bool = typer.Option(False, "--json", help="Print JSON instead of tables."),

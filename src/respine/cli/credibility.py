@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from respine.cli.careful import guarded
+from respine.cli.errors import report_errors
 
 if TYPE_CHECKING:
     from respine.cli.screen import Screen
@@ -26,7 +26,7 @@ _HELP = "Result of `respine qualify ... --json`; may be repeated."
 _FILES = typer.Option(None, "--qualification", metavar="FILE.json", help=_HELP)
 
 
-@guarded
+@report_errors
 def credibility(
     out: Path | None = _OUT,
     json: bool = _JSON,
@@ -39,7 +39,6 @@ def credibility(
 ) -> None:
     """Assess the model: provenance, calibration, validation, sensitivity, known failures, on one offline page."""
     from respine import credibility as room
-    from respine.cli.evidence import _progress
     from respine.cli.screen import Screen, print_json
 
     screen = Screen(as_json=json)
@@ -51,7 +50,7 @@ def credibility(
     work = room.plan(options)
     screen.say(str(work))
     try:
-        with _progress(screen) as progress:
+        with screen.steps() as progress:
             found = room.assess(work, _whole(progress) if progress else None)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; no page was written. The same command goes on where it was.") from None
@@ -67,9 +66,9 @@ def _whole(progress: Callable[[str, int, int], None]) -> Callable[[str, float, f
 
 def _words(screen: Screen, found: Assessment, page: Path) -> None:
     from respine.cli.screen import columns
-    from respine.credibility import words
+    from respine.credibility import text
 
     cells = [[one["what"], one["asked"], one["found"], {"yes": "yes", "no": "NO", "-": "-"}[one["met"]]]
-             for one in words.criteria(found)]  # fmt: skip
+             for one in text.criteria(found)]  # fmt: skip
     screen.say("\n" + columns(cells, ("criterion", "asked for", "found", "met")))
     screen.say(f"\nreport  {page}\n{screen.DISCLAIMER}")

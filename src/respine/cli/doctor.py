@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import typer
 
-from respine.cli.careful import guarded
+from respine.cli.errors import report_errors
 
 # distributions whose import name differs from their own
 _IMPORT_NAMES = {"python-libsbml": "libsbml", "ruamel-yaml": "ruamel.yaml"}
@@ -26,7 +26,7 @@ class Check:
     cure: str = ""
 
 
-@guarded
+@report_errors
 def doctor(json: bool = typer.Option(False, "--json", help="Print JSON instead of lines.")) -> None:
     """Check Python, packages, processor, engine, cache folder, disk and library; exit code 1 on a problem."""
     from respine.cli.screen import columns, print_json
@@ -41,7 +41,7 @@ def doctor(json: bool = typer.Option(False, "--json", help="Print JSON instead o
                 typer.echo(f"         -> {one.cure}")
     bad = sum(not one.ok for one in found)
     if not json:
-        typer.echo("\nAll is well." if not bad else f"\n{bad} problem{'s' if bad > 1 else ''}.")
+        typer.echo("\nNo problem found." if not bad else f"\n{bad} problem{'s' if bad > 1 else ''}.")
     raise typer.Exit(1 if bad else 0)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from respine.cli.careful import guarded
+from respine.cli.errors import report_errors
 
 if TYPE_CHECKING:
     from respine.cli.screen import Screen
@@ -25,7 +25,7 @@ _ROWS = typer.Option(None, "--rows", metavar="FILE.csv", help="Your own publishe
 _STUDIES = typer.Option(None, "--studies", metavar="DIR", help="The study files (.yaml) that simulate these results.")
 
 
-@guarded
+@report_errors
 def evidence(
     role: list[str] = _ROLE,
     system: str = _SYSTEM,
@@ -43,7 +43,7 @@ def evidence(
     screen = Screen(as_json=json)
     _both(rows, studies)
     count = room.SUBJECTS if subjects is None else subjects
-    with _progress(screen) as progress:
+    with screen.steps() as progress:
         if rows is not None and studies is not None:
             found = room.predict_own(rows, studies, count, threads=threads, progress=progress)
             found = [one for one in found if (not role or one.role in role) and (not system or one.system == system)]
@@ -64,32 +64,6 @@ def _both(rows: Path | None, studies: Path | None) -> None:
         why = "Results and the studies that simulate them are needed together."
         cure = f"Add {lacking} {'DIR' if lacking == '--studies' else 'FILE.csv'}."
         raise InputError(Problem("command line", given, str(rows or studies), why, cure))
-
-
-class _progress:
-    """A progress line that names what is being run; silent off a terminal."""
-
-    def __init__(self, screen: Screen) -> None:
-        import sys
-
-        self.on = not screen.quiet and sys.stderr.isatty()
-
-    def __enter__(self) -> Callable[[str, int, int], None] | None:
-        if not self.on:
-            return None
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        words = TextColumn("{task.description}")
-        look = (BarColumn(24), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn(), words)
-        self.bar = Progress(*look, console=Console(stderr=True), transient=True)
-        self.bar.start()
-        task = self.bar.add_task("", total=1)
-        return lambda what, done, total: self.bar.update(task, description=what, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        if self.on:
-            self.bar.stop()
 
 
 def _table(found: Sequence[Line], everything: bool) -> None:
@@ -180,14 +154,14 @@ _IDS = typer.Argument(None, metavar="[CLAIM]...", help="Names such as within-hou
 _MARKDOWN = typer.Option(None, "--markdown", metavar="FILE", help="Write the table as a Markdown page.")
 
 
-@guarded
+@report_errors
 def assertions(labels: list[str] = _LABELS, json: bool = _JSON) -> None:
     """Check the model's typical animal and person against named findings: target, value, holds."""
     from respine.cli.screen import Screen, columns, print_json
     from respine.evidence import assertions as room
 
     screen = Screen(as_json=json)
-    with _progress(screen) as progress:
+    with screen.steps() as progress:
         found = room.evaluate(labels or (), progress=progress)
     if json:
         print_json([one.to_dict() for one in found])
@@ -205,7 +179,7 @@ def assertions(labels: list[str] = _LABELS, json: bool = _JSON) -> None:
     screen.say(screen.DISCLAIMER)
 
 
-@guarded
+@report_errors
 def claims(
     names: list[str] = _IDS,
     json: bool = _JSON,
@@ -218,7 +192,7 @@ def claims(
     from respine.evidence import claims as room
 
     screen = Screen(as_json=json)
-    with _progress(screen) as progress:
+    with screen.steps() as progress:
         count = room.SUBJECTS if subjects is None else subjects
         found = room.evaluate(names or (), count, threads=threads, progress=progress)
     if json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from respine.cli.careful import guarded
+from respine.cli.errors import report_errors
 
 if TYPE_CHECKING:
     from respine.qualify import Case, Findings
@@ -23,7 +23,7 @@ ALL = typer.Option(False, "--all", help="Print the cases that pass, too.")
 
 
 @group.command("stiff")
-@guarded
+@report_errors
 def stiff(folder: Path = FOLDER, json: bool = JSON) -> None:
     """Stiff test problems at seven tolerances against reference end values."""
     from respine.qualify.stiff import qualify
@@ -32,7 +32,7 @@ def stiff(folder: Path = FOLDER, json: bool = JSON) -> None:
 
 
 @group.command("sbml")
-@guarded
+@report_errors
 def sbml(folder: Path = FOLDER, every: bool = ALL, json: bool = JSON) -> None:
     """The SBML semantic test suite, or any part of it; results per tag."""
     from respine.qualify.sbml import qualify
@@ -41,7 +41,7 @@ def sbml(folder: Path = FOLDER, every: bool = ALL, json: bool = JSON) -> None:
 
 
 @group.command("models")
-@guarded
+@report_errors
 def models(folder: Path = FOLDER, json: bool = JSON) -> None:
     """Published SBML models against stored trajectories."""
     from respine.qualify.models import qualify
@@ -50,7 +50,7 @@ def models(folder: Path = FOLDER, json: bool = JSON) -> None:
 
 
 @group.command("nonmem")
-@guarded
+@report_errors
 def nonmem(
     path: Path = typer.Argument(..., metavar="FILE_OR_FOLDER", help="The nmtest data set, or the folder it lies in."),
     json: bool = JSON,

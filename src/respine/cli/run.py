@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from respine.cli.careful import guarded, stop
+from respine.cli.errors import report_errors, stop
+from respine.cli.names import complete_study
 
 if TYPE_CHECKING:
     from respine.cli.screen import Screen
     from respine.report import Folder
     from respine.run import Plan, Results
 
-_NAME = typer.Argument(..., metavar="NAME|FILE", help="A study of the library (`respine studies`) or a study file.")
+_NAME = typer.Argument(..., metavar="NAME|FILE", autocompletion=complete_study,
+                       help="A study of the library (`respine studies`) or a study file.")  # fmt: skip
 _SUBJECTS = typer.Option(None, help="Virtual people per arm, instead of the study's number.")
 _SEED = typer.Option(None, help="Seed of all random numbers, instead of the study's.")
 _OUT = typer.Option(None, metavar="DIR", help="Folder of the run; runs/NAME-xxxx when left out.")
@@ -27,7 +29,7 @@ _JSON = typer.Option(False, "--json", help="Print the comparison as JSON on stdo
 _QUIET = typer.Option(False, "--quiet", "-q", help="Print nothing but errors (and JSON, if asked).")
 
 
-@guarded
+@report_errors
 def run(
     study: str = _NAME,
     subjects: int | None = _SUBJECTS,

@@ -42,10 +42,25 @@ class Screen:
                 said = f"{task.speed:,.0f} people/s".replace(",", " ") if task.speed else ""
                 return Text(said, no_wrap=True, overflow="ellipsis")
 
-        look = (TextColumn(what), BarColumn(24), MofNCompleteColumn(), Rate(), TimeLeft())
-        with Progress(*look, console=Console(stderr=True)) as bar:
+        parts = (TextColumn(what), BarColumn(24), MofNCompleteColumn(), Rate(), TimeLeft())
+        with Progress(*parts, console=Console(stderr=True)) as bar:
             task = bar.add_task(what, total=total)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    @contextmanager
+    def steps(self) -> Iterator[Callable[[str, int, int], None] | None]:
+        """A progress line that names the step at work; yields ``(step, done, total)``, None off a terminal."""
+        if self.quiet or not sys.stderr.isatty():
+            yield None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        share, step = TextColumn("{task.percentage:3.0f} %"), TextColumn("{task.description}")
+        parts = (BarColumn(24), share, TimeRemainingColumn(), step)
+        with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=1)
+            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
 
 
 def columns(rows: Sequence[Sequence[str]], header: Sequence[str] = (), right: Collection[int] = ()) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import typer
 
-from respine.cli.careful import guarded, stop
+from respine.cli.errors import report_errors, stop
+from respine.cli.names import complete_study
 
 group = typer.Typer(help="The study file: its JSON Schema, and a check without running.", no_args_is_help=True)
 
 
-@guarded
+@report_errors
 def studies(json: bool = typer.Option(False, "--json", help="Print JSON instead of a table.")) -> None:
     """List the studies that come with respine."""
     from respine import library, study
@@ -41,7 +43,7 @@ def _arms(count: int) -> str:
     return "1 arm" if count == 1 else f"{count} arms"
 
 
-@guarded
+@report_errors
 def new(file: Path = typer.Argument(..., metavar="STUDY.yaml", help="The file to write.")) -> None:
     """Write a commented study file to start from."""
     from respine import study
@@ -49,14 +51,14 @@ def new(file: Path = typer.Argument(..., metavar="STUDY.yaml", help="The file to
     if file.exists():
         stop(f"{file} exists already and is left as it is. Choose another name, or move it away.", code=2)
     if not file.parent.is_dir():
-        stop(f"{file.parent} is no folder. Make it first: mkdir -p {file.parent}", code=2)
+        stop(f"{file.parent} is no folder. Make it first: mkdir -p {shlex.quote(str(file.parent))}", code=2)
     with file.open("x", encoding="utf-8") as out:  # "x": never over a file that appeared meanwhile
         out.write(study.template())
-    typer.echo(f"{file} written. Edit it, then: respine run {file}")
+    typer.echo(f"{file} written. Edit it, then: respine run {shlex.quote(str(file))}")
 
 
 @group.command("schema")
-@guarded
+@report_errors
 def schema() -> None:
     """Print the JSON Schema of study files, for editors and checks."""
     from respine import study
@@ -66,8 +68,8 @@ def schema() -> None:
 
 
 @group.command("check")
-@guarded
-def check(file: str = typer.Argument(..., metavar="NAME|FILE")) -> None:
+@report_errors
+def check(file: str = typer.Argument(..., metavar="NAME|FILE", autocompletion=complete_study)) -> None:
     """Read a study file and list all its mistakes, without running it."""
     from respine import study
     from respine.protocol import decision_times

@@ -13,13 +13,13 @@ from respine import evidence, fit, model
 from respine.credibility import (
     calibration,
     failures,
+    jobs,
     provenance,
     question,
     sensitivity,
     structure,
     validation,
     verification,
-    work,
 )
 from respine.evidence.line import Line
 from respine.model.system import System
@@ -53,7 +53,7 @@ class Work:
     """What a report will take. ``left_out``: studies a quick report does not simulate."""
 
     options: Options
-    pieces: tuple[work.Piece, ...]
+    pieces: tuple[jobs.Piece, ...]
     left_out: tuple[str, ...]
     qualified: tuple[Mapping[str, Any], ...] = ()
 
@@ -64,7 +64,7 @@ class Work:
         return left / max(1, min(self.options.processes, len(self.open)))
 
     @property
-    def open(self) -> list[work.Piece]:
+    def open(self) -> list[jobs.Piece]:
         """Pieces that are not kept already."""
         return [piece for piece in self.pieces if not piece.known and piece.kept() is None]
 
@@ -118,32 +118,32 @@ def plan(options: Options) -> Work:
             left_out.append(name)
             continue
         seconds = STUDY_SECONDS + PERSON_SECONDS * options.subjects * len(study.arms)
-        pieces.append(work.Piece(f"study {name}", f"{room}.validation:rows_of", (name, options.subjects),
+        pieces.append(jobs.Piece(f"study {name}", f"{room}.validation:rows_of", (name, options.subjects),
                                  seconds, keep=False, known=known))  # fmt: skip
-    pieces.append(work.Piece("assertions", f"{room}.failures:checked", (), ASSERTION_SECONDS))
-    pieces.append(work.Piece("kinetics", f"{room}.validation:inputs_and_kinetics", (), KINETICS_SECONDS))
+    pieces.append(jobs.Piece("assertions", f"{room}.failures:checked", (), ASSERTION_SECONDS))
+    pieces.append(jobs.Piece("kinetics", f"{room}.validation:inputs_and_kinetics", (), KINETICS_SECONDS))
     pieces += [_block(name, options.quick) for name in fit.names()]
     for name in asked.experiments:
         cost = 2 + DRAW_SECONDS * options.vectors
         given = (name, options.vectors, options.seed)
-        pieces.append(work.Piece(f"sensitivity-{name}", f"{room}.sensitivity:experiment", given, cost))
-        pieces.append(work.Piece(f"numerical-{name}", f"{room}.verification:numerical", (name,), 3.0))
+        pieces.append(jobs.Piece(f"sensitivity-{name}", f"{room}.sensitivity:experiment", given, cost))
+        pieces.append(jobs.Piece(f"numerical-{name}", f"{room}.verification:numerical", (name,), 3.0))
     return Work(options, tuple(pieces), tuple(left_out), tuple(qualified))
 
 
-def _block(name: str, quick: bool) -> work.Piece:
+def _block(name: str, quick: bool) -> jobs.Piece:
     """A calibration block; a quick report takes the numbers of the library as they are where it is not kept."""
-    piece = work.Piece(f"block-{name}", "respine.credibility.calibration:block", (name,), BLOCK_SECONDS)
+    piece = jobs.Piece(f"block-{name}", "respine.credibility.calibration:block", (name,), BLOCK_SECONDS)
     if quick and piece.kept() is None:
-        return work.Piece(piece.name, "respine.credibility.calibration:outline", (name,), 0.05, keep=False)
+        return jobs.Piece(piece.name, "respine.credibility.calibration:outline", (name,), 0.05, keep=False)
     return piece
 
 
-def assess(planned: Work | None = None, progress: work.Progress | None = None) -> Assessment:
+def assess(planned: Work | None = None, progress: jobs.Progress | None = None) -> Assessment:
     """Carry out the work and gather its findings. ``progress``: what was done, seconds of work done and in all."""
     planned = planned or plan(Options())
     options = planned.options
-    found = work.carry_out(planned.pieces, options.processes, progress, options.threads)
+    found = jobs.carry_out(planned.pieces, options.processes, progress, options.threads)
     asked = question.read()
     system = model.load(asked.data["model"])
     rows = [row for name, value in found.items() if name.startswith("study ") for row in value] + found["kinetics"]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from respine import evidence
 from respine.credibility import plots, plots_results, validation
-from respine.credibility.words import span
+from respine.credibility.text import span
 
 if TYPE_CHECKING:
     from respine.credibility.assess import Assessment

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from respine import report
-from respine.credibility import parts, structure, words
+from respine.credibility import page_tables, structure, text
 from respine.credibility.drawings import drawings
 from respine.credibility.tables import Shown, csv, file_name
 from respine.errors import InputError, Problem
 from respine.files import store
 from respine.library import BUILT_IN
 from respine.protocol.protocol import CODE
-from respine.report import look
+from respine.report import theme
 from respine.run import manifest
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ def html(assessment: Assessment) -> str:
     data = assessment.question.data
     return environment.get_template("credibility.html.j2").render(
         mark=MARK, style=style.read_text(encoding="utf-8"), words=data, facts=assessment.facts,
-        summary=words.summary(assessment), criteria=words.criteria(assessment), risks=data["uses"],
+        summary=text.summary(assessment), criteria=text.criteria(assessment), risks=data["uses"],
         equations=structure.equations(assessment.system), model=assessment.system.name,
         tables=_tables(assessment), plots={one["name"]: one for one in _plots(assessment)},
-        says=words.sentences(assessment), how=words.how_to_qualify(), versions=_versions(assessment),
-        blind=words.not_informed(assessment), weakest=words.weakest(assessment),
+        says=text.sentences(assessment), how=text.how_to_qualify(), versions=_versions(assessment),
+        blind=text.not_informed(assessment), weakest=text.weakest(assessment),
     )  # fmt: skip
 
 
@@ -79,13 +79,13 @@ def _versions(assessment: Assessment) -> list[tuple[str, str]]:
 
 
 def _tables(assessment: Assessment) -> Mapping[str, Shown]:
-    return {one.name: one for one in parts.tables(assessment)}
+    return {one.name: one for one in page_tables.tables(assessment)}
 
 
 def _plots(assessment: Assessment) -> list[dict[str, Any]]:
     made = []
     for name, title, caption, figure, table in drawings(assessment):
-        svg = look.svg(figure, name, title, f"{caption} The numbers can be saved as a table below the plot.")
+        svg = theme.svg(figure, name, title, f"{caption} The numbers can be saved as a table below the plot.")
         made.append({"name": name, "title": title, "caption": caption, "svg": svg,
                      "file": file_name(f"plot-{name}"), "data": csv(table), "length": len(table)})  # fmt: skip
     return made

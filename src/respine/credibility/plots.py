@@ -10,15 +10,15 @@ import pandas as pd
 
 from respine.credibility.structure import NO_MODULE
 from respine.files.constants import Z90
-from respine.report import look
-from respine.report.wording import records
+from respine.report import theme
+from respine.report.text import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STATUS_COLOURS = {"literature": look.ARM_COLOURS[0], "derived": look.ARM_COLOURS[2],
-                  "calibrated": look.ARM_COLOURS[4], "assumed": look.ARM_COLOURS[6]}  # fmt: skip
+STATUS_COLOURS = {"literature": theme.ARM_COLOURS[0], "derived": theme.ARM_COLOURS[2],
+                  "calibrated": theme.ARM_COLOURS[4], "assumed": theme.ARM_COLOURS[6]}  # fmt: skip
 WIDTH = 9.6
 EDGE = 4.0  # standard deviations drawn; what lies beyond stands at the edge as a triangle
 
@@ -32,7 +32,7 @@ def chain(modules: pd.DataFrame, links: pd.DataFrame) -> Figure:
     rows = modules[modules["module"] != NO_MODULE].reset_index(drop=True)
     place = {name: -k for k, name in enumerate(rows["module"])}
     most = max(1, int(links["symbols"].max())) if len(links) else 1
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         figure = Figure(figsize=(WIDTH, 0.36 * len(rows) + 0.5))
         axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
         axes.set_axis_off()
@@ -43,7 +43,7 @@ def chain(modules: pd.DataFrame, links: pd.DataFrame) -> Figure:
             y = place[row.module]
             size = f"{row.states} states, {row.rules} rules, {row.parameters} parameters"
             axes.text(0, y + 0.1, str(row.module), ha="center", va="center", fontsize=9, fontweight="bold")
-            axes.text(0, y - 0.28, size, ha="center", va="center", fontsize=6.6, color=look.FAINT)
+            axes.text(0, y - 0.28, size, ha="center", va="center", fontsize=6.6, color=theme.FAINT)
         for link in records(links):
             start, end = place[link.gives], place[link.takes]
             forward = end < start
@@ -52,11 +52,11 @@ def chain(modules: pd.DataFrame, links: pd.DataFrame) -> Figure:
             arc = FancyArrowPatch(
                 (side, start), (side, end), connectionstyle=f"arc3,rad={-bend:.2f}",
                 arrowstyle="-|>,head_length=3,head_width=1.6", linewidth=0.6 + 2.0 * (link.symbols / most) ** 0.5,
-                color=look.ARM_COLOURS[0 if forward else 1], alpha=0.55, shrinkA=0, shrinkB=0,
+                color=theme.ARM_COLOURS[0 if forward else 1], alpha=0.55, shrinkA=0, shrinkB=0,
             )  # fmt: skip
             axes.add_patch(arc)
-        axes.text(2.6, 0.75, "feeds forward", color=look.ARM_COLOURS[0], fontsize=8.5)
-        axes.text(-2.6, 0.75, "feeds back", color=look.ARM_COLOURS[1], fontsize=8.5, ha="right")
+        axes.text(2.6, 0.75, "feeds forward", color=theme.ARM_COLOURS[0], fontsize=8.5)
+        axes.text(-2.6, 0.75, "feeds back", color=theme.ARM_COLOURS[1], fontsize=8.5, ha="right")
     return figure
 
 
@@ -71,7 +71,7 @@ def statuses(provenance: pd.DataFrame) -> Figure:
     files = table["file"].str.rpartition(":")[0].str.rpartition("/")[2].str.removesuffix(".csv")
     counts = pd.crosstab(files, table["status"]).reindex(columns=list(STATUSES), fill_value=0)
     counts = counts.loc[counts.sum(axis=1).sort_values(kind="stable", ascending=False).index]
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         figure = Figure(figsize=(WIDTH, 0.24 * len(counts) + 0.9))
         axes = figure.add_axes(_inside(figure, left=1.75, top=0.4))
         left = np.zeros(len(counts))
@@ -96,7 +96,7 @@ def calibrated(table: pd.DataFrame, informed: float) -> Figure:
         heights = [sum((table["block"] == b).sum() + 3 for b in column) for column in columns]
         columns[int(np.argmin(heights))].append(name)
     tallest = max(sum((table["block"] == b).sum() + 3.2 for b in column) for column in columns)
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         height = 0.165 * tallest + 0.3
         figure = Figure(figsize=(WIDTH, height))
         for c, column in enumerate(columns):
@@ -112,11 +112,11 @@ def calibrated(table: pd.DataFrame, informed: float) -> Figure:
 
 
 def _beliefs(axes: Axes, rows: pd.DataFrame, informed: float) -> None:
-    axes.axvspan(-Z90, Z90, color=look.FAINT, alpha=0.16, linewidth=0)
-    axes.axvline(0, color=look.FAINT, linewidth=0.8)
+    axes.axvspan(-Z90, Z90, color=theme.FAINT, alpha=0.16, linewidth=0)
+    axes.axvline(0, color=theme.FAINT, linewidth=0.8)
     for y, row in enumerate(records(rows)):
         known = row.informed is not None and row.informed == row.informed
-        colour = look.ARM_COLOURS[0] if known and row.informed >= informed else look.ARM_COLOURS[1]
+        colour = theme.ARM_COLOURS[0] if known and row.informed >= informed else theme.ARM_COLOURS[1]
         at = float(np.clip(row.away, -EDGE, EDGE))
         if known:
             bar = np.clip([row.away - Z90 * row.error, row.away + Z90 * row.error], -EDGE, EDGE)
@@ -135,14 +135,14 @@ def targets(table: pd.DataFrame) -> Figure:
     from matplotlib.figure import Figure
 
     blocks = list(dict.fromkeys(table["block"]))
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         figure = Figure(figsize=(WIDTH, 0.36 * len(blocks) + 0.7))
         axes = figure.add_axes(_inside(figure, left=1.9, top=0.08))
-        axes.axvspan(-Z90, Z90, color=look.FAINT, alpha=0.16, linewidth=0)
-        axes.axvline(0, color=look.FAINT, linewidth=0.8)
+        axes.axvspan(-Z90, Z90, color=theme.FAINT, alpha=0.16, linewidth=0)
+        axes.axvline(0, color=theme.FAINT, linewidth=0.8)
         for y, name in enumerate(blocks):
             z = table.loc[table["block"] == name, "z"].to_numpy(float)
-            strip(axes, z, y, look.ARM_COLOURS[0], "o")
+            strip(axes, z, y, theme.ARM_COLOURS[0], "o")
         _rows(axes, [f"{name} (n = {(table['block'] == name).sum()})" for name in blocks])
         axes.set_xlim(-6.3, 6.3)
         axes.set_xlabel("(predicted - published) / standard error")
@@ -157,7 +157,7 @@ def strip(
     order = np.argsort(np.argsort(z, kind="stable"))
     shift = ((order * 0.618034) % 1 - 0.5) * 2 * width
     near = np.abs(z) <= edge
-    style: dict[str, Any] = {"linestyle": "none", "markerfacecolor": colour, "markeredgecolor": look.PAPER,
+    style: dict[str, Any] = {"linestyle": "none", "markerfacecolor": colour, "markeredgecolor": theme.PAPER,
                              "markeredgewidth": 0.4, "alpha": 0.8}  # fmt: skip
     axes.plot(z[near], y + shift[near], marker=marker, markersize=4, **style)
     for side, sign in ((z > edge, ">"), (z < -edge, "<")):
@@ -171,16 +171,16 @@ def information(blocks: Sequence[Mapping[str, Any]]) -> Figure:
 
     shown = [one for one in blocks if len(one["eigenvalues"])]
     floor = 1e-3
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         figure = Figure(figsize=(WIDTH, 0.34 * len(shown) + 0.75))
         axes = figure.add_axes(_inside(figure, left=1.9, top=0.1))
         axes.set_xscale("log")
-        axes.axvline(1, color=look.INK, linewidth=1, linestyle=(0, (4, 2)))
+        axes.axvline(1, color=theme.INK, linewidth=1, linestyle=(0, (4, 2)))
         top = floor * 10
         for y, one in enumerate(shown):
             e = np.array(one["eigenvalues"], float)
             top = max(top, float(e.max()))
-            for chosen, colour in ((e >= 1, look.ARM_COLOURS[0]), (e < 1, look.ARM_COLOURS[1])):
+            for chosen, colour in ((e >= 1, theme.ARM_COLOURS[0]), (e < 1, theme.ARM_COLOURS[1])):
                 style: dict[str, Any] = {"linestyle": "none", "markersize": 9, "markeredgewidth": 1.6, "color": colour}
                 axes.plot(np.maximum(e[chosen], floor), np.full(chosen.sum(), y), marker="|", **style)
         axes.set_xlim(floor / 2, top * 3)

@@ -11,14 +11,14 @@ import pandas as pd
 from respine.credibility.plots import WIDTH, _inside, _rows, strip
 from respine.evidence.line import Line
 from respine.files.constants import Z90
-from respine.report import look
-from respine.report.wording import records
+from respine.report import theme
+from respine.report.text import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROLE_COLOURS = {"fit": look.ARM_COLOURS[0], "validate": look.ARM_COLOURS[1], "context": look.ARM_COLOURS[6]}
+ROLE_COLOURS = {"fit": theme.ARM_COLOURS[0], "validate": theme.ARM_COLOURS[1], "context": theme.ARM_COLOURS[6]}
 MOST_UNITS = 6
 MOST_BARS = 8
 
@@ -34,7 +34,7 @@ def published(lines: Sequence[Line]) -> Figure | None:
         return None
     columns = min(3, len(units))
     down = -(-len(units) // columns)
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         height = 2.85 * down + 0.75
         figure = Figure(figsize=(WIDTH, height))
         grid = figure.subplots(down, columns, squeeze=False)
@@ -61,14 +61,14 @@ def _against(axes: Axes, lines: Sequence[Line]) -> None:
         axes.set_xscale("log")
         axes.set_yscale("log")
     for one in lines:
-        colour = ROLE_COLOURS.get(one.role, look.INK)
+        colour = ROLE_COLOURS.get(one.role, theme.INK)
         axes.plot([one.published] * 2, [one.low, one.high], color=colour, linewidth=1, alpha=0.3)
-        axes.plot([one.published], [one.predicted], marker=look.role_marker(one.role), color=colour, markersize=3.4,
+        axes.plot([one.published], [one.predicted], marker=theme.role_marker(one.role), color=colour, markersize=3.4,
                   alpha=0.85, markeredgewidth=0)  # fmt: skip
     low, high = float(values.min()), float(values.max())
     pad = 0.0 if logarithmic else 0.04 * (high - low or 1.0)
     edges = (low / 1.3, high * 1.3) if logarithmic else (low - pad, high + pad)
-    axes.plot(edges, edges, color=look.FAINT, linewidth=0.9, zorder=0)
+    axes.plot(edges, edges, color=theme.FAINT, linewidth=0.9, zorder=0)
     axes.set_xlim(*edges)
     axes.set_ylim(*edges)
     axes.grid()
@@ -78,8 +78,8 @@ def _roles(lines: Sequence[Line]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     return [
-        Line2D([], [], linestyle="none", marker=look.role_marker(role), color=colour, markersize=5,
-               label=f"{role}: {look.ROLE_WORDS[role]}, n = {sum(one.role == role for one in lines)}")
+        Line2D([], [], linestyle="none", marker=theme.role_marker(role), color=colour, markersize=5,
+               label=f"{role}: {theme.ROLE_WORDS[role]}, n = {sum(one.role == role for one in lines)}")
         for role, colour in ROLE_COLOURS.items() if any(one.role == role for one in lines)
     ]  # fmt: skip
 
@@ -93,15 +93,15 @@ def distances(lines: Sequence[Line], systems: Sequence[str]) -> Figure | None:
     shown = [name for name in systems if any(one.system == name for one in known)]
     if not shown:
         return None
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         figure = Figure(figsize=(WIDTH, 0.42 * len(shown) + 1.0))
         axes = figure.add_axes(_inside(figure, left=2.9, top=0.4))
-        axes.axvspan(-Z90, Z90, color=look.FAINT, alpha=0.16, linewidth=0)
-        axes.axvline(0, color=look.FAINT, linewidth=0.8)
+        axes.axvspan(-Z90, Z90, color=theme.FAINT, alpha=0.16, linewidth=0)
+        axes.axvline(0, color=theme.FAINT, linewidth=0.8)
         for y, name in enumerate(shown):
             for role, lift in (("fit", -0.22), ("context", 0.0), ("validate", 0.22)):
                 z = np.array([one.z for one in known if one.system == name and one.role == role])
-                strip(axes, z, y + lift, ROLE_COLOURS[role], look.role_marker(role), width=0.12)
+                strip(axes, z, y + lift, ROLE_COLOURS[role], theme.role_marker(role), width=0.12)
         _rows(axes, [f"{name} (n = {sum(one.system == name for one in known)})" for name in shown])
         axes.set_xlim(-6.3, 6.3)
         axes.set_xlabel("z = (published - predicted median) / SD")
@@ -117,17 +117,17 @@ def shares(by_role: pd.DataFrame) -> Figure | None:
     rows = by_role[by_role["numbers"] > 0]
     if rows.empty:
         return None
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         figure = Figure(figsize=(WIDTH, 0.52 * len(rows) + 0.75))
         axes = figure.add_axes(_inside(figure, left=1.9, top=0.3))
         for y, row in enumerate(records(rows)):
-            colour = ROLE_COLOURS.get(str(row.role), look.INK)
+            colour = ROLE_COLOURS.get(str(row.role), theme.INK)
             for lift, share, alpha in ((-0.19, row.inside_50, 0.5), (0.19, row.inside_90, 0.9)):
                 error = np.sqrt(share * (1 - share) / row.numbers)
                 axes.barh([y + lift], [100 * share], height=0.33, color=colour, alpha=alpha)
-                axes.errorbar([100 * share], [y + lift], xerr=[100 * error], color=look.INK, linewidth=1, capsize=2)
+                axes.errorbar([100 * share], [y + lift], xerr=[100 * error], color=theme.INK, linewidth=1, capsize=2)
         for nominal in (50, 90):
-            axes.axvline(nominal, color=look.INK, linewidth=1, linestyle=(0, (4, 2)))
+            axes.axvline(nominal, color=theme.INK, linewidth=1, linestyle=(0, (4, 2)))
             axes.text(nominal, -0.72, f"honest: {nominal} %", fontsize=7.5, ha="center", va="bottom")
         _rows(axes, [f"{row.role} (n = {row.numbers})" for row in records(rows)])
         axes.set_xlim(0, 100)
@@ -145,7 +145,7 @@ def sensitivity(readouts: pd.DataFrame, effects: pd.DataFrame) -> Figure | None:
     if not shown:
         return None
     down = -(-len(shown) // 2)
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         each = 0.185 * MOST_BARS + 0.62
         height = each * down + 0.3
         figure = Figure(figsize=(WIDTH, height))
@@ -161,10 +161,10 @@ def sensitivity(readouts: pd.DataFrame, effects: pd.DataFrame) -> Figure | None:
 
 
 def _bars(axes: Axes, rows: pd.DataFrame, band: float) -> None:
-    axes.axvspan(-band, band, color=look.FAINT, alpha=0.16, linewidth=0)
-    axes.axvline(0, color=look.FAINT, linewidth=0.8)
+    axes.axvspan(-band, band, color=theme.FAINT, alpha=0.16, linewidth=0)
+    axes.axvline(0, color=theme.FAINT, linewidth=0.8)
     values = rows["prcc"].to_numpy(float)
-    colours = [look.ARM_COLOURS[0] if v > 0 else look.ARM_COLOURS[1] for v in values]
+    colours = [theme.ARM_COLOURS[0] if v > 0 else theme.ARM_COLOURS[1] for v in values]
     axes.barh(range(len(values)), values, height=0.68, color=colours)
     _rows(axes, [str(name) for name in rows["parameter"]], size=7)
     axes.set_ylim(MOST_BARS - 0.4, -0.6)

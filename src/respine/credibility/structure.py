@@ -7,9 +7,9 @@ import re
 import pandas as pd
 
 from respine import library
+from respine.model.describe import modules
 from respine.model.expression import symbols
 from respine.model.system import System
-from respine.model.words import modules
 
 NO_MODULE = "(no module)"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from respine.report.wording import hours
+from respine.report.text import hours
 
 YES_NO = {True: "yes", False: "no", None: "-"}
 RIGHT = ("number", "count", "share", "time", "signed", "range")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from respine.report import look
+from respine.report import theme
 from respine.report.panels import Panel, panels
-from respine.report.wording import missing, records, thousands
+from respine.report.text import missing, records, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def plot_chain(folder: Folder, only: Collection[str] = ()) -> tuple[Figure, pd.D
         raise ValueError(f"{folder.path} holds neither recorded outputs nor visits{wanted}; there is nothing to draw.")
     table = pd.concat([panel.table() for panel in shown], ignore_index=True)
     windows = _windows(table["time_h"], _first_dose(folder))
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         handles, columns = _legend(folder, shown)
         above = 0.34 + 0.18 * -(-len(handles) // columns)
         rug = _DOSE_INCHES * max(1, folder.doses["arm"].nunique())
@@ -116,10 +116,10 @@ def _draw(axes: Axes, panel: Panel, arms: list[str], window: _Window) -> None:
         inside = lines[_near(lines["time_h"], window)]
         if inside.empty:
             continue
-        x, colour = window(inside["time_h"]), look.arm_colour(index)
+        x, colour = window(inside["time_h"]), theme.arm_colour(index)
         style: dict[str, Any] = {"marker": "o", "markersize": 2.6} if panel.visits else {}
         axes.fill_between(x, inside["p05"], inside["p95"], color=colour, alpha=0.22 if single else 0.16, linewidth=0)
-        axes.plot(x, inside["median"], color=colour, linestyle=look.arm_dash(index), **style)
+        axes.plot(x, inside["median"], color=colour, linestyle=theme.arm_dash(index), **style)
     for row in records(panel.points):
         if pd.isna(row.published) or not window.start <= row.time_h <= window.end:
             continue
@@ -130,11 +130,11 @@ def _draw(axes: Axes, panel: Panel, arms: list[str], window: _Window) -> None:
 
 def _beside(axes: Axes, x: float, row: Any, arm_index: int) -> None:
     """A published mean with its error bar, on the range predicted for it; the marker says what role the row has."""
-    colour = look.arm_colour(arm_index)
+    colour = theme.arm_colour(arm_index)
     axes.plot([x, x], [row.p05, row.p95], color=colour, linewidth=5, alpha=0.4, solid_capstyle="butt", zorder=4)
     low, high = row.published_low, row.published_high
     bars = [[row.published - low], [high - row.published]] if pd.notna(low) and pd.notna(high) else None
-    axes.errorbar([x], [row.published], yerr=bars, color=colour, zorder=5, **look.published(row.role))
+    axes.errorbar([x], [row.published], yerr=bars, color=colour, zorder=5, **theme.published(row.role))
 
 
 def _near(times: pd.Series, window: _Window) -> pd.Series:
@@ -173,7 +173,7 @@ def _dose_marks(axes: Axes, folder: Folder, window: _Window) -> None:
         times = times[times.between(window.start, window.end)]
         if len(times) > _MOST_MARKS:
             times = (times / 24).round().drop_duplicates() * 24
-        colour = look.arm_colour(folder.arms.index(arm))
+        colour = theme.arm_colour(folder.arms.index(arm))
         style: dict[str, Any] = {"linestyle": "none", "marker": "v", "markersize": 5, "color": colour}
         axes.plot(window(times), [line] * len(times), clip_on=False, **style)
 
@@ -184,20 +184,20 @@ def _legend(folder: Folder, shown: list[Panel]) -> tuple[list[Line2D], int]:
 
     handles: list[Line2D] = []
     for index, arm in enumerate(folder.arms):
-        style: dict[str, Any] = {"color": look.arm_colour(index), "linestyle": look.arm_dash(index)}
+        style: dict[str, Any] = {"color": theme.arm_colour(index), "linestyle": theme.arm_dash(index)}
         handles.append(Line2D([], [], linewidth=2, label=f"{arm}, n = {thousands(folder.size(arm))}", **style))
     if not folder.doses.empty:
-        handles.append(Line2D([], [], linestyle="none", marker="v", color=look.INK, markersize=5, label="dose"))
+        handles.append(Line2D([], [], linestyle="none", marker="v", color=theme.INK, markersize=5, label="dose"))
     roles = list(
         dict.fromkeys(r.role for panel in shown for r in records(panel.points) if not missing(r.published) and r.role)
     )
     if roles:
-        bar: dict[str, Any] = {"color": look.INK, "linewidth": 5, "alpha": 0.4, "solid_capstyle": "butt"}
+        bar: dict[str, Any] = {"color": theme.INK, "linewidth": 5, "alpha": 0.4, "solid_capstyle": "butt"}
         handles.append(Line2D([], [], label="90 % of trials", **bar))
     for role in roles:
-        marker: dict[str, Any] = {"marker": look.role_marker(role), "markerfacecolor": look.PAPER, "markersize": 5.5}
-        words = f"published, {look.ROLE_WORDS.get(role, role)}"
-        handles.append(Line2D([], [], linestyle="none", color=look.INK, label=words, **marker))
+        marker: dict[str, Any] = {"marker": theme.role_marker(role), "markerfacecolor": theme.PAPER, "markersize": 5.5}
+        words = f"published, {theme.ROLE_WORDS.get(role, role)}"
+        handles.append(Line2D([], [], linestyle="none", color=theme.INK, label=words, **marker))
     longest = max(len(str(handle.get_label())) for handle in handles)
     return handles, max(1, min(len(handles), _LEGEND_LETTERS // (longest + 7)))
 

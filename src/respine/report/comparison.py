@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from respine.report import look
-from respine.report.wording import hours, missing, records
+from respine.report import theme
+from respine.report.text import hours, missing, records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,7 @@ def plot_comparison(folder: Folder) -> tuple[Figure, pd.DataFrame]:
     table = folder.compared
     groups = [(unit, rows) for unit, rows in table.groupby("unit", sort=False, dropna=False)]
     counts = [len(rows) for _, rows in groups]
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         height = 0.3 * sum(counts) + 0.75 * len(groups) + 0.2
         figure = Figure(figsize=(9.6, height))
         grid = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[n + 0.6 for n in counts])
@@ -102,13 +102,13 @@ def _forest(axes: Axes, rows: pd.DataFrame, arms: list[str]) -> None:
     """One line a row, read from the top: thick bar predicted, marker published."""
     for place, row in enumerate(records(rows)):
         index = arms.index(str(row.arm)) if row.arm in arms else len(arms)
-        colour = look.arm_colour(index)
+        colour = theme.arm_colour(index)
         axes.plot([row.p05, row.p95], [place, place], color=colour, linewidth=7, alpha=0.3, solid_capstyle="butt")
         axes.plot([row.median], [place], marker="|", color=colour, markersize=11, markeredgewidth=2)
         if not missing(row.published):
             low, high = row.published_low, row.published_high
             bars = None if missing(low) or missing(high) else [[row.published - low], [high - row.published]]
-            axes.errorbar([row.published], [place], xerr=bars, color=look.INK, zorder=5, **look.published(row.role))
+            axes.errorbar([row.published], [place], xerr=bars, color=theme.INK, zorder=5, **theme.published(row.role))
     names = [f"{arm}: {label}" for arm, label in zip(rows["arm"], labels(rows), strict=True)]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)

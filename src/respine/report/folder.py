@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from respine.errors import InputError, Problem
-from respine.report.wording import records
+from respine.report.text import records
 
 if TYPE_CHECKING:
     from respine.model.system import Quantity

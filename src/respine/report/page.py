@@ -7,11 +7,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from respine.report import look, rules
+from respine.report import rules, theme
 from respine.report.chain import plot_chain
 from respine.report.comparison import HEADER, interval_words, plot_comparison, words
 from respine.report.folder import Folder, read
-from respine.report.wording import hours, records, thousands
+from respine.report.text import hours, records, thousands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ def html(folder: Folder) -> str:
         interval=interval_words(),
         header=HEADER,
         rows=words(folder.compared),
-        role_words="; ".join(f"{role} - {meaning}" for role, meaning in look.ROLE_WORDS.items()),
+        role_words="; ".join(f"{role} - {meaning}" for role, meaning in theme.ROLE_WORDS.items()),
         left_out=left_out,
         plots=[_plot(*made, folder.study.name) for made in _plots(folder)],
         rules=rules.words(rules.table(folder)) if study.rules else [],
@@ -95,7 +95,7 @@ def summary(folder: Folder) -> list[str]:
     study = folder.study
     count, who = len(study.arms), _people_word(folder.model)
     size = f"{count} {'arm' if count == 1 else 'arms'} of {thousands(study.subjects)} virtual {who}"
-    given = "; ".join(f"{name} got {_given(arm)}" for name, arm in study.arms.items())
+    given = "; ".join(f"{name} got {treatments_text(arm)}" for name, arm in study.arms.items())
     first = (
         f"{size} were simulated for {hours(max(study.visits) - study.start)}, from the dose in the body on: {given}."
     )
@@ -129,7 +129,7 @@ def _people_word(model: str) -> str:
     return {"human": "people", "rat": "rats", "mouse": "mice"}.get(model, "subjects")
 
 
-def _given(arm: Any) -> str:
+def treatments_text(arm: Any) -> str:
     """The treatments of an arm in words."""
     parts = []
     for dose in (*arm.doses, *arm.co_medication):
@@ -166,7 +166,7 @@ def _plot(name: str, title: str, caption: str, figure: Figure, table: pd.DataFra
         "caption": caption,
         "length": len(table),
         "file": f"{run}-{name}.csv",
-        "svg": look.svg(
+        "svg": theme.svg(
             figure, name, f"{title}: {run}", f"{caption} The numbers can be saved as a table below the plot."
         ),
         "data": f"data:text/csv;charset=utf-8;base64,{data}",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from respine.report import look
-from respine.report.wording import hours, records
+from respine.report import theme
+from respine.report.text import hours, records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +90,7 @@ def plot_doses(folder: Folder) -> tuple[Figure, pd.DataFrame] | None:
     if given.empty:
         return None
     arms = list(dict.fromkeys(given["arm"]))
-    with matplotlib.rc_context(look.RC):
+    with matplotlib.rc_context(theme.RC):
         figure = Figure(figsize=(9.6, 2.6), layout="constrained")
         axes = figure.subplots()
         for k, arm in enumerate(arms):
@@ -98,7 +98,7 @@ def plot_doses(folder: Folder) -> tuple[Figure, pd.DataFrame] | None:
             place = own["doses"] + (k - (len(arms) - 1) / 2) * 0.8 / len(arms)
             bars = axes.bar(place, own["share"], width=0.76 / len(arms), label=f"{arm} (n = {own['n'].iloc[0]})")
             for bar in bars:
-                bar.set(facecolor=look.arm_colour(folder.arms.index(arm)), edgecolor=look.PAPER)
+                bar.set(facecolor=theme.arm_colour(folder.arms.index(arm)), edgecolor=theme.PAPER)
                 bar.set_hatch(_HATCHES[k % len(_HATCHES)])
         axes.set_xlabel("doses that rules gave to a person")
         axes.set_ylabel("people (%)")

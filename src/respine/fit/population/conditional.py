@@ -71,7 +71,9 @@ def by_lane(values: np.ndarray, lane: np.ndarray, n_lanes: int) -> np.ndarray:
     return out
 
 
-def conditional(problem: PopulationProblem, prediction: Prediction, k: int, frozen: Frozen | None = None) -> Conditional:
+def conditional(
+    problem: PopulationProblem, prediction: Prediction, k: int, frozen: Frozen | None = None
+) -> Conditional:
     """Sum up a prediction with k directions. ``frozen`` replaces the variances."""
     n = prediction.layout.n_lanes
     value, slope = np.zeros(n), np.zeros((k, n))
@@ -121,7 +123,9 @@ def _terms(problem: PopulationProblem, piece: Piece) -> Sequence[tuple[Dual, Pie
         terms.append((_doubled(_log_phi(piece, ~below, np.zeros(len(lower)), -1.0), 1.0), _Other(above.lane)))
     if piece.model.blq in ("M3", "M4") and below.any():
         floor = np.zeros(int(below.sum())) if piece.model.blq == "M4" else inner[below]
-        terms.append((_censored(piece, below, limit[below], sign[below], floor, piece.model.blq), _Other(piece.lane[below])))
+        terms.append(
+            (_censored(piece, below, limit[below], sign[below], floor, piece.model.blq), _Other(piece.lane[below]))
+        )
     return terms
 
 

@@ -78,7 +78,20 @@ class Dataset:
         last = np.cumsum(count)
         changed = {
             name: getattr(self, name)[rows]
-            for name in ("time", "dv", "amt", "evid", "observed", "rate", "ii", "addl", "ss", "cens", "limit", "occasion")
+            for name in (
+                "time",
+                "dv",
+                "amt",
+                "evid",
+                "observed",
+                "rate",
+                "ii",
+                "addl",
+                "ss",
+                "cens",
+                "limit",
+                "occasion",
+            )
         }
         return Dataset(
             table=self.table.only(rows), labels=[self.labels[s] for s in subjects], first=last - count, last=last,
@@ -150,7 +163,9 @@ class _Interpreter:
             if cell.lower() not in MISSING:
                 clock = ":" in cell and item == "TIME"
                 why = "A clock time is not read." if clock else "This is no number."
-                self.fault(row, item, cell, why, "Write hours as a number." if clock else "Write a number, or . for none.")
+                self.fault(
+                    row, item, cell, why, "Write hours as a number." if clock else "Write a number, or . for none."
+                )
         infinite = np.isinf(values)
         for row in np.flatnonzero(infinite):
             self.fault(row, item, self.table.texts[name][row], "This is not finite.", "Write a finite number.")
@@ -243,7 +258,9 @@ class _Interpreter:
             back = np.flatnonzero((np.diff(time[a:b]) < 0) & ~np.isin(evid[a + 1 : b], (3, 4))) + a + 1
             for row in back:
                 why = f"The time lies before that of the record above ({time[row - 1]:g})."
-                self.fault(int(row), "TIME", f"{time[row]:g}", why, "Sort each subject by time, or reset with EVID 3 or 4.")
+                self.fault(
+                    int(row), "TIME", f"{time[row]:g}", why, "Sort each subject by time, or reset with EVID 3 or 4."
+                )
 
     def _check_doses(
         self, evid: np.ndarray, amt: np.ndarray, rate: np.ndarray, ii: np.ndarray, addl: np.ndarray, ss: np.ndarray
@@ -257,7 +274,9 @@ class _Interpreter:
         for row in np.flatnonzero(dose & ((addl < 0) | (addl != np.floor(addl)))):
             self.fault(row, "ADDL", f"{addl[row]:g}", "ADDL is a whole number of further doses.", "Correct the record.")
         for row in np.flatnonzero(dose & (addl > 0) & ~(ii > 0)):
-            self.fault(row, "II", f"{ii[row]:g}", "Further doses (ADDL) need the interval between them.", "Write II above 0.")
+            self.fault(
+                row, "II", f"{ii[row]:g}", "Further doses (ADDL) need the interval between them.", "Write II above 0."
+            )
         for row in np.flatnonzero(dose & (ss > 0) & (amt > 0) & ~(ii > 0)):
             self.fault(row, "II", f"{ii[row]:g}", "A steady state (SS) needs the dosing interval.", "Write II above 0.")
 

@@ -71,7 +71,11 @@ class DoseBook:
         self.parameters: list[str] = []
         self.leaves: dict[str, tuple[int, ...]] = {}
         for rule in self.rules:
-            of_dose = rule.law < 0 or rule.part in ("lag", "fraction") or problem.doses[rule.state].absorbed[rule.law].law == "zero-order"
+            of_dose = (
+                rule.law < 0
+                or rule.part in ("lag", "fraction")
+                or problem.doses[rule.state].absorbed[rule.law].law == "zero-order"
+            )
             if not rule.changes and rule.depends and of_dose:
                 self.leaves[rule.leaf] = rule.depends
         self._slot_names()
@@ -123,7 +127,11 @@ class DoseBook:
     def _slot_names(self) -> None:
         for slot in self.slots:
             law = self.problem.doses[slot.state].absorbed[slot.law]
-            of = {rule.part: rule.depends for rule in self.rules if rule.state == slot.state and rule.law in (slot.law, -1)}
+            of = {
+                rule.part: rule.depends
+                for rule in self.rules
+                if rule.state == slot.state and rule.law in (slot.law, -1)
+            }
             lags = [r for r in self.rules if r.state == slot.state and r.law in (slot.law, -1) and r.part == "lag"]
             arrival = tuple(sorted({k for rule in lags for k in rule.depends}))
             names = {slot.name("arrival"): arrival}
@@ -137,7 +145,12 @@ class DoseBook:
 
     # ---- batches ------------------------------------------------------------------------------------------------------
     def batch(
-        self, layout: Layout, lane_values: Mapping[str, Dual], along: Mapping[str, Dual], want: str, inputs: Sequence[str]
+        self,
+        layout: Layout,
+        lane_values: Mapping[str, Dual],
+        along: Mapping[str, Dual],
+        want: str,
+        inputs: Sequence[str],
     ) -> Batch:
         """The records of a batch of lanes for these values; the same ones again where doses depend on nothing."""
         same = (layout.subjects.tobytes(), want, tuple(inputs))

@@ -48,7 +48,9 @@ class Slot:
     def name(self, what: str) -> str:
         """A name of its own; ``amount`` is a state that remembers the dose, ``arrival`` the time it comes in."""
         every = what in self.shared
-        return f"{self.state} law {self.law} {what}" if every else f"{self.state} dose {self.dose} law {self.law} {what}"
+        return (
+            f"{self.state} law {self.law} {what}" if every else f"{self.state} dose {self.dose} law {self.law} {what}"
+        )
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ class Plan:
     inputs: tuple[str, ...] = ()
     tables: dict[Any, Any] = field(default_factory=dict)
 
-    def table(self, states: Mapping[str, int], slow: Mapping[str, int], rates: Mapping[str, int], names: Sequence[str]) -> Any:
+    def table(
+        self, states: Mapping[str, int], slow: Mapping[str, int], rates: Mapping[str, int], names: Sequence[str]
+    ) -> Any:
         """The event table, made once; with the places of coded values."""
         key = (tuple(states.items()), tuple(slow.items()), tuple(rates.items()), tuple(names))
         if key not in self.tables:

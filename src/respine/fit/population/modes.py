@@ -39,9 +39,7 @@ class Modes:
     evaluations: int = 0
 
 
-def find_modes(
-    evaluate: Evaluate, precision: np.ndarray, start: np.ndarray, matrix: np.ndarray | None = None
-) -> Modes:
+def find_modes(evaluate: Evaluate, precision: np.ndarray, start: np.ndarray, matrix: np.ndarray | None = None) -> Modes:
     """Modes of subjects 0 .. n-1 from ``start`` (n, Q); ``precision`` is O^-1; ``matrix`` (n, Q, Q) a curvature to begin with."""
     n, q = start.shape
     spread = 1.0 / np.sqrt(np.diag(precision))

@@ -80,7 +80,9 @@ class Value:
 class Objective:
     """The objective of one method for a problem; keeps the modes of the last point to begin the next search from."""
 
-    def __init__(self, problem: PopulationProblem, method: str = "focei", *, predictor: Predictor | None = None) -> None:
+    def __init__(
+        self, problem: PopulationProblem, method: str = "focei", *, predictor: Predictor | None = None
+    ) -> None:
         self.problem, self.way = problem, WAYS[method]
         self.method = method
         self.predictor = predictor or Predictor(problem)
@@ -149,7 +151,9 @@ class Objective:
         """Subjects whose mode was not found from the last one begin at 0."""
         lost = np.flatnonzero(~modes.found)
         fresh = find_modes(
-            lambda s, e: self.lanes(lost[s], point, e, "random", frozen), precision, np.zeros((len(lost), self.d.n_random))
+            lambda s, e: self.lanes(lost[s], point, e, "random", frozen),
+            precision,
+            np.zeros((len(lost), self.d.n_random)),
         )
         better = fresh.value < modes.value[lost]
         for name in ("random", "value", "matrix", "found", "decrease"):
@@ -167,7 +171,13 @@ class Objective:
         return value
 
     def _at_modes(
-        self, point: Point, omega: np.ndarray, precision: np.ndarray, frozen: Frozen | None, random: np.ndarray, slopes: bool
+        self,
+        point: Point,
+        omega: np.ndarray,
+        precision: np.ndarray,
+        frozen: Frozen | None,
+        random: np.ndarray,
+        slopes: bool,
     ) -> Value:
         n, q = random.shape
         at = self.lanes(self.subjects, point, random, "all" if slopes else "random", frozen)
@@ -197,9 +207,7 @@ class Objective:
         return value
 
     # ---- differences along the random effects ---------------------------------------------------------------------------
-    def _around(
-        self, point: Point, omega: np.ndarray, frozen: Frozen | None, random: np.ndarray, want: str
-    ) -> _Around:
+    def _around(self, point: Point, omega: np.ndarray, frozen: Frozen | None, random: np.ndarray, want: str) -> _Around:
         """Second derivatives from central differences of exact slopes: all lanes of all directions in one batch."""
         n, q = random.shape
         h = self.spread(omega)

@@ -96,7 +96,9 @@ class _Compiler:
         if kinds and (len(kinds) > 1 or len(given) > len(kinds)):
             self.fault("", f"{' and '.join(given)} exclude each other.", "Keep one way to say how data scatter.")
         if not given:
-            cure = "Add additive, proportional, power, sd or error, or a likelihood (binary, count, ordinal, hazard ...)."
+            cure = (
+                "Add additive, proportional, power, sd or error, or a likelihood (binary, count, ordinal, hazard ...)."
+            )
             self.fault("", "Nothing says how the data scatter about the prediction.", cure)
         prediction = self.read("prediction", part.prediction)
         if not kinds and part.prediction is None:
@@ -182,6 +184,7 @@ class _Compiler:
             return None, None
         if typical == sym(PREDICTION):
             return prediction, variance
+
         # where the formula shifts or scales ipred itself, what is predicted is the formula's typical value
         def natural(e: Expr) -> Expr:
             return substitute(e, {PREDICTION: prediction})
@@ -213,7 +216,11 @@ class _Compiler:
         """Prediction and datum on the other scale, and the log of the datum's slope."""
         by = self.read("transform", part.parameter)
         if part.kind in ("box-cox", "yeo-johnson") and by is None:
-            self.fault("transform", f"{part.kind} needs its parameter.", "Write transform: {kind: box-cox, parameter: lambda_}.")
+            self.fault(
+                "transform",
+                f"{part.kind} needs its parameter.",
+                "Write transform: {kind: box-cox, parameter: lambda_}.",
+            )
             return None, None, None
         if not part.low < part.high:
             self.fault("transform", "low must be less than high.", "Write e.g. low: 0, high: 100.")

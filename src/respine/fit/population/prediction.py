@@ -365,7 +365,9 @@ class _Solver:
                 columns.append(np.broadcast_to(value.value, (size,)))
                 continue
             k = next(i for i in self.changing[owner] if name == slope(owner, i))
-            columns.append(np.zeros(size) if value.slope is None else np.broadcast_to(value.slope, (len(value.slope), size))[k])
+            columns.append(
+                np.zeros(size) if value.slope is None else np.broadcast_to(value.slope, (len(value.slope), size))[k]
+            )
         whole = np.stack(columns, axis=1)
         ends = np.append(layout.first[1:], size)
         return [whole[a:b] for a, b in zip(layout.first, ends, strict=True)]
@@ -374,4 +376,6 @@ class _Solver:
 def _refused(problem: PopulationProblem, error: ValueError) -> InputError:
     """What the engine refuses, as a mistake of the problem."""
     where = str(problem.file or "problem")
-    return InputError(Problem(where, "model", "", f"The model cannot be solved: {error}.", "Correct the model or the data."))
+    return InputError(
+        Problem(where, "model", "", f"The model cannot be solved: {error}.", "Correct the model or the data.")
+    )

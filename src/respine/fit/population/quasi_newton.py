@@ -91,7 +91,9 @@ def _walk(function: Function, made: Search, step: np.ndarray, most: int) -> tupl
     for _ in range(MOST_HALVINGS):
         value, slope = function(made.x + length * step)
         made.evaluations += 1
-        good = np.isfinite(value) and np.isfinite(slope).all() and value <= made.value + DOWNHILL * length * slant + noise
+        good = (
+            np.isfinite(value) and np.isfinite(slope).all() and value <= made.value + DOWNHILL * length * slant + noise
+        )
         if not good:
             high = length
         else:

@@ -160,7 +160,7 @@ class _Maker:
         scale = part.scale
         if scale == "auto":
             scale = "log" if lower >= 0 and np.isinf(upper) and part.start > 0 else "linear"
-        if scale == "log" and not (part.start > lower and lower >= 0 or part.fixed):
+        if scale == "log" and not ((part.start > lower and lower >= 0) or part.fixed):
             self.fault(place, "A parameter on the log scale is positive.", "Write lower: 0 and a start above it.")
         if scale == "logit" and not (np.isfinite(lower) and np.isfinite(upper)):
             self.fault(place, "The logit scale needs two bounds.", "Write lower and upper.")
@@ -283,7 +283,9 @@ class _Maker:
         for group, names in groups.items():
             for name in names:
                 if name in owner:
-                    self.fault((group, name), f"{name} stands in {owner[name]} as well.", "Give each its own name.", name)
+                    self.fault(
+                        (group, name), f"{name} stands in {owner[name]} as well.", "Give each its own name.", name
+                    )
                 owner[name] = group
         for name in individual:
             if name in owner and owner[name] != "parameters":
@@ -325,7 +327,9 @@ class _Maker:
             self.fault((owner[name], name), f"{name} is used in no formula.", "Use it, or remove it.", name)
         hidden = sorted(({*base} & columns) - used)
         if hidden:
-            self.notes.append(f"the data have columns called like names of the problem, which are not used: {', '.join(hidden)}")
+            self.notes.append(
+                f"the data have columns called like names of the problem, which are not used: {', '.join(hidden)}"
+            )
         return used
 
     def _appears(
@@ -424,7 +428,10 @@ class _Maker:
             found.append(state or "")
         for label, row in unknown.items():
             if system is None:
-                why, cure = "The problem has no model with states, yet the data have doses.", "Add a model, or remove the doses."
+                why, cure = (
+                    "The problem has no model with states, yet the data have doses.",
+                    "Add a model, or remove the doses.",
+                )
             elif label in ("", "0"):
                 why, cure = "A dose names no compartment.", "Add CMT to the data, or data: {dose_into: STATE}."
             else:
@@ -441,7 +448,9 @@ class _Maker:
             if model.dvid is None and model.cmt is None:
                 if len(observations) > 1:
                     why = "With several observations each must say which records are its own."
-                    self.fault(("observations", model.name), why, "Write dvid: or cmt: with the values of that column.", "")
+                    self.fault(
+                        ("observations", model.name), why, "Write dvid: or cmt: with the values of that column.", ""
+                    )
                 mine = data.observed.copy()
             else:
                 mine = data.observed.copy()
@@ -451,7 +460,12 @@ class _Maker:
             twice = mine & (taken >= 0)
             if twice.any():
                 other = observations[int(taken[np.flatnonzero(twice)[0]])].name
-                self.fault(("observations", model.name), f"Some records belong to {other} as well.", "Let dvid or cmt differ.", "")
+                self.fault(
+                    ("observations", model.name),
+                    f"Some records belong to {other} as well.",
+                    "Let dvid or cmt differ.",
+                    "",
+                )
             taken[mine] = k
             found[model.name] = np.flatnonzero(mine)
             if not mine.any():
@@ -481,7 +495,11 @@ class _Maker:
                         self.fault(place, f"{name} is no parameter.", nearest(name, sorted(known)), name)
                 one = len(names) == 1 and part.normal.mean is not None and part.normal.sd is not None
                 mean = np.array([part.normal.mean] if one else part.normal.means or (), float)
-                spread = np.array([[float(part.normal.sd or 0) ** 2]]) if one else square(part.normal.covariance or (), len(names))
+                spread = (
+                    np.array([[float(part.normal.sd or 0) ** 2]])
+                    if one
+                    else square(part.normal.covariance or (), len(names))
+                )
                 if spread is None or len(mean) != len(names) or np.linalg.eigvalsh(spread)[0] <= 0:
                     cure = "Write mean and sd, or for several parameters means and covariance."
                     self.fault(place, f"This is no normal prior of {len(names)} parameters.", cure, "")
@@ -491,9 +509,18 @@ class _Maker:
                 assert part.inverse_wishart is not None
                 matrix = square(part.inverse_wishart.covariance, len(names))
                 if names not in [block.names for block in blocks]:
-                    self.fault(place, f"{key} is no block of random effects.", nearest(key, [", ".join(b.names) for b in blocks]))
+                    self.fault(
+                        place,
+                        f"{key} is no block of random effects.",
+                        nearest(key, [", ".join(b.names) for b in blocks]),
+                    )
                 elif matrix is None or np.linalg.eigvalsh(matrix)[0] <= 0 or part.inverse_wishart.degrees <= 0:
-                    self.fault(place, "This is no prior of a covariance matrix.", "Write covariance: [[a], [b, c]], degrees: 20.", "")
+                    self.fault(
+                        place,
+                        "This is no prior of a covariance matrix.",
+                        "Write covariance: [[a], [b, c]], degrees: 20.",
+                        "",
+                    )
                 else:
                     wishart.append(WishartPrior(names, matrix, part.inverse_wishart.degrees))
         return tuple(normal), tuple(wishart)

@@ -108,8 +108,8 @@ class DoseForm(Part):
     bioavailability: Text | None = None
     duration: Text | None = Field(None, description="Length of the infusion of records with RATE -2.")
     rate: Text | None = Field(None, description="Rate of the infusion of records with RATE -1.")
-    input: Annotated[tuple[Absorption, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else (v,))] = Field(
-        (), description="Doses enter by this law, or by several with fractions, instead of at once."
+    input: Annotated[tuple[Absorption, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else (v,))] = (
+        Field((), description="Doses enter by this law, or by several with fractions, instead of at once.")
     )
 
 

@@ -74,7 +74,9 @@ def read(file: Path, ignore: str = "") -> Table:
     for at, cells in body:
         if len(cells) != len(names):
             why = f"This line has {len(cells)} cells, the header {len(names)}."
-            problems.append(Problem(f"{file}:{at}", "row", ",".join(cells)[:60], why, "Give every row one cell a column."))
+            problems.append(
+                Problem(f"{file}:{at}", "row", ",".join(cells)[:60], why, "Give every row one cell a column.")
+            )
         elif any(len(cell) > MOST_CELL for cell in cells):
             problems.append(Problem(f"{file}:{at}", "row", "", "A cell is longer than any value.", "Check the quotes."))
     if problems:
@@ -107,7 +109,9 @@ def _cells(line: str, separator: str, file: Path, at: int) -> list[str]:
     try:
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     except csv.Error as error:
-        raise InputError(Problem(f"{file}:{at}", "row", line[:60], f"This is no CSV: {error}.", "Check quotes.")) from None
+        raise InputError(
+            Problem(f"{file}:{at}", "row", line[:60], f"This is no CSV: {error}.", "Check quotes.")
+        ) from None
     return cells
 
 

@@ -40,7 +40,9 @@ class Vector:
             n = len(block.names)
             if not block.fixed:
                 self.sigmas.append((at, n))
-                residual += [Entry(label("SIGMA", block.names, i, j), "residual") for i in range(n) for j in range(i + 1)]
+                residual += [
+                    Entry(label("SIGMA", block.names, i, j), "residual") for i in range(n) for j in range(i + 1)
+                ]
             at += n * (n + 1) // 2
         self.free_blocks = [k for k, is_fixed in enumerate(blocks.fixed) if not is_fixed]
         for k in self.free_blocks:
@@ -190,7 +192,8 @@ def _carry(slope: np.ndarray, matrix: np.ndarray) -> list[np.ndarray]:
     factor = np.linalg.cholesky(matrix)
     by_factor = 2.0 * slope @ factor
     return [
-        by_factor[:, i, j] * (factor[i, i] if i == j else 1.0) for i, j in zip(*np.tril_indices(len(matrix)), strict=True)
+        by_factor[:, i, j] * (factor[i, i] if i == j else 1.0)
+        for i, j in zip(*np.tril_indices(len(matrix)), strict=True)
     ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from respine.credibility.work import Piece, carry_out
+from respine.credibility.jobs import Piece, carry_out
 
 OUTLINE = "respine.credibility.calibration:outline"
 

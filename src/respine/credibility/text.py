@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from respine.credibility import verification
 from respine.credibility.tables import written
-from respine.report.wording import records
+from respine.report.text import records
 
 if TYPE_CHECKING:
     from respine.credibility.assess import Assessment

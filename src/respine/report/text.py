@@ -8,13 +8,13 @@ import pandas as pd
 
 
 def hours(time_h: float) -> str:
-    """A time as people say it: 40 min, 24 h, 7 d, 6 wk."""
+    """A time as people say it: 40 min, 24 h, 3.5 d, 100 h, 7 d."""
     if missing(time_h):
         return ""
     size = abs(time_h)
     if 0 < size < 1:
         return f"{time_h * 60:g} min" if size * 60 >= 1 else f"{time_h * 3600:g} s"
-    if size < 96:
+    if size <= 72 or (size < 240 and size % 12):  # half days are said as days: every 3.5 d
         return f"{time_h:.4g} h"
     return f"{time_h / 24:.4g} d"
 

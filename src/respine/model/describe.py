@@ -32,6 +32,11 @@ def show(system: System, name: str | None = None, *, width: int = 120) -> str:
     raise InputError(Problem(system.name, "show", name, "the model has no module or symbol of that name.", cure))
 
 
+def knows(system: System, name: str) -> bool:
+    """Whether ``show`` has something to say of this name: a module or a symbol."""
+    return name in modules(system) or name in _all(system)
+
+
 def modules(system: System) -> dict[str, list[str]]:
     """Names of states, rules and inputs by the module that defines them; one group, the system, if there are none."""
     groups: dict[str, list[str]] = {}

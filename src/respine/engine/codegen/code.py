@@ -70,6 +70,11 @@ class Code:
 
 def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> Code:
     """Compile, or load what an earlier run compiled. Raises ValueError for an unknown method."""
+    return Code(system, text_for(system, ask, values, method, target), target)
+
+
+def text_for(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> Text:
+    """Derive the kernels of one ask, or load what an earlier run derived. Raises ValueError for an unknown method."""
     if method not in TABLEAUS:
         raise ValueError(f'method "{method}" is unknown; write one of {", ".join(TABLEAUS)}')
     key = cache_key(system, ask, values, method, target)
@@ -85,7 +90,7 @@ def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str,
         module = step_module(programs, TABLEAUS[method], target, nonnegative=ask.nonnegative)
         text = Text(module.text, programs, module.layout)
         write_cached(key, ".ir", pickle.dumps(text, protocol=5))
-    return Code(system, text, target)
+    return text
 
 
 def _unpickle(stored: bytes | None) -> Text | None:

@@ -55,6 +55,8 @@ class Emitter:
 
     def math(self, name: str, count: int) -> str:
         t = self.target
+        if name == "fma" and not t.fused:
+            name = "fmuladd"  # a multiplication and an addition, rounded each
         return self.intrinsic(f"llvm.{name}.v{t.lanes}f{t.bits}", t.vector, *[t.vector] * count)
 
     def declarations(self) -> str:

@@ -13,6 +13,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 from respine.engine.codegen.functions import LIBRARY_CALLS
 from respine.engine.codegen.target import Target
@@ -60,7 +61,32 @@ def _compile(text: str, target: Target) -> bytes:
     machine = llvm.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu, features=target.features, opt=2, jit=True, codemodel="small", reloc="pic"
     )
-    module = llvm.parse_assembly(text)
+    return _emit(llvm.parse_assembly(text), machine)
+
+
+def relocatable_object(text: str, target: Target) -> bytes:
+    """An object file for a machine other than this one, to be linked, from IR text or as kept on disk."""
+    import llvmlite.binding as llvm
+
+    key = _key(text, target)
+    stored = read_cached(key, ".o")
+    if stored is not None:
+        return stored
+    with _lock:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        machine = llvm.Target.from_triple(target.triple).create_target_machine(
+            cpu=target.cpu, features=target.features, opt=2, reloc="static"
+        )
+        made = _emit(llvm.parse_assembly(f'target datalayout = "{machine.target_data}"\n{text}'), machine)
+    write_cached(key, ".o", made)
+    return made
+
+
+def _emit(module: Any, machine: Any) -> bytes:
+    """Check and optimise a parsed module, and emit it as an object file for the target machine."""
+    import llvmlite.binding as llvm
+
     module.verify()
     options = llvm.create_pipeline_tuning_options(2)
     builder = llvm.create_pass_builder(machine, options)

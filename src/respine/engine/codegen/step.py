@@ -86,7 +86,7 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
     functions += _StageLoops(emitter, tableau, n).functions()
     functions += sensitivities.functions() if sensitivities else []
     functions.append(_top_level(emitter, programs, tableau, sensitivities))
-    head = [f'target triple = "{target.triple}"', emitter.declarations(), _FLUSH]
+    head = [f'target triple = "{target.triple}"', emitter.declarations(), *([_FLUSH] if target.x86 else [])]
     tail = ['!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}',
             '!2 = distinct !{!2, !3}\n!3 = !{!"llvm.loop.vectorize.enable", i1 false}']  # fmt: skip
     return Module("\n\n".join([*head, *functions, *tail]) + "\n", layout)
@@ -266,7 +266,6 @@ declare void @llvm.x86.sse.stmxcsr(ptr)"""
 def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivities: SensitivityKernels | None) -> str:
     """The exported kernels; those of the sensitivities go on where the plain ones end."""
     t = emitter.target
-    x86 = "x86_64" in t.triple
     here = emitter.layout.index
 
     def pointer(name: str, area: str, k: int = 0) -> str:
@@ -281,8 +280,8 @@ def _top_level(emitter: Emitter, programs: Programs, tableau: Tableau, sensitivi
 
     mode = pointer("%mode", "float_mode")
     enter = [mode, "  call void @llvm.x86.sse.stmxcsr(ptr %mode)",
-             "  call void @llvm.x86.sse.ldmxcsr(ptr @flush_to_zero)"] if x86 else []  # fmt: skip
-    leave = [mode, "  call void @llvm.x86.sse.ldmxcsr(ptr %mode)"] if x86 else []
+             "  call void @llvm.x86.sse.ldmxcsr(ptr @flush_to_zero)"] if t.x86 else []  # fmt: skip
+    leave = [mode, "  call void @llvm.x86.sse.ldmxcsr(ptr %mode)"] if t.x86 else []
     clock = bool(programs.hoisted.clock)
     rates_here = [
         pointer("%y", "state"),

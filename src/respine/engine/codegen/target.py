@@ -20,6 +20,19 @@ class Target:
     triple: str
 
     @property
+    def wasm(self) -> bool:
+        return self.triple.startswith("wasm32")
+
+    @property
+    def x86(self) -> bool:
+        return "x86_64" in self.triple
+
+    @property
+    def fused(self) -> bool:
+        """Whether to multiply and add is one instruction; where it is not, a fused one would be a library call a lane."""
+        return not self.wasm and (not self.x86 or "+fma" in self.features.split(","))
+
+    @property
     def double(self) -> bool:
         return self.precision == "float64"
 
@@ -52,6 +65,9 @@ class Target:
         return min(64, self.lanes * self.bits // 8)
 
 
+WASM_FEATURES = "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext"  # in every browser since 2023
+
+
 @cache
 def _host() -> tuple[str, str, str, dict[str, bool]]:
     import llvmlite.binding as llvm
@@ -72,3 +88,8 @@ def host_target(precision: str = "float64", lanes: int | None = None) -> Target:
     width = 64 if avx512 else 32 if has.get("avx2", False) else 16
     full = width // size
     return Target(precision, lanes or full, avx512 and (lanes or full) == full, cpu, features, triple)
+
+
+def wasm_target(lanes: int = 2) -> Target:
+    """The target for WebAssembly: float64 in vectors of 128 bits; more ``lanes`` take several of them."""
+    return Target("float64", lanes, False, "generic", WASM_FEATURES, "wasm32-unknown-unknown")

@@ -12,7 +12,7 @@ from respine import engine, model
 from respine import study as studies
 from respine.engine import Record, Records, Schedule, Status
 from respine.engine.wasm import compile_module
-from respine.run.typical import TypicalStudy
+from respine.protocol.typical import TypicalStudy, typical_people
 from tests.engine.systems import one_compartment, system
 from tests.engine.wasm.node import NODE, SOURCE, answer, apart, needs_node, same, same_arithmetic, x86
 
@@ -84,6 +84,13 @@ def test_records_with_steady_state_give_the_same_bits(tmp_path):
     assert same(answer(solver, None, records, TIMES, tmp_path, rtol=1e-8), native)
 
 
+def asked(study: TypicalStudy, arm: str) -> tuple[np.ndarray, Schedule]:
+    """Parameters and schedule of the typical subject of an arm."""
+    table = study._table(arm, np.zeros((1, 0)))
+    people = typical_people(study.protocol.arm(arm), 1, dict(zip(study._columns, table.T, strict=True)))
+    return table, study.protocol.arm(arm).schedule(people)
+
+
 STUDIES = ["murrough-2013", "stress-ketamine-li-2011", "running-mouse"]
 MORE = ["husain-2004", "singh-2016", "daly-2018", "nerve-injury-mutso-2012", "griselda-2018", "memory-and-volume"]
 
@@ -92,10 +99,9 @@ MORE = ["husain-2004", "singh-2016", "daly-2018", "nerve-injury-mutso-2012", "gr
 @pytest.mark.parametrize("name", [*STUDIES, *(pytest.param(s, marks=pytest.mark.slow) for s in MORE)])
 def test_the_arms_of_studies_give_the_same_bits(tmp_path, name):
     study = TypicalStudy(name, list(studies.load(name).record))
-    solver = same_arithmetic(study._solver)
+    solver, times = same_arithmetic(study.protocol.solver(study.outputs, study._columns)), study.times
     for arm in study.arms:
-        table = study._table(arm, np.zeros((1, 0)))
-        schedule, times = study._schedule(arm, table), study.times
+        table, schedule = asked(study, arm)
         native = solver.solve(table, schedule, times, start=study.begin, rtol=1e-6)
         assert native.status[0] == Status.OK
         got = answer(solver, table, schedule, times, tmp_path, start=study.begin, rtol=1e-6, own_uniform=False)
@@ -129,9 +135,9 @@ def test_a_whole_library_model_with_all_its_parameters_varying_gives_the_same_bi
 def test_the_native_kernels_of_this_machine_agree_to_the_tolerance(tmp_path):
     """Fused operations round differently, so that steps may differ; at a tight tolerance what is left is small."""
     study = TypicalStudy("murrough-2013", list(studies.load("murrough-2013").record))
+    solver = study.protocol.solver(study.outputs, study._columns)
     for arm in study.arms:
-        table = study._table(arm, np.zeros((1, 0)))
-        schedule, solver = study._schedule(arm, table), study._solver
+        table, schedule = asked(study, arm)
         for rtol, most in ((1e-6, 1e-6), (1e-11, 1e-9)):
             native = solver.solve(table, schedule, study.times, start=study.begin, rtol=rtol)
             got = answer(solver, table, schedule, study.times, tmp_path, start=study.begin, rtol=rtol)
@@ -183,3 +189,11 @@ def test_what_the_driver_does_not_know_is_refused():
     solver = engine.build(plain, outputs=["central"], sensitivities=["CL"])
     with pytest.raises(ValueError, match="no sensitivities"):
         compile_module(plain, solver.ask(Schedule(1)), solver.values)
+    for rate in ("-x if x > 0.5 else -2*x", "1 if t > 3 else 0"):
+        jumps = system({"x": rate}, {"x": 1.0})
+        solver = engine.build(jumps, outputs=["x"])
+        with pytest.raises(ValueError, match="jumps"):
+            compile_module(jumps, solver.ask(Schedule(1)), solver.values)
+    corner = system({"x": "-(x if x > 0 else 0)"}, {"x": 1.0})
+    solver = engine.build(corner, outputs=["x"])
+    assert compile_module(corner, solver.ask(Schedule(1)), solver.values).code

@@ -366,11 +366,8 @@ class Run {
       state[target * width + k] += value;
     } else if (kind === events.SET_STATE) {
       state[target * width + k] = value;
-    } else if (kind === events.SET_SLOW) {
+    } else if (kind === events.SET_SLOW || kind === events.SET_RATE) {
       slow[target * width + k] = value;
-    } else if (kind === events.ADD_SLOW) {
-      const rate = slow[target * width + k] + value;
-      slow[target * width + k] = Math.abs(rate) < 1e-9 * Math.abs(value) ? 0 : rate;
     } else if (kind === events.RESET || kind === events.STEADY_BEGIN) {
       const from = this.startOf(lane.subject);
       for (let q = 0; q < n; q++) {

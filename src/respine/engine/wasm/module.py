@@ -12,7 +12,9 @@ from respine.engine.codegen.machine import relocatable_object
 from respine.engine.codegen.program import Programs
 from respine.engine.codegen.target import Target, wasm_target
 from respine.engine.dosing import events_table
+from respine.engine.equations.rate_jumps import jumps_by_state
 from respine.engine.equations.specialise import RATE_PREFIX, Ask
+from respine.engine.events.time_modes import time_modes
 from respine.engine.status import Status
 from respine.engine.wasm.link import link
 from respine.model.system import System
@@ -33,7 +35,7 @@ AREAS = (
     "last_log_error", "last_step", "fraction", "begin_step", "state", "rate", "slow",
 )  # fmt: skip
 EVENTS = (
-    "ADD_STATE", "SET_SLOW", "ADD_SLOW", "RESET", "SET_STATE", "STEADY_BEGIN", "JUMP", "CYCLE_START", "CYCLE_END",
+    "ADD_STATE", "SET_SLOW", "SET_RATE", "RESET", "SET_STATE", "STEADY_BEGIN", "JUMP", "CYCLE_START", "CYCLE_END",
     "STEADY_END",
 )  # fmt: skip
 CONTROL = ("RESTART", "BEST_LOG_ERROR", "HALF_WAY", "FRESH", "SPENT", "STUCK", "BELOW_ZERO")
@@ -53,13 +55,15 @@ def compile_module(
     """The kernels of one ask as a module with ``lanes`` float64 lanes.
 
     ``values``: the numbers of all parameters and inputs; those that the ask leaves fixed may still be changed in the
-    driver unless they are literals of the code (see ``specialise.literals``). Raises ValueError for sensitivities, of
-    which the driver knows nothing, and for a system with events.
+    driver unless they are literals of the code (see ``specialise.literals``). Raises ValueError for what the driver does
+    not know: sensitivities, events, and rates that jump.
     """
     if ask.sensitivities:
         raise ValueError("a WebAssembly module has no sensitivities; ask without them")
     if system.events:
         raise ValueError(f"{system.name} has events, which the driver of WebAssembly modules does not know")
+    if time_modes(system, system.states) or jumps_by_state(system, system.states):
+        raise ValueError(f"rates of {system.name} jump; only native runs locate such jumps")
     target = wasm_target(lanes)
     text = text_for(system, ask, values, method, target)
     linked = link(relocatable_object(text.ir, target), KERNELS)

@@ -67,4 +67,5 @@ def differences(
             if k is not None:
                 c = inference.contrast(np.eye(len(position))[k], level)
                 result[:, a - 1, v] = c.estimate, c.se, c.df, c.p, c.lower, c.upper
-    return Differences(*result, fitted.structure.name)
+    estimate, se, freedom, p, lower, upper = result
+    return Differences(estimate, se, freedom, p, lower, upper, fitted.structure.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from respine.errors import InputError
@@ -14,6 +16,7 @@ from respine.trial.analysis.means import Estimable, as_row
 from respine.trial.analysis.model_matrix import ModelMatrix, expand, model_matrix
 from respine.trial.analysis.patients import Trial
 from respine.trial.analysis.plan import Ancova, AtVisits, Responders, Wilcoxon, mistake
+from respine.trial.analysis.rates import score_interval
 from respine.trial.analysis.results import Answer, Row
 
 
@@ -160,7 +163,7 @@ def _responds(trial: Trial, part: Responders, handled: Handled, v: int, place: P
 
 
 def _compared(
-    proportion: object, part: Responders, treated: tuple[int, int], control: tuple[int, int], group: str, visit: str
+    proportion: Any, part: Responders, treated: tuple[int, int], control: tuple[int, int], group: str, visit: str
 ) -> list[Row]:
     """The three measures with their intervals; the p value is that of the chi-squared test without correction."""
     from scipy import stats
@@ -168,29 +171,27 @@ def _compared(
     (x1, n1), (x0, n0) = treated, control
     p1, p0 = x1 / n1, x0 / n0
     alpha = 1 - part.level
-    methods = {"risk difference": ("diff", {"newcombe": "newcomb"}.get(part.interval, part.interval)),
-               "risk ratio": ("ratio", "log" if part.interval != "score" else "score"),
-               "odds ratio": ("odds-ratio", "logit" if part.interval != "score" else "score")}  # fmt: skip
+    score = part.interval == "score"
     estimates = {
         "risk difference": p1 - p0, "risk ratio": p1 / p0 if p0 > 0 else np.nan,
         "odds ratio": p1 * (1 - p0) / ((1 - p1) * p0) if p0 > 0 and p1 < 1 else np.nan,
     }  # fmt: skip
     table = np.array([[x1, n1 - x1], [x0, n0 - x0]])
-    degenerate = (table.sum(axis=0) == 0).any()
+    degenerate = bool((table.sum(axis=0) == 0).any())
     p = float("nan") if degenerate else float(stats.chi2_contingency(table, correction=False).pvalue)
+    newcombe = {"newcombe": "newcomb"}.get(part.interval, part.interval)
     rows = []
-    for quantity, (compare, method) in methods.items():
-        empty = quantity != "risk difference" and (table == 0).any() and method != "score"
-        low, high = np.nan, np.nan
-        if not empty and not (degenerate and method == "score"):
-            low, high = proportion.confint_proportions_2indep(  # type: ignore[attr-defined]
+    measures = [("risk difference", "diff", newcombe), ("risk ratio", "ratio", "score" if score else "log")]
+    for quantity, compare, method in [*measures, ("odds ratio", "odds-ratio", "logit")]:
+        low, high, note = np.nan, np.nan, f"interval: {part.interval if compare == 'diff' else method}"
+        if method == "score" and not degenerate:
+            low, high = score_interval(x1, n1, x0, n0, part.level, risk_ratio=compare == "ratio")
+        elif compare == "diff" or not (table == 0).any():
+            low, high = proportion.confint_proportions_2indep(
                 x1, n1, x0, n0, method=method, compare=compare, alpha=alpha
             )
-        note = (
-            "an arm has no response, or nothing else"
-            if empty
-            else f"interval: {part.interval if compare == 'diff' else method}"
-        )
+        else:
+            note = "an arm has no response, or nothing else"
         rows.append(Row(quantity, group, visit, float(estimates[quantity]), p=p, lower=float(low), upper=float(high), n=n1 + n0,
                         note=note))  # fmt: skip
     return rows

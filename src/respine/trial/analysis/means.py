@@ -65,8 +65,8 @@ def term_contrasts(matrix: ModelMatrix, term: Sequence[str]) -> Array:
         row = matrix.row({**at, **dict.fromkeys(numbers, 1.0)})
         cells.append(row - _lower(matrix, at, numbers) if numbers else row)
     grid: Array = np.stack(cells).reshape(*[len(names) for names in levels], -1) if levels else np.stack(cells)
-    for axis in range(len(levels)):
-        grid = np.diff(grid, axis=axis)
+    for axis in range(len(levels)):  # each level against the first: df of several rows depend on how they are written
+        grid = np.take(grid, range(1, grid.shape[axis]), axis) - np.take(grid, [0], axis)
     return np.asarray(grid.reshape(-1, grid.shape[-1]))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from respine.trial.analysis.rates import restricted_rates
 from respine.trial.analysis.sequential.design import Design
 
 
@@ -178,31 +179,6 @@ def _rates(rate1: float, rate2: float, ratio: float, margin: float, risk_ratio: 
     null = float(np.sqrt(r1 * (1 - r1) + r2 * (1 - r2) * ratio * slope))
     alternative = float(np.sqrt(rate1 * (1 - rate1) + rate2 * (1 - rate2) * ratio * slope))
     return effect, null, alternative
-
-
-def restricted_rates(
-    rate1: float, rate2: float, ratio: float, margin: float, risk_ratio: bool = False
-) -> tuple[float, float]:
-    """Maximum-likelihood rates given that they differ by ``margin`` (or have that ratio)."""
-    k = 1.0 / ratio  # n2 / n1
-    if risk_ratio:
-        a = 1 + k
-        b = -(margin * (1 + k * rate2) + k + rate1)
-        c = margin * (rate1 + k * rate2)
-        r1 = (-b - np.sqrt(max(b * b - 4 * a * c, 0.0))) / (2 * a)
-        return float(r1), float(r1 / margin)
-    if margin == 0:
-        pooled = (rate1 + k * rate2) / (1 + k)
-        return pooled, pooled
-    a = 1 + k
-    b = -(1 + k + rate1 + k * rate2 + margin * (k + 2))
-    c = margin**2 + margin * (2 * rate1 + k + 1) + rate1 + k * rate2
-    d = -margin * (1 + margin) * rate1
-    v = b**3 / (3 * a) ** 3 - b * c / (6 * a * a) + d / (2 * a)
-    u = np.copysign(np.sqrt(max(b**2 / (3 * a) ** 2 - c / (3 * a), 0.0)), v if v != 0 else 1.0)
-    w = (np.pi + np.arccos(np.clip(v / u**3 if u != 0 else 0.0, -1.0, 1.0))) / 3
-    r1 = float(np.clip(2 * u * np.cos(w) - b / (3 * a), 0.0, 1.0))
-    return r1, float(np.clip(r1 - margin, 0.0, 1.0))
 
 
 def events(

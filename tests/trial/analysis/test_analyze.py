@@ -311,3 +311,18 @@ def test_a_fallback_is_said(files: tuple[Path, Path]) -> None:
     assert results.answers[0].facts["covariance"] in ("unstructured", "compound-symmetry")
     if results.answers[0].facts["covariance"] == "compound-symmetry":
         assert any("unstructured could not be estimated" in note for note in results.answers[0].notes)
+
+
+def test_the_plan_of_the_docs_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "analysis.md").read_text(encoding="utf-8")
+    plan = text.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "plan.yaml").write_text(plan)
+    table = trial().rename(
+        columns={"id": "PATIENT", "arm": "THERAPY", "week": "VISIT", "base": "BASVAL", "stop": "STOPPED"}
+    )
+    table["THERAPY"] = table["THERAPY"].map({"ketamine": "DRUG", "placebo": "PLACEBO"})
+    table["VISIT"] = table["VISIT"].map({1: 5, 2: 6, 4: 7})
+    table["HAMDTL17"] = np.minimum(table["score"], 52)
+    table.to_csv(tmp_path / "trial.csv", index=False)
+    results = analyze(tmp_path / "trial.csv", tmp_path / "plan.yaml")
+    assert [a.estimand for a in results.answers] == ["if-taken", "treatment-policy", ""]

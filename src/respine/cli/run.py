@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from respine.cli.screen import Screen
     from respine.report import Folder
     from respine.run import Plan, Results
+    from respine.study import Study
 
 _NAME = typer.Argument(..., metavar="NAME|FILE", autocompletion=complete_study,
                        help="A study of the library (`respine studies`) or a study file.")  # fmt: skip
@@ -25,6 +26,10 @@ _SEED = typer.Option(None, help="Seed of all random numbers, instead of the stud
 _OUT = typer.Option(None, metavar="DIR", help="Folder of the run; runs/NAME-xxxx when left out.")
 _RESUME = typer.Option(False, "--resume", help="Go on with a run that was stopped; finished parts are kept.")
 _THREADS = typer.Option(None, metavar="K", help="Threads; all cores when left out. The result does not depend on it.")
+_SET = typer.Option(
+    None, "--set", metavar="NAME=VALUE",
+    help="Change one thing: a parameter (k_spine_mature=0.004) or a field (arms.ketamine.doses[0].amount='1 mg/kg').",
+)  # fmt: skip
 _JSON = typer.Option(False, "--json", help="Print the comparison as JSON on stdout, everything else on stderr.")
 _QUIET = typer.Option(False, "--quiet", "-q", help="Print nothing but errors (and JSON, if asked).")
 
@@ -37,6 +42,7 @@ def run(
     out: Path | None = _OUT,
     resume: bool = _RESUME,
     threads: int | None = _THREADS,
+    set: list[str] | None = _SET,
     json: bool = _JSON,
     quiet: bool = _QUIET,
 ) -> None:
@@ -46,7 +52,7 @@ def run(
     from respine.run import plan as make_plan
 
     screen = Screen(as_json=json, quiet=quiet)
-    plan = make_plan(study, subjects=subjects, seed=seed, threads=threads)
+    plan = make_plan(with_changes(study, set or []), subjects=subjects, seed=seed, threads=threads)
     folder = out if out is not None else _default_folder(plan)
     there = _finished(plan, folder)
     screen.say(f"{folder} holds this run already, finished; nothing is simulated again." if there else str(plan))
@@ -54,12 +60,31 @@ def run(
         with screen.progress(plan.people) as progress:
             results = execute(plan, folder, resume=resume or there, threads=threads, progress=progress)
     except Stopped as stopped:
-        stop(f"{str(stopped).split(';')[0]}. Go on with:\n  {_again(folder)}", code=130)
+        done = f"stopped after {stopped.finished} of {stopped.total} shards"
+        stop(f"{done}. Go on with:\n  {_again(folder)}", code=130)
         return
     page = _report(results, plan, screen, again=not there)
     if json:
         print_json(results.to_json_rows())
     screen.say(f" report   {page}\n {screen.DISCLAIMER}")
+
+
+def with_changes(study: str, changes: list[str]) -> str | Study:
+    """The study with every NAME=VALUE of the command line. Raises InputError for one that is none."""
+    from respine.errors import InputError, argument
+    from respine.files.yaml_file import plain
+    from respine.study import load
+
+    if not changes:
+        return study
+    changed = load(study)
+    for change in changes:
+        name, sign, value = change.partition("=")
+        if not sign or not name.strip():
+            why = "This is no change of the form NAME=VALUE."
+            raise InputError(argument("set", change, why, 'Write for example {set} "subjects=200".'))
+        changed = changed.set(name.strip(), plain(value.strip()))
+    return changed
 
 
 def _default_folder(plan: Plan) -> Path:

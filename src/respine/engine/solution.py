@@ -68,6 +68,12 @@ class Solution:
     gradients: np.ndarray | None = None
     sensitivities: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        n = int(np.asarray(self.status).size)
+        bad = f", {len(self.failures)} failed" if self.failures else ""
+        shown = ", ".join(self.outputs[:8])
+        return f"Solution: {n} subjects, {len(self.times)} times, outputs {shown}{bad}; {self.seconds:.3g} s"
+
     def gradient(self, output: str, by: str) -> np.ndarray:
         """(n_subjects, n_times) d(output)/d(by); (n_records,) for records. Raises ValueError for what was not asked."""
         if self.gradients is None:

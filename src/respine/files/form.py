@@ -231,7 +231,9 @@ def caller() -> str:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in ("respine", "pydantic", "pydantic_core"):
+        if package not in ("respine", "pydantic", "pydantic_core", "typer", "click"):
+            if Path(frame.f_code.co_filename).stem == "respine":  # the console script
+                return "command line"
             return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
         frame = frame.f_back
     return "Python"

@@ -241,8 +241,13 @@ class _Builder:
             return None
         if node.style is not None:  # quoted or block text stays text
             return text
-        if text in _WORDS:
-            return _WORDS[text]
-        if _INT.match(text):
-            return int(text) if len(text) < 40 else float(text)
-        return float(text) if _FLOAT.match(text) else text
+        return plain(text)
+
+
+def plain(text: str) -> Any:
+    """What an unquoted word of a file means: a number, a truth value, nothing, or the text itself."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.match(text):
+        return int(text) if len(text) < 40 else float(text)
+    return float(text) if _FLOAT.match(text) else text

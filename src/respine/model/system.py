@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from respine.files.html import card
 from respine.model.expression import Expr, symbols
 
 
@@ -87,6 +88,21 @@ class System:
     events: tuple[Event, ...] = ()
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     species: Mapping[str, Species] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"System {self.name}: {len(self.rates)} states, {len(self.rules)} rules, {len(self.parameters)} parameters, "
+            f"{len(self.inputs)} inputs, {len(self.events)} events; time in {self.time_unit}"
+        )
+
+    def _repr_html_(self) -> str:
+        labels = {id: q for id, q in self.quantities.items()}
+        rows = [
+            (id, labels[id].label if id in labels else "", labels[id].unit if id in labels else "") for id in self.rates
+        ]
+        facts = [("states", len(self.rates)), ("rules", len(self.rules)), ("parameters", len(self.parameters)),
+                 ("inputs", ", ".join(self.inputs)), ("time", self.time_unit)]  # fmt: skip
+        return card(f"System {self.name}", facts, ("state", "what it is", "unit"), rows)
 
     @property
     def states(self) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr
 
 from respine.files import units
-from respine.population.distributions import Covariate, HoursSpread, LevelSpread, Part, Sourced, problem
+from respine.files.html import card
+from respine.population.distributions import ByGroup, Covariate, HoursSpread, LevelSpread, Part, Sourced, problem
 
 SCHEMA = "respine/population/1"
 
@@ -84,6 +85,16 @@ class Population(Part):
         tuple[Annotated[Phase, BeforeValidator(_phase)], ...], BeforeValidator(_one_or_more), Field(strict=False)
     ] = ()
     parameters: dict[str, Override] = Field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Population {self.name}: {self.title}\n{len(self.covariates)} covariates in the {self.model} model"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        rows = [(name, f"by {spread.by}" if isinstance(spread, ByGroup) else spread.distribution)
+                for name, spread in self.covariates.items()]  # fmt: skip
+        return card(f"{self.name}: {self.title}", [("model", self.model)], ("covariate", "spread"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """The population as a file would hold it."""

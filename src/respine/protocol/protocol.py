@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from respine import model
 from respine.files import store
+from respine.files.html import card
 from respine.library import Library
 from respine.model.system import System
 from respine.population import Population
@@ -121,6 +122,16 @@ class Protocol:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Protocol) and self.fingerprint == other.fingerprint
+
+    def _repr_html_(self) -> str:
+        facts = [("study", self.study.name), ("population", self.population.title), ("model", self.system.name),
+                 ("species", self.species), ("begins", f"{self.begin:g} h"), ("fingerprint", self.fingerprint[:16])]  # fmt: skip
+        rows = [
+            (arm.name, one.dose.drug, one.dose.route, len(one.times), one.why)
+            for arm in self.arms.values()
+            for one in arm.planned
+        ]
+        return card(f"Protocol of {self.study.name}", facts, ("arm", "drug", "route", "occasions", "why"), rows)
 
     def __repr__(self) -> str:
         return f"Protocol {self.study.name} {self.fingerprint[:12]}: {len(self.arms)} arms, {self.system.name} model"

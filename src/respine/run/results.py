@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 
 from respine import trial
 from respine.files import parquet
+from respine.files.html import card
 from respine.protocol import Protocol
 from respine.run import manifest
 from respine.run.folder import read_finished
@@ -40,6 +42,37 @@ class Results:
     panel: Panel
     warnings: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+
+    def plot(self, what: str | Sequence[str] = "chain") -> Any:
+        """A figure of the run: ``"chain"`` (all steps over time), ``"comparison"``, or outputs and scales by name.
+
+        The figure shows in a notebook by itself and hands back its numbers as ``.table``. Raises InputError for a name the
+        run has nothing of.
+        """
+        from importlib import import_module
+
+        report = import_module("respine.report")  # a later room: drawing is asked for here, done there
+        folder = report.read(self.folder)
+        if what == "comparison":
+            return report.plot_comparison(folder)
+        names = None if what == "chain" else [what] if isinstance(what, str) else list(what)
+        return report.plot_chain(folder, only=names)
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.failures)} not simulated to the end" if len(self.failures) else ""
+        return (
+            f"Results of {self.study.name} in {self.folder}: {len(self.study.arms)} arms of {self.study.subjects} subjects"
+            f"{failed}\n{len(self.endpoints)} endpoint rows, {len(self.comparison)} beside published results"
+        )
+
+    def _repr_html_(self) -> str:
+        shown = self.endpoints[self.endpoints["median"].notna()]
+        columns = ["arm", "endpoint", "median", "p05", "p95", "published", "unit"]
+        rows = [["" if value != value or value is None else value for value in row]
+                for row in shown[columns].astype(object).itertuples(index=False)]  # fmt: skip
+        facts = [("folder", self.folder), ("subjects", f"{self.study.subjects} an arm"),
+                 ("failed", len(self.failures) or ""), ("notes", "; ".join(self.warnings))]  # fmt: skip
+        return card(f"{self.study.name}: {self.study.title}", facts, columns, rows)
 
     @property
     def comparison(self) -> pd.DataFrame:

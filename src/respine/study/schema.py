@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 from respine.errors import InputError, Problem, argument
 from respine.files.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, Times, one_or_more
 from respine.files.form import caller
+from respine.files.html import card
 from respine.files.suggest import nearest
 from respine.library import BUILT_IN, Library
 from respine.population import Population
@@ -326,6 +327,15 @@ class Study(Part):
 
     def __str__(self) -> str:
         return repr(self)
+
+    def _repr_html_(self) -> str:
+        who = self.population if isinstance(self.population, str) else "its own" if self.population else ""
+        facts = [("population", who), ("model", self.model), ("subjects", f"{self.subjects} an arm"), ("seed", self.seed),
+                 ("observes", ", ".join(self.observe)), ("records", ", ".join(self.record)),
+                 ("endpoints", ", ".join(e.name for e in self.endpoints))]  # fmt: skip
+        rows = [(name, "; ".join(f"{d.drug} {d.route} {d.amount.text if d.amount else ''}" for d in arm.doses) or "nothing",
+                 ", ".join(e.exposure for e in arm.exposures)) for name, arm in self.arms.items()]  # fmt: skip
+        return card(f"{self.name}: {self.title}", facts, ("arm", "gets", "exposures"), rows)
 
 
 class StudyArm:

@@ -15,6 +15,7 @@ from respine.protocol.doses import DoseRecord, PlannedDose, PlannedExposure, dos
 from respine.protocol.rule_doses import Given, Possible, decision_times, possible, rules_of
 from respine.protocol.settings import NONNEGATIVE, PRECISION, RUN_RTOL
 from respine.study.rules import Rule
+from respine.study.treatments import straight_into
 from respine.study.schema import Arm as AskedArm
 from respine.study.schema import Dose
 
@@ -56,6 +57,9 @@ class Arm:
 
     def plan(self, place: str, why: str, dose: Dose) -> PlannedDose:
         """A dose with the drug file and route behind it and its times."""
+        if dose.into is not None:
+            drug, route = straight_into(dose.into)
+            return PlannedDose(place, why, dose, drug, route, occasions(dose))
         drug = self.protocol.drugs[dose.drug]
         return PlannedDose(place, why, dose, drug, drug.species[self.protocol.species][dose.route], occasions(dose))
 

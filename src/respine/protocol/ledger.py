@@ -35,8 +35,8 @@ def ledger(arm: str, people: People, records: Sequence[DoseRecord]) -> pandas.Da
         parts.append(
             pandas.DataFrame(
                 {
-                    "subject": subjects[who], "arm": arm, "time_h": times[who, when], "drug": dose.drug,
-                    "route": dose.route, "amount": amounts.each[who], "unit": amounts.unit,
+                    "subject": subjects[who], "arm": arm, "time_h": times[who, when], "drug": dose.drug or dose.into,
+                    "route": dose.route or "into", "amount": amounts.each[who], "unit": amounts.unit,
                     "amount_mg": amounts.milligrams[who], "why": record.planned.why,
                 }
             )

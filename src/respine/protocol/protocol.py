@@ -147,7 +147,7 @@ def resolve(study: Study, library: Library | None = None, system: System | None 
     check_study(study, library)
     population = population_of(study, library)
     population = population.model_copy(update={"covariates": {**population.covariates, **study.covariates}})
-    drugs = {dose.drug for arm in study.arms.values() for dose in (*arm.doses, *arm.co_medication)}
+    drugs = {dose.drug for arm in study.arms.values() for dose in (*arm.doses, *arm.co_medication) if dose.into is None}
     drugs |= {one.drug for rule in study.rules for one in (rule.then.dose, rule.then.start) if one is not None}
     exposures = {one.exposure for arm in study.arms.values() for one in arm.exposures}
     names = {*study.observe, *(e.of for e in study.endpoints), *(_scales_of_rules(study)), FELT}

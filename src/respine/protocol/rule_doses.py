@@ -52,7 +52,7 @@ def possible(study: Study, arm: str) -> list[Possible]:
 def _once(one: RuleDose) -> Dose:
     """One occasion of a rule's dose as a dose of an arm; its time is decided person by person."""
     return Dose.model_construct(
-        drug=one.drug, route=one.route, amount=one.amount, over=one.over, at=(0.0,), every=None, times=None,
+        drug=one.drug, route=one.route, into=None, amount=one.amount, over=one.over, at=(0.0,), every=None, times=None,
         until=None, sprays=one.sprays, per_spray=None, apart=None, note="",
     )  # fmt: skip
 

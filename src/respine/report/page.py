@@ -134,7 +134,8 @@ def treatments_text(arm: Any) -> str:
     parts = []
     for dose in (*arm.doses, *arm.co_medication):
         amount = dose.amount or dose.per_spray
-        text = f"{dose.drug} {amount.text + ' ' if amount else ''}{dose.route}"
+        what, way = (dose.drug, dose.route) if dose.into is None else (f"into {dose.into}", "")
+        text = f"{what} {amount.text + ' ' if amount else ''}{way}".strip()
         if dose.over:
             text += f" over {hours(dose.over)}"
         if dose.every is not None:

@@ -22,6 +22,13 @@ def dose(context: Context, place: Place, raw: object) -> None:
     """Note every problem of one dose."""
     if not isinstance(raw, dict):
         return
+    if "into" in raw:
+        _straight(context, place, raw)
+        return
+    for field, example in (("drug", "ketamine"), ("route", "iv")):
+        if field not in raw or raw[field] == "":
+            cure = f'Add "{field}: {example}"; respine new FILE writes a commented example.'
+            context.doc.problem((*place, field), f'The field "{field}" is missing.', cure)
     route = _route(context, place, raw)
     one = attempt(Dose, raw)
     if one is None:
@@ -40,6 +47,22 @@ def dose(context: Context, place: Place, raw: object) -> None:
         _given(context, place, raw, route, one)
 
 
+def _straight(context: Context, place: Place, raw: dict[str, Any]) -> None:
+    """A dose that goes straight into a state: the model has the state, and nothing is said of drug, route or sprays."""
+    for field in ("drug", "route", "sprays", "per-spray", "apart"):
+        if field in raw:
+            context.doc.problem((*place, field), f'"into" and "{field}" exclude each other.', "Keep one.")
+    if "amount" not in raw:
+        context.doc.problem(place, "A dose into a state needs an amount.", 'Add "amount: 100 mg".', seen="")
+    state = raw["into"]
+    if context.known is not None and isinstance(state, str) and state not in context.known.states:
+        why = f"The {context.known.model} model has no state of this name."
+        context.doc.problem((*place, "into"), why, nearest(state, context.known.states))
+    one = attempt(Dose, raw)
+    if one is not None:
+        _regular(context, place, one)
+
+
 def twice(context: Context, place: Place, doses: list[Any]) -> None:
     """The same dose written two times over: a slip of copying that would double it."""
     seen: list[Dose] = []
@@ -50,7 +73,9 @@ def twice(context: Context, place: Place, doses: list[Any]) -> None:
         same = [other for other in seen if _alike(other, one)]
         if same:
             why = "The same dose stands in this arm already: it would be given twice."
-            context.doc.problem((*place, i), why, "Remove one, or write the sum as one amount.", seen=one.drug)
+            context.doc.problem(
+                (*place, i), why, "Remove one, or write the sum as one amount.", seen=one.drug or one.into or ""
+            )
         seen.append(one)
 
 

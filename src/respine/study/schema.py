@@ -38,10 +38,14 @@ EndpointKind = Literal[
 
 
 class Dose(Part):
-    """One drug by one route: once, at a list of times, or regularly (``every`` with ``times`` or ``until``)."""
+    """One drug by one route: once, at a list of times, or regularly (``every`` with ``times`` or ``until``).
 
-    drug: Name
-    route: Name
+    In a model of one's own a dose may go straight ``into`` a state instead.
+    """
+
+    drug: Annotated[str, Field(max_length=80)] = ""
+    route: Annotated[str, Field(max_length=80)] = ""
+    into: Name | None = Field(None, description="A state of the model, in place of drug and route.")
     amount: DoseAmount | None = Field(None, description='Per occasion, with unit: "0.5 mg/kg", "28 mg".')
     over: DurationOrZero | None = Field(None, description="Length of an infusion; the drug file's default if left out.")
     at: Times = Field(description="First (or only) occasion; a list gives each occasion.")
@@ -333,7 +337,7 @@ class Study(Part):
         facts = [("population", who), ("model", self.model), ("subjects", f"{self.subjects} an arm"), ("seed", self.seed),
                  ("observes", ", ".join(self.observe)), ("records", ", ".join(self.record)),
                  ("endpoints", ", ".join(e.name for e in self.endpoints))]  # fmt: skip
-        rows = [(name, "; ".join(f"{d.drug} {d.route} {d.amount.text if d.amount else ''}" for d in arm.doses) or "nothing",
+        rows = [(name, "; ".join(f"{d.drug or d.into} {d.route} {d.amount.text if d.amount else ''}" for d in arm.doses) or "nothing",
                  ", ".join(e.exposure for e in arm.exposures)) for name, arm in self.arms.items()]  # fmt: skip
         return card(f"{self.name}: {self.title}", facts, ("arm", "gets", "exposures"), rows)
 

@@ -139,6 +139,12 @@ def _read(library: Library, kind: str, name: str, form: type[P]) -> P:
     return library.parsed((_read, file), [file], parse)
 
 
+def straight_into(state: str) -> tuple[Drug, Route]:
+    """What stands in for a drug file where a dose goes straight into a state: all of it, at once or over its length."""
+    route = Route(into=(Into(state=state),), over=Over(default="0 min"))
+    return Drug(drug=state, species={}), route
+
+
 def drug_names(library: Library) -> dict[str, str]:
     """Every name and alias a study may write, with the drug file it means."""
     return _names(library, "drugs", Drug)

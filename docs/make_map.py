@@ -1,4 +1,4 @@
-"""Writes the map of the code in CONTRIBUTING.md from the first line of every file: ``python docs/make_map.py``."""
+"""Writes the map of the code in docs/map.md from the first line of every file: ``python docs/make_map.py``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def code_map() -> str:
 
 def main() -> None:
     """Replace the map between its two marks."""
-    file = ROOT / "CONTRIBUTING.md"
+    file = ROOT / "docs" / "map.md"
     head, _, rest = file.read_text(encoding="utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
     file.write_text(f"{head}{BEGIN}\n\n{code_map()}\n{END}{tail}", encoding="utf-8")

@@ -69,7 +69,7 @@ def test_the_two_commands() -> None:
 
 
 def test_the_map_names_every_file() -> None:
-    listed = set(re.findall(r"^\| `([\w/]+\.py)` \| (?=\S)", text("CONTRIBUTING.md"), re.MULTILINE))
+    listed = set(re.findall(r"^\| `([\w/]+\.py)` \| (?=\S)", text("docs/map.md"), re.MULTILINE))
     source = ROOT / "src" / "respine"
     files = {f.relative_to(source).as_posix() for f in source.rglob("*.py") if f.read_text(encoding="utf-8").strip()}
     assert listed == files, "renew the map: python docs/make_map.py"

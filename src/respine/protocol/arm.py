@@ -15,9 +15,9 @@ from respine.protocol.doses import DoseRecord, PlannedDose, PlannedExposure, dos
 from respine.protocol.rule_doses import Given, Possible, decision_times, possible, rules_of
 from respine.protocol.settings import NONNEGATIVE, PRECISION, RUN_RTOL
 from respine.study.rules import Rule
-from respine.study.treatments import straight_into
 from respine.study.schema import Arm as AskedArm
 from respine.study.schema import Dose
+from respine.study.treatments import straight_into
 
 if TYPE_CHECKING:
     import pandas

@@ -65,13 +65,9 @@ def _show(answer: Answer) -> None:
 
 def _cells(row: Row) -> list[str]:
     def number(value: float, digits: int = 4) -> str:
-        return (
-            ""
-            if math.isnan(value)
-            else f"{value:.{digits}g}"
-            if abs(value) >= 1e5
-            else f"{value:.{digits}f}".rstrip("0").rstrip(".")
-        )
+        if math.isnan(value):
+            return ""
+        return f"{value:.{digits + 2}g}" if abs(value) >= 1e5 else f"{value:.{digits}f}"
 
     df = (
         ""

@@ -10,7 +10,7 @@ import numpy as np
 from respine.errors import InputError, Problem
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Place
-from respine.trial.analysis import at_a_visit, extra, imputed, repeated, times
+from respine.trial.analysis import at_a_visit, extra, imputed, repeated, responders, times
 from respine.trial.analysis import plan as plans
 from respine.trial.analysis.estimands import handle
 from respine.trial.analysis.mmrm.covariance import BY_NAME
@@ -92,7 +92,7 @@ def _answer(trial: Trial, plan: Plan, part: Analysis, place: Place) -> Answer:
     elif isinstance(part, plans.Wilcoxon):
         answer = at_a_visit.wilcoxon(trial, part, handled, place)
     elif isinstance(part, Responders):
-        answer = at_a_visit.responders(trial, part, handled, place)
+        answer = responders.responders(trial, part, handled, place)
     elif isinstance(part, Imputation):
         answer = imputed.imputation(trial, part, handled, place, plan.alpha, plan.seed)
     elif isinstance(part, plans.KaplanMeier):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from respine.errors import InputError
@@ -14,7 +12,7 @@ from respine.trial.analysis.estimands import Handled
 from respine.trial.analysis.imputation.pool import Analysis, Completed, Pooled, impute, tipping_point
 from respine.trial.analysis.imputation.wide import Wide, last_seen_event
 from respine.trial.analysis.mmrm.fit import NoCovariance
-from respine.trial.analysis.model_matrix import Factor, Variables, expand, model_matrix
+from respine.trial.analysis.model_matrix import Factor, Variables, everybody_at, expand, model_matrix
 from respine.trial.analysis.patients import Trial
 from respine.trial.analysis.plan import Imputation, TippingPoint, mistake
 from respine.trial.analysis.results import Answer, Row
@@ -30,6 +28,9 @@ def imputation(trial: Trial, part: Imputation, handled: Handled, place: Place, a
     who = np.flatnonzero(trial.complete(names)[first])
     if len(who) < trial.n:
         answer.notes.append(f"{trial.n - len(who)} patients lack a covariate and are left out.")
+    if len(set(trial.of_subjects(trial.arm)[who].tolist())) < len(trial.arms):
+        why = "Nobody of an arm has every covariate."
+        raise InputError(mistake(trial.document, place, why, "Check the columns of baseline and covariates.", ""))
     y = trial.wide(handled.y)[who]
     event = handled.event[who] if part.estimand is not None else last_seen_event(y)
     after = np.arange(y.shape[1]) >= event[:, None]
@@ -122,7 +123,7 @@ def _report(
     trial: Trial, part: Imputation, answer: Answer, done: Completed, wide: Wide, rows: Ints, alpha: float
 ) -> None:
     matrix = arm_matrix(trial, part.covariates, rows.astype(np.int64))
-    counterfactual = [_in_arm(matrix.variables, matrix.terms, trial.columns.arm, a) for a in range(len(trial.arms))]
+    counterfactual = [everybody_at(matrix, trial.columns.arm, label) for label in trial.arms]
     shifts = _shift(trial, wide, part.delta.arm, part.delta.add, part.delta.each_visit) if part.delta else None
     if part.delta is not None:
         growth = " more at each visit" if part.delta.each_visit else ""
@@ -177,15 +178,6 @@ def _row(quantity: str, group: str, visit: str, pooled: Pooled, n: int) -> Row:
     return Row(
         quantity, group, visit, pooled.estimate, pooled.se, pooled.df, t, pooled.p, pooled.lower, pooled.upper, n
     )
-
-
-def _in_arm(variables: Variables, terms: tuple[tuple[str, ...], ...], arm: str, code: int) -> Array:
-    """X with every patient in one arm."""
-    factor = variables.factors[arm]
-    moved = dataclasses.replace(
-        variables, factors={**variables.factors, arm: Factor(factor.levels, np.full_like(factor.codes, code))}
-    )
-    return model_matrix(terms, moved).x
 
 
 def _shift(trial: Trial, wide: Wide, arm: str | None, add: float, each_visit: bool) -> Array:

@@ -96,6 +96,14 @@ class ModelMatrix:
         return np.concatenate(parts)
 
 
+def everybody_at(matrix: ModelMatrix, name: str, level: str) -> Array:
+    """X with every row at one level of a factor, (N, q)."""
+    variables = matrix.variables
+    factor = variables.factors[name]
+    moved = Factor(factor.levels, np.full_like(factor.codes, factor.levels.index(level)))
+    return model_matrix(matrix.terms, Variables({**variables.factors, name: moved}, variables.numbers)).x
+
+
 def model_matrix(terms: Sequence[Term], variables: Variables) -> ModelMatrix:
     """X with an intercept and the columns of every term."""
     n = variables.rows
@@ -114,7 +122,7 @@ def model_matrix(terms: Sequence[Term], variables: Variables) -> ModelMatrix:
             full[term, name] = frozenset(term) - {name} not in present
             first = 0 if full[term, name] else 1
             indicator = (factor.codes[:, None] == np.arange(first, len(factor.levels))).astype(float)
-            block = (block[:, :, None] * indicator[:, None, :]).reshape(n, -1)
+            block = (block[:, :, None] * indicator[:, None, :]).reshape(n, block.shape[1] * indicator.shape[1])
             labels = [_joined(label, f"{name} {level}") for label in labels for level in factor.levels[first:]]
         blocks.append(block)
         names += labels

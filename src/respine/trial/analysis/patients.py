@@ -216,9 +216,9 @@ def read_trial(
     arm = np.array([arm_code.get(a, 0) for a in arms], dtype=np.int64)
     if here["subject"] and (here["visit"] or not c.visit):
         _doubled(check, subjects, visits)
-    if here["subject"] and here["arm"]:
+    if ids and here["arm"]:
         check.constant(c.arm, subject, ids)
-    if here["subject"] and c.baseline and here["baseline"]:
+    if ids and c.baseline and here["baseline"]:
         check.constant(c.baseline, subject, ids)
     _possible(check, y, baseline)
     if check.problems:

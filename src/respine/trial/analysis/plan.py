@@ -296,7 +296,7 @@ def _analyses(doc: Document) -> list[Analysis]:
         if not isinstance(entry, dict):
             continue
         method = entry.get("method")
-        if method not in METHODS_OF_ANALYSIS:
+        if not isinstance(method, str) or method not in METHODS_OF_ANALYSIS:
             known = list(METHODS_OF_ANALYSIS)
             if method is None:
                 doc.problem(place, 'The field "method" is missing.', f"Add one of: {', '.join(known)}.", seen="")

@@ -14,7 +14,7 @@ import numpy as np
 from respine.trial.analysis.arrays import Array, Flags, Ints
 from respine.trial.analysis.imputation.wide import Wide, imputation_model
 from respine.trial.analysis.mmrm.covariance import Parts
-from respine.trial.analysis.mmrm.fit import Fit, NoCovariance
+from respine.trial.analysis.mmrm.fit import Fit, NoCovariance, Tried
 
 BURN_IN, THIN = 200, 10
 
@@ -68,6 +68,11 @@ def posterior(wide: Wide, draws: int, rng: np.random.Generator) -> Iterator[Para
     group = wide.arm[rows] if wide.own_covariance else np.zeros(int(rows.sum()), dtype=np.int64)
     filler = Filler(used[rows], group, len(sigma))
     y, x = np.where(used, wide.y, 0.0)[rows], x[rows]
+    few = int(np.bincount(group).min())
+    if few < y.shape[1] + 2:
+        raise NoCovariance(
+            [Tried("unstructured", f"{few} patients are too few to draw a matrix of {y.shape[1]} visits")]
+        )
     for step in range(BURN_IN + THIN * draws):
         value = fit.likelihood.value(Parts(sigma / scale**2, np.zeros(0), np.zeros(0)))
         b = value.beta + np.linalg.cholesky(value.information) @ rng.standard_normal(len(value.beta))

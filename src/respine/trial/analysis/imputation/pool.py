@@ -15,7 +15,8 @@ from respine.trial.analysis.arrays import Array, Flags
 from respine.trial.analysis.imputation.draw import estimate, posterior, resampled
 from respine.trial.analysis.imputation.fill import completed
 from respine.trial.analysis.imputation.wide import Wide
-from respine.trial.analysis.mmrm.fit import NoCovariance, orthonormal
+from respine.trial.analysis.mmrm.fit import NoCovariance, Tried, orthonormal
+from respine.trial.analysis.mmrm.likelihood import NotPositiveDefinite
 from respine.trial.analysis.student import half_width, two_sided
 
 
@@ -59,7 +60,11 @@ def impute(wide: Wide, method: str, draws: int, seed: int) -> Completed:
             left_out[i, others] = completed(rest, estimate(rest), None)
         return Completed(once[None], imputed, left_out)
     source = posterior if method == "bayesian" else resampled
-    return Completed(np.stack([completed(wide, p, rng) for p in source(wide, draws, rng)]), imputed)
+    try:
+        return Completed(np.stack([completed(wide, p, rng) for p in source(wide, draws, rng)]), imputed)
+    except (NotPositiveDefinite, np.linalg.LinAlgError):
+        reason = "a draw of the covariance is singular: too few patients for so many visits"
+        raise NoCovariance([Tried("unstructured", reason)]) from None
 
 
 class Analysis:

@@ -79,7 +79,10 @@ class Likelihood:
         wd = w @ d1
         m_a = self._unpacked(-self._packed(wd @ w) @ p.products)
         h_a = m_a[:, : self.q, : self.q]
-        lower = np.linalg.cholesky(value.information)
+        try:
+            lower = np.linalg.cholesky(value.information)
+        except np.linalg.LinAlgError as error:
+            raise NotPositiveDefinite from error
         rotated = (lower.T @ h_a @ lower).reshape(r, -1)
         shift = (m_a @ u)[:, : self.q] @ lower
 
@@ -148,10 +151,11 @@ class Likelihood:
             raise NotPositiveDefinite
         try:
             lower = np.linalg.cholesky(full)
+            inverse = np.linalg.inv(full)
         except np.linalg.LinAlgError as error:
             raise NotPositiveDefinite from error
         log_det = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-        return np.where(self._both, np.linalg.inv(full), 0.0), log_det
+        return np.where(self._both, inverse, 0.0), log_det
 
     def _packed(self, matrices: Array) -> Array:
         """(r, P, m, m) symmetric in the sum -> (r, P * m(m+1)/2), so that the product with ``products`` sums over visits."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from respine.fit import smooth
+from respine.library import BUILT_IN
+from respine.study import scales
 from respine.study.endpoints import Endpoint, endpoint
-from respine.trial import scales
 from respine.trial.endpoints import estimate, sample_of
 from respine.trial.panel import Panel
 
@@ -20,7 +21,7 @@ def panel(rounded: bool) -> Panel:
     scores = base[:, None] * np.column_stack(
         [np.ones(4000), *(np.clip(rng.normal(m, 0.25, 4000), 0, 1.3) for m in (0.5, 0.6, 0.7, 0.8))]
     )
-    scale = scales.load("MADRS")
+    scale = scales.load(BUILT_IN, "MADRS")
     scores = scale.printed(scores) if rounded else np.clip(scores, scale.low, scale.high)
     return Panel(np.arange(4000), np.zeros(4000, np.int64), {"MADRS": TIMES}, {("a", "MADRS"): scores})
 

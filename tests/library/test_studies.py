@@ -11,9 +11,10 @@ import pytest
 
 import respine
 from respine import study as study_room
+from respine.library import BUILT_IN
 from respine.published.measures import MEASURES
+from respine.study import scales
 from respine.study.schema import Compare, Study
-from respine.trial import scales
 
 LIBRARY = Path(respine.__file__).parent / "library"
 FILES = sorted((LIBRARY / "studies").glob("*.yaml"))
@@ -139,7 +140,7 @@ def test_tied_rows_measure_what_the_endpoint_measures(name: str) -> None:
             if block.table == "preclinical":
                 assert endpoint.of == row["output"], link.id
                 continue
-            assert not row["scale"] or scales.load(row["scale"]).name == endpoint.of, link.id
+            assert not row["scale"] or scales.load(BUILT_IN, row["scale"]).name == endpoint.of, link.id
             if row["drop"]:
                 assert endpoint.drop == pytest.approx(float(row["drop"]) / 100), link.id
             if row["below"]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from respine import trial
+from respine.library import BUILT_IN
 from respine.protocol.output_times import rating_times
-from respine.trial import scales
+from respine.study import scales
 from respine.trial.interim import InterimScores, residual_between
 from respine.trial.observe import deviations, residual
 from tests.trial.stand_ins import arm_of, people, small_study, solution
@@ -19,7 +20,7 @@ SUBJECTS = np.arange(4000)
 
 @pytest.mark.parametrize("name", ["MADRS", "SBP"])
 def test_looking_more_often_moves_no_number_of_a_visit(tmp_path: Path, name: str) -> None:
-    study, scale = small_study(tmp_path), scales.load(name)
+    study, scale = small_study(tmp_path), scales.load(BUILT_IN, name)
     ratings = rating_times(study)
     often = np.unique(np.concatenate([ratings, np.arange(0, 169, 12.0)]))
     at_visits = residual(study, scale, "drug", SUBJECTS, ratings)
@@ -30,7 +31,7 @@ def test_looking_more_often_moves_no_number_of_a_visit(tmp_path: Path, name: str
 
 
 def test_between_visits_the_fluctuation_follows_the_same_law(tmp_path: Path) -> None:
-    study, scale = small_study(tmp_path), scales.load("MADRS")
+    study, scale = small_study(tmp_path), scales.load(BUILT_IN, "MADRS")
     times = np.array([0.0, 24.0, 60.0, 96.0, 168.0])  # 60 and 96 h are no visits
     sd, rater, slow = (scale.number(n) for n in ("fluctuation_sd", "rater_sd", "fluctuation_time"))
     lag = np.abs(times[:, None] - times[None, :])

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from respine import trial
 from respine.errors import InputError
+from respine.library import BUILT_IN
 from respine.protocol import resolve
-from respine.study import Study
-from respine.trial import scales
+from respine.study import Study, scales
 from respine.trial.observe import residual, true_scores
 from tests.trial.stand_ins import arm_of, people, small_study, solution
 
@@ -33,7 +33,7 @@ def _true(rows: pd.DataFrame, scale: str) -> np.ndarray:
 
 def test_a_score_follows_the_symptom_between_baseline_and_health(tmp_path: Path) -> None:
     rows = _observed(small_study(tmp_path, **NO_CONTROL), "saline", symptom=[0.8, 0.6, 0.4, 0.0])
-    healthy = scales.load("MADRS").number("healthy")
+    healthy = scales.load(BUILT_IN, "MADRS").number("healthy")
     wanted = healthy + (34 - healthy) * np.array([1, 0.75, 0.5, 0.0])
     np.testing.assert_allclose(_true(rows, "MADRS"), np.tile(wanted, (60, 1)))
 
@@ -44,7 +44,7 @@ def test_worse_than_at_baseline_is_a_higher_score(tmp_path: Path) -> None:
 
 
 def test_expectancy_lowers_what_the_biology_leaves_and_stops_at_health(tmp_path: Path) -> None:
-    study, healthy = small_study(tmp_path), scales.load("MADRS").number("healthy")
+    study, healthy = small_study(tmp_path), scales.load(BUILT_IN, "MADRS").number("healthy")
     flat = _true(_observed(study, "saline", symptom=[0.8] * 4), "MADRS")
     assert np.allclose(flat[:, 0], 34) and np.all(flat[:, 2] < 34) and np.all(flat >= healthy)
     helped = _true(_observed(study, "drug", symptom=[0.8, 0.0, 0.0, 0.0]), "MADRS")
@@ -63,7 +63,7 @@ def test_hardly_ill_people_neither_jump_nor_divide_by_nothing(tmp_path: Path) ->
     ("symptom", "floors", "hardly"), [(0.09, 1, True), (0.2, 1, False), (0.2, 3, True), (0.31, 3, False)]
 )
 def test_hardly_ill_is_below_so_many_floors_of_the_scale(symptom: float, floors: float, hardly: bool) -> None:
-    scale = scales.load("MADRS")  # its floor is 0.1
+    scale = scales.load(BUILT_IN, "MADRS")  # its floor is 0.1
     assert trial.hardly_ill(np.array([symptom, np.nan]), scale, floors).tolist() == [hardly, False]
 
 
@@ -77,7 +77,7 @@ def test_dissociation_is_skewed_between_people_with_mean_one(tmp_path: Path) -> 
     rows = trial.observe(
         arm_of(small_study(tmp_path), "drug"), people(4000), solution(TIMES, 4000, cadss_drive=[0.0, 10.0, 0.0, 0.0])
     )
-    points = _true(rows, "CADSS")[:, 1] - scales.load("CADSS").number("background")
+    points = _true(rows, "CADSS")[:, 1] - scales.load(BUILT_IN, "CADSS").number("background")
     assert points.mean() == pytest.approx(10, rel=0.06) and np.median(points) < 8.5
 
 
@@ -105,7 +105,7 @@ def test_the_same_person_has_the_same_scores_in_any_batch(tmp_path: Path) -> Non
 
 
 def test_residuals_have_the_size_and_correlation_of_the_scale_file(tmp_path: Path) -> None:
-    study, scale = small_study(tmp_path), scales.load("MADRS")
+    study, scale = small_study(tmp_path), scales.load(BUILT_IN, "MADRS")
     times = np.array([0.0, 168.0, 336.0, 100_000.0])
     noise = residual(study, scale, "drug", np.arange(20_000), times)
     sd, rater, tau = scale.number("fluctuation_sd"), scale.number("rater_sd"), scale.number("fluctuation_time")
@@ -116,14 +116,14 @@ def test_residuals_have_the_size_and_correlation_of_the_scale_file(tmp_path: Pat
 
 
 def test_arms_share_people_but_not_days_and_raters(tmp_path: Path) -> None:
-    study, scale = small_study(tmp_path), scales.load("MADRS")
+    study, scale = small_study(tmp_path), scales.load(BUILT_IN, "MADRS")
     a, b = (residual(study, scale, arm, np.arange(5000), np.array(TIMES)) for arm in ("drug", "saline"))
     assert abs(np.corrcoef(a[:, 3], b[:, 3])[0, 1]) < 0.05
 
 
 def test_ham_d_takes_its_baseline_from_madrs_and_unknown_baselines_are_refused(tmp_path: Path) -> None:
     study = small_study(tmp_path, **{"observe: [MADRS, CADSS, SBP]": "observe: [HAMD17, MADRS]"})
-    one = scales.load("HAMD17")
+    one = scales.load(BUILT_IN, "HAMD17")
     who = people(5, madrs=26.0)
     true = true_scores(study, one, who, np.arange(5), np.ones((5, 2)), None)
     np.testing.assert_allclose(true, 20.0)
@@ -157,7 +157,7 @@ def any_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_no_drug_and_no_expectancy_carry_anybody_beyond_health(
     any_study: Study, symptom: list[float], gain: float, madrs: float, name: str
 ) -> None:
-    scale, output, who = scales.load(name), np.array([symptom]), people(1, madrs=madrs)
+    scale, output, who = scales.load(BUILT_IN, name), np.array([symptom]), people(1, madrs=madrs)
     true = true_scores(any_study, scale, who, np.arange(1), output, np.full(output.shape, gain))
     baseline = true_scores(any_study, scale, who, np.arange(1), output[:, :1], np.zeros((1, 1)))
     assert np.all(true >= np.minimum(scale.number("healthy"), baseline) - 1e-9)

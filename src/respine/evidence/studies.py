@@ -16,6 +16,7 @@ from respine.published import About, BarKind, Match, NotCompared, Reason, Remark
 from respine.published.bars import number
 from respine.published.reasons import note
 from respine.study.endpoints import Contrast, Score
+from respine.study.scales import is_scale
 from respine.study.schema import Study
 from respine.trial.panel import TOLERANCE_H
 
@@ -61,7 +62,7 @@ def completed(study: Study) -> tuple[Study, list[Match]]:
     protocol = resolve(study)
     own = {*trial.observed_scales(protocol), *trial.observed_outputs(protocol)}
     lacking = dict.fromkeys(e.of for e in wanted if e.of not in own)
-    scales = [name for name in lacking if trial.is_scale(name, study.library)]
+    scales = [name for name in lacking if is_scale(study.library, name)]
     outputs = [_output_endpoint(study, name, i) for i, name in enumerate(n for n in lacking if n not in scales)]
     sizes = _sizes(found)
     arms = {

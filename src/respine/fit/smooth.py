@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from respine.library import BUILT_IN
+from respine.study import scales
 from respine.study.endpoints import Endpoint, Relapse, Remission, Response
-from respine.trial import scales
 from respine.trial.endpoints import baseline_values
 from respine.trial.panel import TOLERANCE_H, Panel
 
@@ -21,7 +22,7 @@ def is_smooth(endpoint: Endpoint) -> bool:
 def share(endpoint: Endpoint, panel: Panel, arm: str) -> float:
     """What ``estimate`` gives for a smooth endpoint from scores that are not rounded: percent, or hours to relapse."""
     values, grid = panel.values[arm, endpoint.of], panel.times[endpoint.of]
-    scale = scales.load(endpoint.of)
+    scale = scales.load(BUILT_IN, endpoint.of)
     step = scale.step or 1.0
     base = baseline_values(endpoint, panel, arm)[:, None]
     limit: np.ndarray | float

@@ -114,12 +114,11 @@ class Folder:
 
     def scale(self, name: str) -> Known:
         """Label and unit of a scale, or of a model output that stands among the visits."""
-        from respine import trial
-        from respine.trial import scales
+        from respine.study import scales
 
-        if not trial.is_scale(name, self.study.library):
+        if not scales.is_scale(self.study.library, name):
             return self.quantity(name)
-        scale = scales.load(name, self.study.library)
+        scale = scales.load(self.study.library, name)
         return Known(scale.title, scale.unit)
 
 

@@ -300,8 +300,10 @@ class Study(Part):
         facts = [("population", who), ("model", self.model), ("subjects", f"{self.subjects} an arm"), ("seed", self.seed),
                  ("observes", ", ".join(self.observe)), ("records", ", ".join(self.record)),
                  ("endpoints", ", ".join(e.name for e in self.endpoints))]  # fmt: skip
-        rows = [(name, "; ".join(f"{d.drug or d.into} {d.route} {d.amount.text if d.amount else ''}" for d in arm.doses) or "nothing",
-                 ", ".join(e.exposure for e in arm.exposures)) for name, arm in self.arms.items()]  # fmt: skip
+        given = {name: [f"{d.drug or d.into} {d.route} {d.amount.text if d.amount else ''}" for d in arm.doses]
+                 for name, arm in self.arms.items()}  # fmt: skip
+        rows = [(name, "; ".join(given[name]) or "nothing", ", ".join(e.exposure for e in arm.exposures))
+                for name, arm in self.arms.items()]  # fmt: skip
         return card(f"{self.name}: {self.title}", facts, ("arm", "gets", "exposures"), rows)
 
 

@@ -14,7 +14,6 @@ from respine.trial.observe import (
 )
 from respine.trial.panel import Panel
 from respine.trial.predict import COLUMNS, DETAILS, predict
-from respine.trial.scales import is_scale
 from respine.trial.trials import CONTAINS, Interval, in_trials_of_published_size
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "endpoint_values",
     "hardly_ill",
     "in_trials_of_published_size",
-    "is_scale",
     "observe",
     "observed_outputs",
     "observed_scales",

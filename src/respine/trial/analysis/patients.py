@@ -290,10 +290,11 @@ def _possible(check: Checker, y: Array, baseline: Array | None) -> None:
     low, high = c.range if c.range is not None else (-np.inf, np.inf)
     label = f"the range {low:g} to {high:g} of the plan"
     if c.scale is not None:
-        from respine.trial.scales import load
+        from respine.library import BUILT_IN
+        from respine.study.scales import load
 
         try:
-            scale = load(c.scale)
+            scale = load(BUILT_IN, c.scale)
         except InputError as error:
             check.problems.append(mistake(check.doc, ("data", "scale"), error.problems[0].why, error.problems[0].cure))
             return

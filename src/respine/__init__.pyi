@@ -9,6 +9,7 @@ from . import library as library
 from . import model as model
 from . import population as population
 from . import protocol as protocol
+from . import published as published
 from . import qualify as qualify
 from . import report as report
 from . import run as run
@@ -83,6 +84,7 @@ __all__ = [
     "plan",
     "population",
     "protocol",
+    "published",
     "qualify",
     "report",
     "resolve",

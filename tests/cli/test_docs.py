@@ -75,6 +75,13 @@ def test_the_map_names_every_file() -> None:
     assert listed == files, "renew the map: python docs/make_map.py"
 
 
+def test_the_table_of_endpoint_kinds_is_made_from_the_classes() -> None:
+    import runpy
+
+    made = runpy.run_path(str(ROOT / "docs" / "make_tables.py"))["page"]()
+    assert text("docs/studies.md") == made, "renew the table: python docs/make_tables.py"
+
+
 def test_commands_named_in_the_docs_exist() -> None:
     import typer.main
 

@@ -25,7 +25,7 @@ from respine.credibility import (
 )
 from respine.evidence import store
 from respine.evidence import studies as trials
-from respine.evidence.line import Line
+from respine.evidence.row import ComparedRow
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def line(id: str, role: str, published: float, **more: Any) -> Line:
+def line(id: str, role: str, published: float, **more: Any) -> ComparedRow:
     facts = {"predicted": 10.0, "low": 6.0, "high": 14.0, "q25": 9.0, "q75": 11.0} | more
     inside = facts["low"] <= published <= facts["high"]
-    return Line(id, "clinical", "ECT", f"result {id}", role, kind="trial", study="made-up", arm="one", time_h=24.0,
+    return ComparedRow(id, "clinical", "ECT", f"result {id}", role, kind="trial", study="made-up", arm="one", time_h=24.0,
                 unit="points", published=published, inside=inside, z=(published - 10) / 2.43, n=20, **facts)  # fmt: skip
 
 

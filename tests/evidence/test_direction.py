@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from respine.evidence.direction import holds, reference_of
-from respine.trial.endpoints import Endpoint
+from respine.evidence.direction import holds
+from respine.study.endpoints import KINDS
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,8 @@ def test_a_direction_against_percent_of_control(
     assert holds(word, median, low, high, 100.0) is agrees
 
 
-def test_what_no_change_means() -> None:
-    assert reference_of(Endpoint("x", "MADRS", "percent-of-control", at=1.0)) == 100
-    assert reference_of(Endpoint("x", "MADRS", "change", at=1.0)) == 0
-    assert reference_of(Endpoint("x", "MADRS", "score", at=1.0)) is None
+@pytest.mark.parametrize(
+    ("kind", "value"), [("percent-of-control", 100), ("change", 0), ("difference", 0), ("score", None)]
+)
+def test_what_no_change_means(kind: str, value: float | None) -> None:
+    assert KINDS[kind].no_change == value

@@ -7,15 +7,16 @@ import math
 import pytest
 
 from respine.errors import InputError
-from respine.evidence import Line, calibration, gather, reason_of, reasons, summary
-from respine.evidence.line import score, system_of, systems
+from respine.evidence import ComparedRow, calibration, gather, reasons, summary
+from respine.evidence.row import score, system_of, systems, unpredicted
+from respine.published import NotCompared, read_row
 
 
-def line(id: str, published: float = 0.0, **more: object) -> Line:
+def line(id: str, published: float = 0.0, **more: object) -> ComparedRow:
     facts = {"table": "clinical", "system": "ECT", "what": "x", "role": "validate", "kind": "trial"}
     facts |= {"predicted": 0.0, "low": -1.645, "high": 1.645, "q25": -0.6745, "q75": 0.6745}
     facts |= {"inside": None if "reason" in more else abs(published) <= 1.645, "z": published}
-    return Line(id=id, published=published, **(facts | more))  # type: ignore[arg-type]
+    return ComparedRow(id=id, published=published, **(facts | more))  # type: ignore[arg-type]
 
 
 def test_score_is_in_standard_deviations() -> None:
@@ -33,23 +34,34 @@ def test_calibration_counts_shares() -> None:
 
 
 def test_a_row_met_twice_holds_only_if_it_holds_twice() -> None:
-    rows = [line("a", 0.0, study="one"), line("a", 5.0, study="two"), line("b", 0.0), line("c", reason="no study")]
+    rows = [
+        line("a", 0.0, study="one"),
+        line("a", 5.0, study="two"),
+        line("b", 0.0),
+        line("c", not_compared=NotCompared.NO_STUDY, reason="no study"),
+    ]
     counts = next(row for row in summary(rows) if row["system"] == "ECT")
     assert (counts["rows"], counts["judged"], counts["inside"], counts["without"]) == (3, 2, 1, 1)
     assert counts["share"] == 0.5
 
 
-def test_reasons_are_counted_without_their_particulars() -> None:
-    rows = [line("a", reason="no study simulates it: X 2001"), line("b", reason="no study simulates it: Y 2002")]
-    assert reasons(rows) == {"no study simulates it": 2}
-    assert reason_of(line("c", reason='the library has no scale "CGI"')) == "scale not in the library"
+def test_reasons_are_counted_by_what_made_them_not_by_their_words() -> None:
+    row = {"id": "a", "measure": "score", "scale": "CGI", "time_h": "24", "value": "3", "_file": "f", "_line": "2"}
+    unknown = read_row(row, 0.0).reason
+    timeless = read_row(row | {"scale": "MADRS", "time_h": ""}, 0.0).reason
+    nameless = read_row(row | {"scale": ""}, 0.0).reason
+    assert unknown and timeless and nameless
+    own = NotCompared.EXPLAINED.because("measured in cells")
+    found = reasons(unpredicted(row, "clinical", reason) for reason in (timeless, unknown, nameless, own))
+    assert found == {NotCompared.LEFT_OPEN.value: 2, NotCompared.NO_SCALE.value: 1, "measured in cells": 1}
 
 
 def test_lines_survive_being_kept() -> None:
-    before = line("a", 1.0, n=12, time_h=float("nan"))
-    after = Line.of(before.to_dict())
+    before = line("a", 1.0, n=12, time_h=float("nan"), remarks=("odd",), not_compared=NotCompared.NO_ARM)
+    after = ComparedRow.of(before.to_dict())
     assert before.to_dict() == after.to_dict()
-    assert math.isnan(after.time_h) and after.n == 12
+    assert math.isnan(after.time_h) and after.n == 12 and after.remarks == ("odd",)
+    assert after.not_compared is NotCompared.NO_ARM and before.to_dict()["not_compared"] == NotCompared.NO_ARM.value
 
 
 def test_unknown_names_are_refused_together() -> None:

@@ -46,7 +46,7 @@ def test_values_name_arms_outputs_and_endpoints_that_exist(data: dict[str, Any])
         study = loaded[name]
         assert raw["arm"] in study.arms, (label, raw)
         if "output" in raw:
-            assert raw["output"] in known_outputs(study.model), (label, raw["output"])
+            assert raw["output"] in known_outputs(studies.population_of(study).model), (label, raw["output"])
         else:
             assert raw["endpoint"] in [e.name for e in study.endpoints], (label, raw)
     assert set(experiments) <= set(loaded), "an experiment that nothing asks for"
@@ -98,7 +98,7 @@ def test_kinetic_experiments_name_rows_outputs_and_references_that_exist() -> No
     assert set(asked) <= rows
     for one in data["experiments"]:
         study = experiment.study_of(one["name"], one["population"], {"only": {"doses": [one["give"]]}}, one["until"])
-        known = known_outputs(study.model)
+        known = known_outputs(studies.population_of(study).model)
         for ask in one["rows"]:
             assert ask["output"] in known and ask.get("over_output", ask["output"]) in known, ask
             assert ask.get("against", names[0]) in names, ask

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from respine.fit import smooth
+from respine.study.endpoints import Endpoint, endpoint
 from respine.trial import scales
-from respine.trial.endpoints import Endpoint, estimate, sample_of
+from respine.trial.endpoints import estimate, sample_of
 from respine.trial.panel import Panel
 
 TIMES = np.array([0.0, 24.0, 168.0, 336.0, 672.0])
@@ -25,15 +26,15 @@ def panel(rounded: bool) -> Panel:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "within"),
+    ("of", "within"),
     [
-        (Endpoint("r", "MADRS", "response", at=24.0), 1.0),
-        (Endpoint("r", "MADRS", "response", by=168.0), 1.0),
-        (Endpoint("r", "MADRS", "remission", at=24.0, below=10.0), 1.0),
-        (Endpoint("r", "MADRS", "relapse-free", at=24.0, above=20.0, until=672.0), 1.0),
-        (Endpoint("r", "MADRS", "time-to-relapse", at=24.0, above=20.0, until=672.0), 10.0),
+        (endpoint("response", name="r", of="MADRS", at=24.0, drop=0.5), 1.0),
+        (endpoint("response", name="r", of="MADRS", by=168.0, drop=0.5), 1.0),
+        (endpoint("remission", name="r", of="MADRS", at=24.0, below=10.0), 1.0),
+        (endpoint("relapse-free", name="r", of="MADRS", at=24.0, above=20.0, until=672.0), 1.0),
+        (endpoint("time-to-relapse", name="r", of="MADRS", at=24.0, above=20.0, until=672.0), 10.0),
     ],
 )
-def test_smooth_shares_are_close_to_counts(endpoint: Endpoint, within: float) -> None:
-    counted = float(estimate(endpoint, "a", sample_of(endpoint, panel(True), ["a"])))
-    assert smooth.share(endpoint, panel(False), "a") == pytest.approx(counted, abs=within)
+def test_smooth_shares_are_close_to_counts(of: Endpoint, within: float) -> None:
+    counted = float(estimate(of, "a", sample_of(of, panel(True), ["a"])))
+    assert smooth.share(of, panel(False), "a") == pytest.approx(counted, abs=within)

@@ -53,7 +53,7 @@ MISTAKES = {
     "endpoint between visits": ("change, at: 24 h", "change, at: 25 h", "endpoints[0].at", "no visit|40 min"),
     "endpoint of nothing": ("of: MADRS, kind: change,", "of: HDRS, kind: change,", "endpoints[0].of", "neither a scale"),
     "endpoint kind": ("kind: change,", "kind: chnge,", "endpoints[0].kind", "Did you mean \"change\""),
-    "endpoint incomplete": ("kind: response, drop: 50 %,", "kind: response,", "endpoints[1]", "Add \"drop: 50 %\""),
+    "endpoint incomplete": ("kind: response, drop: 50 %,", "kind: response,", "endpoints[1].drop", "Add \"drop: 50 %\""),
     "endpoint field out of place": ("kind: change, at", "kind: change, below: 3, at", "endpoints[0].below", "no meaning"),
     "endpoint arm": ("arm: saline", "arm: salin", "endpoints[3].arm", "Did you mean \"saline\""),
     "two endpoints of a name": ("name: response-24h", "name: change-24h", "endpoints[1].name", "Two endpoints"),
@@ -118,6 +118,17 @@ MISTAKES = {
     "exposure after everything": ("# exposures:", "exposures: [{exposure: stress, from: 100 d, until: 120 d}]  #", "arms.ketamine.exposures[0].from", "after the last visit"),
     "remission at any score": ("below: 10", "below: 100", "endpoints[2].below", "0 to 60"),
     "ancova of a share": ("drop: 50 %, at: 24 h", "drop: 50 %, at: 24 h, analysis: ancova", "endpoints[1].analysis", "nothing to adjust"),
+    "mmrm": ("analysis: ancova", "analysis: mmrm", "endpoints[0].analysis", "mixed model|analysis: ancova"),
+    "locf": ("analysis: ancova", "analysis: locf", "endpoints[0].analysis", "carry forward|Remove it"),
+    "observed cases": ("analysis: ancova", "analysis: observed", "endpoints[0].analysis", "changes nothing|Remove it"),
+    "remission left empty": ("below: 10", "below: ~", "endpoints[2].below", "number is expected"),
+    "window left empty": ("change, at: 24 h", "change, from: ~, at: 24 h", "endpoints[0].from", "empty|remove the field"),
+    "relapse by a limit of remission": ("kind: remission, below: 10, at: 7 d", "kind: relapse-free, above: 20, below: 10, at: 24 h, until: 7 d",
+                                        "endpoints[2].below", "no meaning for \"relapse-free\"|remission"),
+    "relapse of nobody": ("kind: remission, below: 10, at: 7 d", "kind: time-to-relapse, above: 20, until: 7 d", "endpoints[2].at", "missing"),
+    "relapse by two limits": ("kind: remission, below: 10, at: 7 d", "kind: time-to-relapse, above: 20, lost: 50 %, at: 24 h, until: 7 d", "endpoints[2]", "exclude each other"),
+    "relapse by none": ("kind: remission, below: 10, at: 7 d", "kind: time-to-relapse, at: 24 h, until: 7 d", "endpoints[2]", "above|lost|50 %"),
+    "endpoint without kind": ("kind: change, at", "at", "endpoints[0].kind", "missing|kind: change"),
     "rule that never acts": ("# record_every", "rules: [{name: a, when: {visit: daily, scale: MADRS, above: 20, below: 10}, then: {hold: a, for: 1 d}}]\n# record_every",
                              "rules[0].when.below", "never"),
     "rule at no visit": ("# record_every", "rules: [{name: a, when: {visit: 5 d, scale: MADRS, above: 20}, then: {hold: a, for: 1 d}}]\n# record_every",
@@ -169,6 +180,57 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
         "endpoints[3].arm",
     ]
     assert "5 errors; nothing was run." in str(InputError(*found))
+
+
+def test_two_mistakes_of_one_endpoint_are_both_told(tmp_path: Path) -> None:
+    text = study.template().replace(
+        "kind: response, drop: 50 %, at: 24 h", "kind: response, at: 25 h, from: 26 h, note: 3", 1
+    )
+    text = text.replace("arm: saline, at: 24 h", "arm: salin, at: 23 h", 1)
+    found = {one.field for one in problems(tmp_path / "mine.yaml", text)}
+    assert found == {f"endpoints[1].{field}" for field in ("drop", "at", "from", "note")} | {
+        f"endpoints[3].{field}" for field in ("arm", "at")
+    }
+
+
+PEAK = "  - {{name: felt, of: CADSS, kind: peak{}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("visits", "window", "cure"),
+    [
+        ("0 h, 4 h, 24 h, 72 h, 7 d", "", "Add visits (40 min)"),
+        ("0 h, 5 min, 4 h, 24 h, 72 h, 7 d", "", "Add visits (40 min)"),  # the infusion has hardly begun
+        ("0 h, 40 min, 4 h, 24 h, 72 h, 7 d", "", ""),
+        ("0 h, 1 h, 4 h, 24 h, 72 h, 7 d", ", until: 4 h", ""),
+        ("0 h, 4 h, 24 h, 72 h, 7 d", ", from: 4 h", ""),  # no dose in the window
+    ],
+)
+def test_a_peak_that_passes_between_visits_is_refused(visits: str, window: str, cure: str, tmp_path: Path) -> None:
+    text = (
+        study.template()
+        .replace("0 h, 40 min, 4 h, 24 h, 72 h, 7 d", visits)
+        .replace("observe: [MADRS]", "observe: [MADRS, CADSS]")
+    )
+    text = text.replace("  - {name: change-24h", PEAK.format(window) + "  - {name: change-24h", 1)
+    if not cure:
+        (tmp_path / "mine.yaml").write_text(text)
+        assert study.load(tmp_path / "mine.yaml").endpoints[0].kind == "peak"
+        return
+    (found,) = problems(tmp_path / "mine.yaml", text)
+    assert found.field == "endpoints[0].kind" and cure in found.cure and "cadss_drive" in found.cure
+
+
+def test_a_peak_after_doses_of_rules_is_refused(tmp_path: Path) -> None:
+    rule = "rules: [{name: a, when: {visit: 7 d, scale: MADRS, above: 20}, then: {dose: {drug: ketamine, route: nasal, amount: 50 mg}}}]\n"
+    text = (
+        study.template()
+        .replace("observe: [MADRS]", "observe: [MADRS, CADSS]")
+        .replace("# record_every", rule + "# record_every")
+    )
+    text = text.replace("  - {name: change-24h", PEAK.format("") + "  - {name: change-24h", 1)
+    (found,) = problems(tmp_path / "mine.yaml", text)
+    assert found.field == "endpoints[0].kind" and "rules give doses" in found.why
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,10 @@ import pandas as pd
 import pytest
 
 from respine import trial
-from respine.trial import Endpoint, Panel
-from respine.trial.endpoints import estimate, person_values, sample_of, why_not
-from tests.trial.stand_ins import small_study
+from respine.study.endpoints import CLASSES, Endpoint, endpoint
+from respine.trial import Panel
+from respine.trial.endpoints import estimate, per_person, sample_of, why_not
+from tests.trial.stand_ins import STUDY, small_study
 
 NAN = np.nan
 # four people: 30 -> 15 -> 9, 30 -> 16 -> 30, 20 -> 10 -> 12, and one lost
@@ -24,8 +24,8 @@ PANEL = Panel(
 )
 
 
-def _value(endpoint: Endpoint, arm: str = "drug", panel: Panel = PANEL) -> float:
-    return float(estimate(endpoint, arm, sample_of(endpoint, panel, ["drug", "saline"])))
+def _value(of: Endpoint, arm: str = "drug", panel: Panel = PANEL) -> float:
+    return float(estimate(of, arm, sample_of(of, panel, ["drug", "saline"])))
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,11 @@ def _value(endpoint: Endpoint, arm: str = "drug", panel: Panel = PANEL) -> float
         ({"kind": "score", "at": 24.0}, (15 + 16 + 10) / 3),
         ({"kind": "change", "at": 24.0}, (-15 - 14 - 10) / 3),
         ({"kind": "percent-change", "at": 24.0}, (-50 - 14 / 0.3 - 50) / 3),
-        ({"kind": "response", "at": 24.0}, 200 / 3),  # exactly half the baseline counts
-        ({"kind": "response", "by": 168.0}, 200 / 3),
+        ({"kind": "response", "at": 24.0, "drop": 0.5}, 200 / 3),  # exactly half the baseline counts
+        ({"kind": "response", "by": 168.0, "drop": 0.5}, 200 / 3),
         ({"kind": "response", "at": 24.0, "drop": 0.45}, 100.0),
         ({"kind": "remission", "at": 72.0, "below": 10.0}, 100 / 3),
         ({"kind": "remission", "by": 72.0, "below": 10.0}, 200 / 3),
-        ({"kind": "in-range", "at": 24.0, "above": 12.0, "below": 15.0}, 100 / 3),
         ({"kind": "peak", "begin": 24.0}, (15 + 30 + 18) / 3),
         ({"kind": "trough", "begin": 0.0, "until": 72.0}, (9 + 16 + 10 + 40) / 4),
         ({"kind": "difference", "at": 24.0, "arm": "saline"}, 41 / 3 - 28.0),
@@ -48,31 +47,32 @@ def _value(endpoint: Endpoint, arm: str = "drug", panel: Panel = PANEL) -> float
     ],
 )  # fmt: skip
 def test_endpoints_by_hand(fields: dict, wanted: float) -> None:
-    assert _value(Endpoint("e", "MADRS", **fields)) == pytest.approx(wanted)
+    assert _value(endpoint(name="e", of="MADRS", **fields)) == pytest.approx(wanted)
 
 
 def test_relapse_of_responders_counts_time_from_the_first_visit() -> None:
-    endpoint = Endpoint("e", "MADRS", "time-to-relapse", at=24.0, until=168.0)
-    # persons 0 and 2 respond at 24 h; 2 is above half of baseline at 72 h; 0 never and counts with the end of follow-up
-    np.testing.assert_array_equal(person_values(endpoint, PANEL, "drug"), [168, NAN, 72, NAN])
-    free = dataclasses.replace(endpoint, kind="relapse-free")
-    assert _value(free) == pytest.approx(50)
-    assert _value(dataclasses.replace(endpoint, above=18.0)) == pytest.approx((168 + 168) / 2)
-    assert _value(dataclasses.replace(endpoint, lost=0.2)) == pytest.approx((168 + 72) / 2)
-    assert _value(dataclasses.replace(endpoint, begin=24.0, until=72.0)) != _value(endpoint)
+    fields = {"name": "e", "of": "MADRS", "at": 24.0, "until": 168.0, "drop": 0.5}
+    relapse = endpoint("time-to-relapse", above=12.0, **fields)
+    # persons 0 and 2 respond at 24 h; 2 is at 12 points or more at 72 h; 0 never and counts with the end of follow-up
+    np.testing.assert_array_equal(per_person(relapse, PANEL, "drug"), [168, NAN, 72, NAN])
+    assert _value(endpoint("relapse-free", above=12.0, **fields)) == pytest.approx(50)
+    assert _value(endpoint("time-to-relapse", above=18.0, **fields)) == pytest.approx((168 + 168) / 2)
+    assert _value(endpoint("time-to-relapse", lost=0.2, **fields)) == pytest.approx((168 + 72) / 2)
+    later = endpoint("time-to-relapse", above=12.0, **(fields | {"until": 72.0})).from_start(0.0)
+    assert _value(later) == pytest.approx((72 + 72) / 2)
 
 
 def test_percent_restored_lies_between_the_damaged_and_the_healthy_arm() -> None:
     flat = {arm: np.full((3, 1), level) for arm, level in (("healthy", 1.0), ("ill", 0.8), ("treated", 0.9))}
     panel = Panel(np.arange(3), np.zeros(3, int), {"x": np.array([24.0])}, {(arm, "x"): v for arm, v in flat.items()})
-    endpoint = Endpoint("e", "x", "percent-restored", at=24.0, arm="ill", healthy="healthy")
-    assert float(estimate(endpoint, "treated", sample_of(endpoint, panel, list(flat)))) == pytest.approx(50)
+    restored = endpoint("percent-restored", name="e", of="x", at=24.0, arm="ill", healthy="healthy")
+    assert float(estimate(restored, "treated", sample_of(restored, panel, list(flat)))) == pytest.approx(50)
 
 
 def test_effect_size_is_cohens_d() -> None:
     a, b = SCORES[:3, 1] - SCORES[:3, 0], CONTROL[:, 1] - CONTROL[:, 0]
     pooled = np.sqrt((a.var(ddof=1) * 2 + b.var(ddof=1) * 3) / 5)
-    assert _value(Endpoint("e", "MADRS", "effect-size", at=24.0, arm="saline")) == pytest.approx(
+    assert _value(endpoint("effect-size", name="e", of="MADRS", at=24.0, arm="saline")) == pytest.approx(
         (a.mean() - b.mean()) / pooled
     )
 
@@ -90,10 +90,11 @@ def test_analysis_of_covariance_agrees_with_least_squares() -> None:
     design = np.column_stack([np.repeat([1, 0], 40), np.repeat([0, 1], 40), np.concatenate(list(base.values()))])
     drug, saline, slope = np.linalg.lstsq(design, change, rcond=None)[0]
     grand = np.concatenate(list(base.values())).mean()
-    one = Endpoint("e", "MADRS", "change", at=24.0, analysis="ancova")
+    one = endpoint("change", name="e", of="MADRS", at=24.0, analysis="ancova")
     assert _value(one, "drug", panel) == pytest.approx(drug + slope * grand)
     assert _value(one, "saline", panel) == pytest.approx(saline + slope * grand)
-    difference = Endpoint("e", "MADRS", "difference-in-change", at=24.0, arm="saline", analysis="mmrm")
+    fields = {"name": "e", "of": "MADRS", "at": 24.0, "arm": "saline", "analysis": "ancova"}
+    difference = endpoint("difference-in-change", **fields)
     assert _value(difference, "drug", panel) == pytest.approx(drug - saline)
 
 
@@ -102,25 +103,50 @@ def test_analysis_of_covariance_agrees_with_least_squares() -> None:
     [
         ({"of": "HAMD17", "kind": "change", "at": 24.0}, "HAMD17 is not observed in arm drug"),
         ({"of": "MADRS", "kind": "change", "at": 25.0}, "not observed at 25 h"),
-        ({"of": "MADRS", "kind": "difference", "at": 24.0}, "needs a reference arm"),
-        ({"of": "MADRS", "kind": "remission", "at": 24.0}, "give below"),
-        ({"of": "MADRS", "kind": "odds", "at": 24.0}, "no endpoint of kind odds"),
-        ({"of": "MADRS", "kind": "change"}, "no time"),
+        ({"of": "MADRS", "kind": "difference", "at": 24.0, "arm": "sugar"}, "not observed in arm sugar"),
+        ({"of": "MADRS", "kind": "change", "at": 24.0, "begin": -24.0}, "not observed at -24 h"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_computed_says_why(fields: dict, words: str) -> None:
-    assert words in why_not(Endpoint("e", **fields), PANEL, "drug")
-    assert why_not(Endpoint("e", "MADRS", "change", at=24.0), PANEL, "drug") == ""
+    assert words in why_not(endpoint(name="e", **fields), PANEL, "drug")
+    assert why_not(endpoint("change", name="e", of="MADRS", at=24.0), PANEL, "drug") == ""
+
+
+@pytest.mark.parametrize("one", CLASSES, ids=lambda one: one.__name__)
+def test_every_class_has_a_value_a_person_and_a_unit(one: type[Endpoint]) -> None:
+    assert per_person.dispatch(one) is not per_person.dispatch(object)
+    assert one.gives and one.__doc__
+    assert "note" in one.model_fields and one.model_construct(kind=one.__name__).unit("points")
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [("score", "ng/mL"), ("peak", "ng/mL"), ("difference", "ng/mL"), ("percent-change", "%"), ("relapse-free", "%"),
+     ("time-to-relapse", "h"), ("effect-size", "SD"), ("response-difference", "%"), ("remission-odds-ratio", "ratio"),
+     ("percent-of-control", "%")],
+)  # fmt: skip
+def test_units_are_known_by_the_class(kind: str, unit: str) -> None:
+    assert endpoint(kind).unit("ng/mL") == unit
 
 
 def test_the_studys_endpoints_with_spread(tmp_path: Path) -> None:
-    table = trial.endpoints(small_study(tmp_path), PANEL).set_index(["endpoint", "arm"])
+    table = trial.endpoint_values(small_study(tmp_path), PANEL).set_index(["endpoint", "arm"])
     row = table.loc[("change-24h", "drug")]
     assert (row["n"], row["value"], row["unit"]) == (3, pytest.approx(-13), "points")
     assert row["sd"] == pytest.approx(np.std([-15, -14, -10], ddof=1)) and row["se"] == pytest.approx(
         row["sd"] / np.sqrt(3)
     )
     assert ("difference-24h", "saline") not in table.index  # an arm is not compared with itself
+    assert table.loc[("difference-24h", "drug"), "against"] == "saline" and row["against"] == ""
+
+
+def test_a_recorded_output_has_its_own_unit(tmp_path: Path) -> None:
+    text = STUDY.replace("record: [symptom]", "record: [plasma_ketamine, symptom]")
+    text += (
+        "  - {name: highest, of: plasma_ketamine, kind: peak}\n  - {name: ill, of: symptom, kind: score, at: 24 h}\n"
+    )
+    units = trial.endpoint_values(small_study(tmp_path, text), PANEL).set_index("endpoint")["unit"]
+    assert set(units["highest"]) == {"ng/mL"} and set(units["ill"]) == {"1"}
 
 
 def test_a_panel_holds_observed_rows_where_they_belong() -> None:

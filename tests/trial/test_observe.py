@@ -56,7 +56,13 @@ def test_hardly_ill_people_neither_jump_nor_divide_by_nothing(tmp_path: Path) ->
     rows = _true(_observed(study, "saline", symptom=[0.0, 0.001, 0.0, 0.0]), "MADRS")
     assert np.all(np.isfinite(rows)) and np.allclose(rows, 34, atol=1)
     ill, well = (solution(TIMES, 10, symptom=[level] * 4) for level in (0.9, 0.0))
-    assert trial.hardly_ill(resolve(study), well) == 10 and trial.hardly_ill(resolve(study), ill) == 0
+    assert trial.count_hardly_ill(resolve(study), well) == 10 and trial.count_hardly_ill(resolve(study), ill) == 0
+
+
+@pytest.mark.parametrize(("symptom", "floors", "hardly"), [(0.09, 1, True), (0.2, 1, False), (0.2, 3, True), (0.31, 3, False)])
+def test_hardly_ill_is_below_so_many_floors_of_the_scale(symptom: float, floors: float, hardly: bool) -> None:
+    scale = scales.load("MADRS")  # its floor is 0.1
+    assert trial.hardly_ill(np.array([symptom, np.nan]), scale, floors).tolist() == [hardly, False]
 
 
 def test_pressure_rises_over_each_persons_own_baseline(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from respine.trial import Endpoint, Panel, in_trials_of_published_size
+from respine.study.endpoints import Endpoint, endpoint
+from respine.trial import Panel, in_trials_of_published_size
 
-CHANGE = Endpoint("c", "MADRS", "change", at=24.0)
+CHANGE = endpoint("change", name="c", of="MADRS", at=24.0)
 SIZES = {"drug": 40, "saline": 20}
 BETWEEN, WITHIN = 2.0, 8.0
 
@@ -27,8 +28,8 @@ def _panel(per_draw: int, draws: int = 200, between: float = BETWEEN, seed: int 
     return Panel(np.arange(n), draw, {"MADRS": np.array([0.0, 24.0])}, values)
 
 
-def _sd(endpoint: Endpoint, panel: Panel, sizes: dict[str, int] = SIZES) -> float:
-    found = in_trials_of_published_size(endpoint, "drug", panel, sizes, seed=1)
+def _sd(of: Endpoint, panel: Panel, sizes: dict[str, int] = SIZES) -> float:
+    found = in_trials_of_published_size(of, "drug", panel, sizes, seed=1)
     assert found.p05 < found.median < found.p95
     return (found.p95 - found.p05) / (2 * 1.645)
 
@@ -49,7 +50,7 @@ def test_few_draws_do_not_make_parameters_look_known() -> None:
 
 
 def test_what_moves_both_arms_cancels_in_a_difference() -> None:
-    difference = Endpoint("d", "MADRS", "difference-in-change", at=24.0, arm="saline")
+    difference = endpoint("difference-in-change", name="d", of="MADRS", at=24.0, arm="saline")
     wanted = np.sqrt(WITHIN**2 / 40 + WITHIN**2 / 20)
     assert _sd(difference, _panel(100)) == pytest.approx(wanted, rel=0.15)
 
@@ -63,19 +64,19 @@ def test_arms_are_made_of_different_people() -> None:
         panel.times,
         {(a, "MADRS"): panel.values["drug", "MADRS"] for a in ("drug", "saline")},
     )
-    difference = Endpoint("d", "MADRS", "difference-in-change", at=24.0, arm="saline")
+    difference = endpoint("difference-in-change", name="d", of="MADRS", at=24.0, arm="saline")
     assert _sd(difference, twins) > 0.8 * np.sqrt(WITHIN**2 / 40 + WITHIN**2 / 20)
 
 
 def test_shares_stay_between_0_and_100_and_have_the_binomial_spread() -> None:
     panel = _panel(100, between=0.0)
-    response = Endpoint("r", "MADRS", "response", at=24.0, drop=0.3)
+    response = endpoint("response", name="r", of="MADRS", at=24.0, drop=0.3)
     share = (panel.values["drug", "MADRS"][:, 1] <= 0.7 * 34).mean()
     assert _sd(response, panel) == pytest.approx(100 * np.sqrt(share * (1 - share) / 40), rel=0.2)
     few = in_trials_of_published_size(response, "drug", _panel(10, between=0.0), SIZES, 1)
     assert {round(x * 40 / 100, 6) % 1 for x in (few.p05, few.p95)} == {0.0}  # whole people also when draws are small
     never = in_trials_of_published_size(
-        Endpoint("r", "MADRS", "remission", at=24.0, below=-99.0), "drug", _panel(10), SIZES, 1
+        endpoint("remission", name="r", of="MADRS", at=24.0, below=-99.0), "drug", _panel(10), SIZES, 1
     )
     assert (never.p05, never.median, never.p95) == (0, 0, 0)
 

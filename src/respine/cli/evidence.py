@@ -13,7 +13,7 @@ from respine.cli.errors import report_errors
 
 if TYPE_CHECKING:
     from respine.cli.screen import Screen
-    from respine.evidence import Line
+    from respine.evidence import ComparedRow
 
 _ROLE = typer.Option(None, "--role", help="fit, validate or context: rows of this role alone (may be repeated).")
 _SYSTEM = typer.Option("", "--system", help="Rows of one system alone, for example ECT.")
@@ -45,7 +45,7 @@ def evidence(
     count = room.SUBJECTS if subjects is None else subjects
     with screen.steps() as progress:
         if rows is not None and studies is not None:
-            found = room.predict_own(rows, studies, count, threads=threads, progress=progress)
+            found = room.predict_user_data(rows, studies, count, threads=threads, progress=progress)
             found = [one for one in found if (not role or one.role in role) and (not system or one.system == system)]
         else:
             found = room.predict(count, roles=role or (), system=system, threads=threads, progress=progress)
@@ -66,7 +66,7 @@ def _both(rows: Path | None, studies: Path | None) -> None:
         raise InputError(Problem("command line", given, str(rows or studies), why, cure))
 
 
-def _table(found: Sequence[Line], everything: bool) -> None:
+def _table(found: Sequence[ComparedRow], everything: bool) -> None:
     from respine.cli.screen import columns
 
     shown = [one for one in found if not one.reason]
@@ -78,12 +78,7 @@ def _table(found: Sequence[Line], everything: bool) -> None:
     ]  # fmt: skip
     if cells:
         typer.echo(columns(cells, header, right=(3, 4, 6)))
-    told = [
-        [one.id, part.removeprefix("remark: ")]
-        for one in shown
-        for part in one.note.split("; ")
-        if part.startswith("remark: ")
-    ]
+    told = [[one.id, remark] for one in shown for remark in one.remarks]
     if told and everything:
         typer.echo("\nremarks:")
         typer.echo(columns(told))
@@ -94,7 +89,7 @@ def _table(found: Sequence[Line], everything: bool) -> None:
         typer.echo(columns(cells, ("id", "role", "what", "why")))
 
 
-def _words(screen: Screen, found: Sequence[Line], everything: bool, subjects: int) -> None:
+def _words(screen: Screen, found: Sequence[ComparedRow], everything: bool, subjects: int) -> None:
     from respine import evidence as room
     from respine.cli.screen import columns
 
@@ -141,7 +136,7 @@ def _interval(middle: float, low: float, high: float) -> str:
     return f"{_number(middle)} ({_number(low)} ... {_number(high)})"
 
 
-def _published(one: Line) -> str:
+def _published(one: ComparedRow) -> str:
     if not math.isfinite(one.published):
         return _cut(one.published_text, 30)
     if not math.isfinite(one.published_low):

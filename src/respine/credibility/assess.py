@@ -21,7 +21,7 @@ from respine.credibility import (
     validation,
     verification,
 )
-from respine.evidence.line import Line
+from respine.evidence.row import ComparedRow
 from respine.model.system import System
 
 DRAWS, FEW_DRAWS = 4096, 1024  # parameter vectors of the sensitivity, in full and in a quick report
@@ -93,7 +93,7 @@ class Assessment:
     question: question.Question
     system: System
     tables: Mapping[str, pd.DataFrame]
-    lines: Sequence[Line]
+    lines: Sequence[ComparedRow]
     blocks: Sequence[Mapping[str, Any]]
     experiments: Sequence[Mapping[str, Any]]
     facts: Mapping[str, Any]
@@ -186,7 +186,7 @@ def _calibration(asked: question.Question, blocks: Sequence[Mapping[str, Any]]) 
 
 
 def _facts(
-    planned: Work, system: System, tables: Mapping[str, pd.DataFrame], lines: Sequence[Line],
+    planned: Work, system: System, tables: Mapping[str, pd.DataFrame], lines: Sequence[ComparedRow],
     blocks: Sequence[Mapping[str, Any]], experiments: Sequence[Mapping[str, Any]], assertions: Sequence[Any],
 ) -> dict[str, Any]:  # fmt: skip
     own = tables["provenance"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from respine.evidence import assertions
-from respine.evidence.line import Line
+from respine.evidence.row import ComparedRow
 
 
 def checked(threads: int | None = None) -> list[dict[str, Any]]:
@@ -39,7 +39,7 @@ def assertion_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["label", "title", "what", "target", "value", "unit", "holds"])
 
 
-def outside(lines: Sequence[Line]) -> pd.DataFrame:
+def outside(lines: Sequence[ComparedRow]) -> pd.DataFrame:
     """Judged lines that do not hold, the farthest first, one row a published result."""
     wrong = [one for one in lines if one.inside is False]
     wrong.sort(key=lambda one: -abs(one.z) if np.isfinite(one.z) else 0.0)

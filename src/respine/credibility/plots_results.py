@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from respine.credibility.plots import WIDTH, _inside, _rows, strip
-from respine.evidence.line import Line
+from respine.evidence.row import ComparedRow
 from respine.files.constants import Z90
 from respine.report import theme
 from respine.report.text import records
@@ -23,7 +23,7 @@ MOST_UNITS = 6
 MOST_BARS = 8
 
 
-def published(lines: Sequence[Line]) -> Figure | None:
+def published(lines: Sequence[ComparedRow]) -> Figure | None:
     """Predicted against published, a panel for each of the commonest units; None without a line to draw."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ def published(lines: Sequence[Line]) -> Figure | None:
     return figure
 
 
-def _against(axes: Axes, lines: Sequence[Line]) -> None:
+def _against(axes: Axes, lines: Sequence[ComparedRow]) -> None:
     """Points with their 90 % interval over the line of agreement; a logarithmic scale where values span decades."""
     values = np.array([[one.published, one.predicted] for one in lines])
     logarithmic = bool((values > 0).all() and all(one.low > 0 for one in lines) and values.max() / values.min() > 50)
@@ -74,7 +74,7 @@ def _against(axes: Axes, lines: Sequence[Line]) -> None:
     axes.grid()
 
 
-def _roles(lines: Sequence[Line]) -> list[Any]:
+def _roles(lines: Sequence[ComparedRow]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     return [
@@ -84,7 +84,7 @@ def _roles(lines: Sequence[Line]) -> list[Any]:
     ]  # fmt: skip
 
 
-def distances(lines: Sequence[Line], systems: Sequence[str]) -> Figure | None:
+def distances(lines: Sequence[ComparedRow], systems: Sequence[str]) -> Figure | None:
     """z of every result by system and role; None without one."""
     import matplotlib
     from matplotlib.figure import Figure

@@ -12,11 +12,11 @@ from respine import evidence, library
 from respine import study as studies
 from respine.evidence import kinetics, people, store
 from respine.evidence import studies as trials
-from respine.evidence.line import ROLES, Line, unpredicted
+from respine.evidence.row import ROLES, ComparedRow, unpredicted
+from respine.published import Match, NotCompared
 from respine.study.schema import Study
-from respine.trial.compare import Match
 
-LEFT_OUT = "left out of this quick report: its study is not simulated yet"
+LEFT_OUT = NotCompared.EXPLAINED.because("left out of this quick report: its study is not simulated yet")
 COUNTED = ("trial", "exposure")  # kinds whose intervals are counted: results, not inputs
 COLUMNS = ["id", "table", "system", "what", "role", "kind", "study", "arm", "time_h", "unit", "n", "predicted", "low",
            "high", "q25", "q75", "published", "published_low", "published_high", "published_text", "inside",
@@ -59,20 +59,16 @@ def inputs_and_kinetics(threads: int | None = None) -> list[dict[str, Any]]:
     return [line.to_dict() for line in [*kinetics.predict(), *people.predict()]]
 
 
-def gather(rows: Iterable[Mapping[str, Any]], left_out: Collection[str] = ()) -> list[Line]:
+def gather(rows: Iterable[Mapping[str, Any]], left_out: Collection[str] = ()) -> list[ComparedRow]:
     """A line for every row of the evidence tables; studies named in ``left_out`` give their rows back with that reason."""
-    lines = [Line.of(one) for one in rows]
+    lines = [ComparedRow.of(one) for one in rows]
     for name, (_, found) in _compared().items():
-        reason = LEFT_OUT if name in left_out else ""
-        lines += [
-            unpredicted(match.row, trials.table_of(match.row), match.reason or reason)
-            for match in found
-            if match.reason or (reason and match.endpoint is not None)
-        ]
+        reasons = [(match, match.reason or (LEFT_OUT if name in left_out else None)) for match in found]
+        lines += [unpredicted(match.row, trials.table_of(match.row), why) for match, why in reasons if why is not None]
     lines = trials.without_duplicates(lines)
     reached = {line.id for line in lines}
     lines += [
-        unpredicted(row, table, "no study simulates it")
+        unpredicted(row, table, NotCompared.NO_STUDY.because(NotCompared.NO_STUDY.value))
         for table in ("clinical", "preclinical")
         for row in library.rows("evidence", table)
         if row["id"] not in reached
@@ -82,24 +78,24 @@ def gather(rows: Iterable[Mapping[str, Any]], left_out: Collection[str] = ()) ->
     return sorted(lines, key=lambda line: (line.table, order.get((line.table, line.id), 0)))
 
 
-def table(lines: Iterable[Line]) -> pd.DataFrame:
+def table(lines: Iterable[ComparedRow]) -> pd.DataFrame:
     """The lines as a table, columns ``COLUMNS``."""
     return pd.DataFrame([line.to_dict() for line in lines], columns=COLUMNS)
 
 
-def by_role(lines: Sequence[Line]) -> pd.DataFrame:
+def by_role(lines: Sequence[ComparedRow]) -> pd.DataFrame:
     """Rows ``role, rows, predicted, judged, inside, share, numbers, inside_50, inside_90, rms_z`` of all systems."""
     counts = {row["role"]: row for row in evidence.summary(lines) if row["system"] == "all"}
     return pd.DataFrame([_shares(counts[role], lines, role, "") for role in ROLES if role in counts])
 
 
-def by_system(lines: Sequence[Line]) -> pd.DataFrame:
+def by_system(lines: Sequence[ComparedRow]) -> pd.DataFrame:
     """The same by system and role."""
     counted = [row for row in evidence.summary(lines) if row["system"] != "all"]
     return pd.DataFrame([_shares(row, lines, row["role"], row["system"]) for row in counted])
 
 
-def _shares(row: Mapping[str, Any], lines: Sequence[Line], role: str, system: str) -> dict[str, Any]:
+def _shares(row: Mapping[str, Any], lines: Sequence[ComparedRow], role: str, system: str) -> dict[str, Any]:
     honest = evidence.calibration([one for one in lines if not system or one.system == system], role)
     facts: dict[str, Any] = {"system": system} if system else {}
     return facts | {
@@ -109,7 +105,7 @@ def _shares(row: Mapping[str, Any], lines: Sequence[Line], role: str, system: st
     }  # fmt: skip
 
 
-def with_numbers(lines: Iterable[Line]) -> list[Line]:
+def with_numbers(lines: Iterable[ComparedRow]) -> list[ComparedRow]:
     """Lines with a predicted and a published number and an interval: results of trials and experiments, not inputs."""
     return [
         one for one in lines
@@ -117,7 +113,7 @@ def with_numbers(lines: Iterable[Line]) -> list[Line]:
     ]  # fmt: skip
 
 
-def untested_systems(lines: Sequence[Line]) -> list[str]:
+def untested_systems(lines: Sequence[ComparedRow]) -> list[str]:
     """Systems without a single judged row that was never fitted to."""
     tested = {one.system for one in lines if one.role == "validate" and one.inside is not None}
     return [name for name in evidence.systems() if name not in tested and any(one.system == name for one in lines)]

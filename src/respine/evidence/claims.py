@@ -14,12 +14,13 @@ from respine import study as studies
 from respine import trial
 from respine.errors import InputError, Problem
 from respine.evidence import experiment, store
-from respine.evidence.line import NAN, has_bar
 from respine.evidence.measures import Typicals, Value, bounded, compute, inline, rows_by_id, target
+from respine.evidence.row import NAN
 from respine.files.suggest import nearest
+from respine.published.bars import number, published
+from respine.study.endpoints import Extreme, Score, Share
 from respine.study.schema import Study
-from respine.trial.endpoints import person_values
-from respine.trial.published import number, published
+from respine.trial.endpoints import per_person
 
 SCHEMA = "respine/claims/1"
 SUBJECTS = 300  # virtual people per arm where a claim is about shares of people
@@ -168,7 +169,7 @@ def _record(side: Mapping[str, Any], rows: Mapping[str, dict[str, str]]) -> tupl
             used = [ids[name] for name in _names(raw["formula"], ids)]
             value = compute(raw["formula"], values)
             alone = results.get(raw["formula"])
-            low, high = (alone.low, alone.high) if alone is not None and has_bar(alone, rows[used[0]]) else (NAN, NAN)
+            low, high = (alone.low, alone.high) if alone is not None else (NAN, NAN)
             found.append(_number(raw, value, low, high, tuple(used)))
     return tuple(found)
 
@@ -256,10 +257,10 @@ class _Model:
         }
         people = {}
         for endpoint in trial.of_study(study):
-            if endpoint.kind not in ("response", "remission", "peak", "score"):
+            if not isinstance(endpoint, Share | Extreme | Score):
                 continue
             for arm in study.arms:
-                values = person_values(endpoint, results.panel, arm)
+                values = per_person(endpoint, results.panel, arm)
                 people[f"{arm} {endpoint.name}"] = [_finite(x) for x in values]
         store.forget(results)
         return {"endpoints": endpoints, "people": people}

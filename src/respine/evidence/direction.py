@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import math
 
-from respine.trial.endpoints import Endpoint
-
 CLEAR = 0.02  # of the reference: less than this is no change in either direction
 SAME = 0.05  # of the reference: within this counts as unchanged even where the interval is narrower
 WORDS = ("up", "down", "unchanged")
-
-
-def reference_of(endpoint: Endpoint) -> float | None:
-    """The value of an endpoint that means "no change", or None where the kind has none."""
-    if endpoint.kind == "percent-of-control":
-        return 100.0
-    if endpoint.kind in (
-        "change", "percent-change", "difference", "difference-in-change", "percent-restored", "effect-size"
-    ):  # fmt: skip
-        return 0.0
-    return None
 
 
 def holds(direction: str, predicted: float, low: float, high: float, reference: float) -> bool | None:

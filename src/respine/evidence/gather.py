@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -13,38 +12,27 @@ from respine import library
 from respine.errors import InputError, Problem
 from respine.evidence import kinetics, people
 from respine.evidence import studies as trials
-from respine.evidence.line import ROLES, Line, about, system_of, systems, unpredicted
+from respine.evidence.row import ROLES, ComparedRow, about, system_of, systems, unpredicted
 from respine.evidence.studies import SUBJECTS, Progress, table_of
 from respine.files.suggest import nearest
-
-REASONS = (  # first found decides how a row without prediction is counted
-    ("left out by the study", "its arm is left out by the study"),
-    ("no study simulates it", "no study simulates it"),
-    ("the library has no scale", "scale not in the library"),
-    ("is no endpoint that respine computes|does not compute|is not computed", "no such endpoint"),
-    ("names no scale|has no time|against which arm|needs more than one time", "the row leaves open what was measured"),
-    ("is none of the study", "its arm is not in the study"),
-    ("the study cannot be run", "its study cannot be run"),
-    ("nobody was simulated|no simulated trial", "nothing could be computed"),
-    ("the row is in", "unit of another kind"),
-)
+from respine.published import NotCompared
 
 
 def predict(
     subjects: int = SUBJECTS, *, roles: Collection[str] = (), system: str = "", threads: int | None = None,
     progress: Progress | None = None,
-) -> list[Line]:  # fmt: skip
-    """A line for every row of the library's evidence tables, those of ``roles`` and ``system`` alone where given.
+) -> list[ComparedRow]:  # fmt: skip
+    """A row for every row of the library's evidence tables, those of ``roles`` and ``system`` alone where given.
 
     Only what is needed is simulated; results are kept in the user's cache folder. ``progress`` is called with what is
     being run, units done and units in all. Raises InputError for an unknown role or system.
     """
     _check(roles, system)
 
-    def wanted(line: Line) -> bool:
+    def wanted(line: ComparedRow) -> bool:
         return (not roles or line.role in roles) and (not system or line.system == system)
 
-    lines: list[Line] = []
+    lines: list[ComparedRow] = []
     chosen, found = [], []
     for study in trials.library_studies():
         _, met = trials.completed(study)
@@ -59,7 +47,8 @@ def predict(
         for row in library.rows("evidence", table):
             if row["id"] not in reached:
                 what = f"{row.get('study', '')} {row.get('year', '')}".strip() or row.get("quantity", "")
-                lines.append(unpredicted(row, table, f"no study simulates it: {what}"))
+                reason = NotCompared.NO_STUDY.because(f"no study simulates it: {what}")
+                lines.append(unpredicted(row, table, reason))
     if not system or any(system_of(row, "pk") == system for row in library.rows("evidence", "pk")):
         lines += kinetics.predict(progress)
     if not system or any(system_of(row, "population") == system for row in library.rows("evidence", "population")):
@@ -83,7 +72,7 @@ def _check(roles: Collection[str], system: str) -> None:
         raise InputError(*problems)
 
 
-def summary(lines: Iterable[Line]) -> list[dict[str, Any]]:
+def summary(lines: Iterable[ComparedRow]) -> list[dict[str, Any]]:
     """Rows ``system, role, rows, predicted, judged, inside, share, without``: one per system and role.
 
     ``predicted`` rows have a prediction, ``judged`` ones a verdict, ``inside`` a good one; ``share`` = inside / judged.
@@ -95,7 +84,7 @@ def summary(lines: Iterable[Line]) -> list[dict[str, Any]]:
     return [row for row in [*result, *total] if row["rows"]]
 
 
-def _counts(name: str, role: str, lines: Sequence[Line]) -> dict[str, Any]:
+def _counts(name: str, role: str, lines: Sequence[ComparedRow]) -> dict[str, Any]:
     mine = [line for line in lines if (name == "all" or line.system == name) and line.role == role]
     rows = {line.id for line in mine}
     predicted = {line.id for line in mine if not line.reason}
@@ -107,7 +96,7 @@ def _counts(name: str, role: str, lines: Sequence[Line]) -> dict[str, Any]:
             "inside": len(inside), "share": share, "without": len(rows) - len(predicted)}  # fmt: skip
 
 
-def calibration(lines: Iterable[Line], role: str = "validate") -> dict[str, Any]:
+def calibration(lines: Iterable[ComparedRow], role: str = "validate") -> dict[str, Any]:
     """How honest the intervals are: the share of published numbers inside the 50 % and 90 % intervals of a role.
 
     Keys ``role, rows, inside_50, inside_90, root_mean_square_z``; a good model has 0.5, 0.9 and about 1. Directions and
@@ -127,11 +116,6 @@ def calibration(lines: Iterable[Line], role: str = "validate") -> dict[str, Any]
             "root_mean_square_z": float(np.sqrt(np.mean(np.square(z)))) if z else None}  # fmt: skip
 
 
-def reasons(lines: Iterable[Line]) -> dict[str, int]:
+def reasons(lines: Iterable[ComparedRow]) -> dict[str, int]:
     """How many rows could not be predicted, by reason, the commonest first."""
-    return dict(Counter(reason_of(line) for line in lines if line.reason).most_common())
-
-
-def reason_of(line: Line) -> str:
-    """The reason of a row without prediction, without its particulars."""
-    return next((words for pattern, words in REASONS if re.search(pattern, line.reason)), line.reason)
+    return dict(Counter(line.counted_by for line in lines if line.reason).most_common())

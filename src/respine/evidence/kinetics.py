@@ -10,7 +10,7 @@ import numpy as np
 
 from respine import library, model
 from respine.evidence import experiment, store
-from respine.evidence.line import NAN, Line, about, has_bar, score, unpredicted, within
+from respine.evidence.row import NAN, ComparedRow, about, score, unpredicted, within
 from respine.files import units
 from respine.files.constants import Z90
 from respine.model import formula
@@ -20,7 +20,8 @@ from respine.population import normals
 from respine.population.sample import belief
 from respine.protocol import resolve
 from respine.protocol.typical import TypicalStudy, dose_symbols
-from respine.trial.published import number, published
+from respine.published import NotCompared, Reason
+from respine.published.bars import number, published
 
 SCHEMA = "respine/pk-experiments/1"
 DRAWS = 200  # of the typical values one may believe in
@@ -28,13 +29,13 @@ SEED = 20260
 Progress = Callable[[str, int, int], None]
 
 
-def predict(progress: Progress | None = None) -> list[Line]:
+def predict(progress: Progress | None = None) -> list[ComparedRow]:
     """A line for every row of ``evidence/pk.csv``: exposure, parameter, or the reason why neither."""
     data = experiment.read("pk_experiments", SCHEMA)
     digest = store.key("kinetics")
     kept = store.read("kinetics", digest)
     if kept is not None:
-        return [Line.of(one) for one in kept]
+        return [ComparedRow.of(one) for one in kept]
     rows = {row["id"]: row for row in library.rows("evidence", "pk")}
     lines = _exposures(data, rows, progress) | _parameters(data, rows)
     result = [lines.get(id) or unpredicted(row, "pk", _why_not(data, row)) for id, row in rows.items()]
@@ -42,14 +43,13 @@ def predict(progress: Progress | None = None) -> list[Line]:
     return result
 
 
-def _why_not(data: Mapping[str, Any], row: Mapping[str, str]) -> str:
+def _why_not(data: Mapping[str, Any], row: Mapping[str, str]) -> Reason:
     text = " ".join(row.get(name, "") for name in ("quantity", "population", "species"))
     for one in data["not_compared"]:
         if re.search(one["pattern"], text):
-            return str(one["reason"])
-    if published(row) is None:
-        return "no single number was published"
-    return "no experiment or parameter of the library describes it"
+            return NotCompared.EXPLAINED.because(str(one["reason"]))
+    kind = NotCompared.NO_NUMBER if published(row) is None else NotCompared.NO_EXPERIMENT
+    return kind.because(kind.value)
 
 
 def beliefs(system: System, outputs: Sequence[str], keep: Sequence[str] = ()) -> dict[str, np.ndarray]:
@@ -84,10 +84,10 @@ def _reach(system: System, outputs: Sequence[str]) -> set[str]:
 
 def _exposures(
     data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]], progress: Progress | None
-) -> dict[str, Line]:
+) -> dict[str, ComparedRow]:
     entries = {one["name"]: one for one in data["experiments"]}
     courses: dict[str, _Course] = {}
-    lines: dict[str, Line] = {}
+    lines: dict[str, ComparedRow] = {}
     for k, (name, entry) in enumerate(entries.items()):
         if progress:
             progress(name, k, len(entries))
@@ -182,7 +182,7 @@ def _grid(until: float) -> np.ndarray:
 def _exposure(
     row: Mapping[str, str], entry: Mapping[str, Any], ask: Mapping[str, Any], values: np.ndarray,
     acceptance: Mapping[str, str],
-) -> Line:  # fmt: skip
+) -> ComparedRow:  # fmt: skip
     result = _published(row)
     accept = acceptance[ask.get("accept") or entry["give"]["route"]]
     typical = float(values[0])
@@ -192,7 +192,7 @@ def _exposure(
         "q75": q75, "note": str(ask.get("note", "")), "n": _people(row),
     }  # fmt: skip
     if result is None:
-        return Line(**facts, rule="no single number was published: shown only")
+        return ComparedRow(**facts, rule="no single number was published: shown only")
     value, bottom, top = result
     if np.isfinite(bottom) and _is_range(row):
         inside, rule = within(typical, bottom, top), "typical value within the published range"
@@ -204,7 +204,7 @@ def _exposure(
         inside = within(typical, value * (1 - share), value * (1 + share))
         rule = f"typical value within {accept} of the published"
     se = (top - bottom) / (2 * 1.96) if np.isfinite(bottom) else 0.0
-    return Line(**facts, published=value, published_low=bottom, published_high=top, inside=inside,
+    return ComparedRow(**facts, published=value, published_low=bottom, published_high=top, inside=inside,
                 z=score(value, typical, low, high, se), rule=rule)  # fmt: skip
 
 
@@ -216,7 +216,7 @@ def _published(row: Mapping[str, str]) -> tuple[float, float, float] | None:
     """Value and 95 % bar of a row; the middle and ends of a printed range ("17-20")."""
     found = published(row)
     if found is not None:
-        return (found.value, found.low, found.high) if has_bar(found, row) else (found.value, NAN, NAN)
+        return found.value, found.low, found.high
     text = row.get("value", "").replace("–", "-")
     if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*", text):
         low, high = float(match[1]), float(match[2])
@@ -229,7 +229,7 @@ def _people(row: Mapping[str, str]) -> int | None:
     return int(n) if n is not None and n >= 1 and n == int(n) else None
 
 
-def _parameters(data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]]) -> dict[str, Line]:
+def _parameters(data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]]) -> dict[str, ComparedRow]:
     lines = {}
     for one in data["parameters"]:
         system = model.load(one["model"])
@@ -250,7 +250,7 @@ def _parameters(data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]]) 
         }  # fmt: skip
         result = _published(row)
         if result is None:
-            lines[one["id"]] = Line(**facts, rule="no single number was published: shown only")
+            lines[one["id"]] = ComparedRow(**facts, rule="no single number was published: shown only")
             continue
         value, bottom, top = result
         se = (top - bottom) / (2 * 1.96) if np.isfinite(bottom) else 0.0
@@ -259,6 +259,6 @@ def _parameters(data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]]) 
         reach = bool(low <= top and high >= bottom) if overlap else within(value, low, high)
         if low == high:  # no belief: an exact input
             reach, rule = bool(np.isclose(value, low, rtol=0.02)), "the model's number is the published one"
-        lines[one["id"]] = Line(**facts, published=value, published_low=bottom, published_high=top, inside=reach,
+        lines[one["id"]] = ComparedRow(**facts, published=value, published_low=bottom, published_high=top, inside=reach,
                                 z=score(value, float(values[0]), low, high, se), rule=rule)  # fmt: skip
     return lines

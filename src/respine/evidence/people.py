@@ -11,15 +11,17 @@ import numpy as np
 from respine import library, model, population
 from respine.evidence import experiment
 from respine.evidence.kinetics import SCHEMA
-from respine.evidence.line import NAN, Line, about, unpredicted, within
+from respine.evidence.row import NAN, ComparedRow, about, unpredicted, within
 from respine.files.constants import Z50, Z90
-from respine.trial.published import number, published
+from respine.published import BarKind, NotCompared
+from respine.published.bars import number, published
 
 PEOPLE = 4000
+NOT_A_COVARIATE = NotCompared.EXPLAINED.because("no covariate of a population file: used elsewhere")
 SEED = 20261
 
 
-def predict() -> list[Line]:
+def predict() -> list[ComparedRow]:
     """A line for every row of ``evidence/population.csv``: virtual people beside it, or the reason why not."""
     asked = {one["id"]: one for one in experiment.read("pk_experiments", SCHEMA)["people"]}
     drawn: dict[str, Any] = {}
@@ -27,7 +29,7 @@ def predict() -> list[Line]:
     for row in library.rows("evidence", "population"):
         ask = asked.get(row["id"])
         if ask is None:
-            lines.append(unpredicted(row, "population", "no covariate of a population file: used elsewhere"))
+            lines.append(unpredicted(row, "population", NOT_A_COVARIATE))
             continue
         name = ask["population"]
         if name not in drawn:
@@ -38,7 +40,7 @@ def predict() -> list[Line]:
     return lines
 
 
-def _line(row: Mapping[str, str], ask: Mapping[str, Any], people: Any) -> Line:
+def _line(row: Mapping[str, str], ask: Mapping[str, Any], people: Any) -> ComparedRow:
     result = published(row)
     chosen = people if "sex" not in ask else people[people["sex"] == ask["sex"]]
     values = chosen[ask["covariate"]].to_numpy()
@@ -53,7 +55,7 @@ def _line(row: Mapping[str, str], ask: Mapping[str, Any], people: Any) -> Line:
         "q25": middle - half, "q75": middle + half, "n": size or None,
     }  # fmt: skip
     if result is None:
-        return Line(**facts, rule="no single number was published: shown only")
+        return ComparedRow(**facts, rule="no single number was published: shown only")
     value, sd = result.value, number(row.get("dispersion", "")) if row.get("dispersion_type") == "SD" else None
     inside, rule = within(value, low, high), "published value within 90 % of samples of that size"
     if not size:  # no number of people printed: the file must give the number itself
@@ -64,7 +66,7 @@ def _line(row: Mapping[str, str], ask: Mapping[str, Any], people: Any) -> Line:
     if ask["statistic"] == "mean" and sd is not None and size > 1:
         note = f"SD of virtual people {spread:.3g}, published {sd:g}"
     z = (value - middle) / error if error > 0 and size else NAN
-    return Line(**facts, published=value, published_low=result.low, published_high=result.high, inside=inside, z=z,
+    return ComparedRow(**facts, published=value, published_low=result.low, published_high=result.high, inside=inside, z=z,
                 rule=rule, note=note)  # fmt: skip
 
 
@@ -78,7 +80,7 @@ def _statistic(
         share = float(np.mean(hit))
         error = math.sqrt(share * (1 - share) / count)
         result = published(row)
-        if result is not None and row.get("dispersion_type", "").startswith("95% CI"):  # a pool of unlike studies
+        if result is not None and result.bar.kind is BarKind.INTERVAL:  # a pool of unlike studies
             error = max(error, (result.high - result.low) / (2 * 1.96 * 100))
         return 100 * share, 100 * error, 100 * math.sqrt(share * (1 - share))
     numbers = values.astype(float)

@@ -28,7 +28,7 @@ def folder() -> Path:
 def key(*parts: str) -> str:
     """A digest of the science, the code and everything named in ``parts``."""
     science = BUILT_IN.fingerprint(without=("studies", "evidence", "recipes"))
-    return store.fingerprint(science, store.code_fingerprint(*CODE, "run", "evidence"), *parts)[:20]
+    return store.fingerprint(science, store.code_fingerprint(*CODE, "published", "run", "evidence"), *parts)[:20]
 
 
 def study_text(study: Study) -> str:

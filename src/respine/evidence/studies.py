@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,13 +10,14 @@ from respine import study as studies
 from respine import trial
 from respine.errors import InputError
 from respine.evidence import direction, store
-from respine.evidence.line import NAN, Line, about, has_bar, score, unpredicted, within
+from respine.evidence.row import ComparedRow, about, score, unpredicted, within
 from respine.protocol import resolve
-from respine.study.schema import Endpoint as StudyEndpoint
+from respine.published import About, BarKind, Match, NotCompared, Reason, Remark, beside, matches
+from respine.published.bars import number
+from respine.published.reasons import note
+from respine.study.endpoints import Contrast, Score
 from respine.study.schema import Study
-from respine.trial.compare import Match, line, matches
 from respine.trial.panel import TOLERANCE_H
-from respine.trial.published import number, published
 
 SUBJECTS = 400  # virtual people per arm: 20 draws of the uncertain typical values, 20 people each
 Progress = Callable[[str, int, int], None]
@@ -26,7 +26,7 @@ RULE = "published value within 90 % of simulated trials of that size"
 
 def predict(
     chosen: Iterable[Study], subjects: int = SUBJECTS, *, threads: int | None = None, progress: Progress | None = None
-) -> list[Line]:
+) -> list[ComparedRow]:
     """Lines of every row the studies are compared with, in the order of the studies.
 
     ``progress`` is called with the study's name, people done and people in all. A study that cannot be run gives its
@@ -56,7 +56,7 @@ def completed(study: Study) -> tuple[Study, list[Match]]:
     found = matches(study)
     wanted = [match.endpoint for match in found if match.endpoint is not None]
     grid = {round(float(t), 6) for t in trial.rating_times(study)}
-    times = {t for e in wanted for t in (e.at, e.by, e.begin) if t is not None and t >= study.start}
+    times = {t for e in wanted for t in (*e.ratings, *e.visits, *e.ends) if t >= study.start}
     new = sorted(t for t in times if not any(abs(t - old) <= TOLERANCE_H for old in grid))
     protocol = resolve(study)
     own = {*trial.observed_scales(protocol), *trial.observed_outputs(protocol)}
@@ -80,9 +80,9 @@ def completed(study: Study) -> tuple[Study, list[Match]]:
     return study.replace(**update), found
 
 
-def _output_endpoint(study: Study, output: str, index: int) -> StudyEndpoint:
+def _output_endpoint(study: Study, output: str, index: int) -> Score:
     at = f"{study.visits[-1]!r} h"
-    return StudyEndpoint.model_validate({"name": f"needed-{index}", "of": output, "kind": "score", "at": at})
+    return Score.model_validate({"name": f"needed-{index}", "of": output, "kind": "score", "at": at})
 
 
 def _sizes(found: Iterable[Match]) -> dict[str, int]:
@@ -90,71 +90,73 @@ def _sizes(found: Iterable[Match]) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for match in found:
         people = number(match.row.get("n") or "")
-        if people is not None and people >= 1 and match.endpoint is not None and match.endpoint.arm is None:
-            sizes[match.arm] = max(sizes.get(match.arm, 0), int(people))
+        if people is None or people < 1 or match.endpoint is None or isinstance(match.endpoint, Contrast):
+            continue
+        sizes[match.arm] = max(sizes.get(match.arm, 0), int(people))
     return sizes
 
 
 def _lines(
     study: Study, found: list[Match], subjects: int, threads: int | None, progress: store.Progress | None
-) -> list[Line]:
+) -> list[ComparedRow]:
     if not any(match.endpoint is not None for match in found):
-        return [_reason(match) for match in found]
+        return [_without(match) for match in found]
     rows = repr([sorted(match.row.items()) for match in found])
     digest = store.key(store.study_text(study), str(subjects), rows)
     kept = store.read(study.name, digest)
     if kept is not None:
-        return [Line.of(one) for one in kept]
+        return [ComparedRow.of(one) for one in kept]
     try:
         results = store.simulate(study, subjects, threads, progress)
     except InputError as error:
         told = "; ".join(f"{one.why} {one.cure}" for one in error.problems)
-        return [_reason(match, f"the study cannot be run: {told}") for match in found]
+        reason = NotCompared.STUDY_FAILS.because(f"the study cannot be run: {told}")
+        return [_without(match, reason) for match in found]
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; what was finished is kept. The same command goes on where it was.") from None
-    lines = [_line(study, results, match) for match in found]
+    units = trial.Units(study)
+    lines = [_line(study, results, match, units) for match in found]
     store.write(study.name, digest, [one.to_dict() for one in lines])
     store.forget(results)
     return lines
 
 
-def _line(study: Study, results: Any, match: Match) -> Line:
+def _line(study: Study, results: Any, match: Match, units: trial.Units) -> ComparedRow:
     """One row beside its prediction."""
     if match.endpoint is None:
-        return _reason(match)
-    failed, words = _failures(results, match.arm)
+        return _without(match)
+    failed, why = _failures(results, match.arm)
     if failed >= results.study.subjects:
-        return _reason(match, f"nobody was simulated to the end in arm {match.arm}: {words}")
-    told = line(study, results.panel, match)
-    if not math.isfinite(_float(told["median"])):
-        return _reason(match, str(told["note"]))
-    row, table = match.row, table_of(match.row)
-    median, low, high = (_float(told[name]) for name in ("median", "p05", "p95"))
-    facts = about(row, table) | {
-        "kind": "trial", "study": study.name, "arm": match.arm, "time_h": _float(told["time_h"]),
-        "unit": str(told["unit"]), "predicted": median, "low": low, "high": high,
-        "q25": _float(told.get("p25", NAN)), "q75": _float(told.get("p75", NAN)),
-        "n": told["n"], "note": str(told["note"]) + (f"; {failed} people failed: {words}" if failed else ""),
+        text = f"nobody was simulated to the end in arm {match.arm}: {why}"
+        return _without(match, NotCompared.NOTHING_COMPUTED.because(text))
+    found = beside(study, results.panel, match, units=units)
+    if found.interval is None:
+        return _without(match, found.reason)
+    row, result, interval = match.row, found.result, found.interval
+    remarks = list(found.remarks)
+    if failed:
+        remarks.append(Remark(About.FAILURES, f"{failed} people failed: {why}"))
+    facts = about(row, table_of(row)) | {
+        "kind": "trial", "study": study.name, "arm": match.arm, "time_h": found.time_h, "unit": found.unit,
+        "predicted": interval.median, "low": interval.p05, "high": interval.p95, "q25": interval.p25,
+        "q75": interval.p75, "n": result.n if result else None, "note": note(remarks),
+        "remarks": tuple(remark.text for remark in remarks if remark.is_warning),
     }  # fmt: skip
-    result = published(row)
-    word = (row.get("direction") or "").strip()
     if result is not None:
-        value = result.value
-        if has_bar(result, row):
-            facts |= {"published_low": result.low, "published_high": result.high}
-        spread = (facts["q25"], facts["q75"])
-        inside = told["inside"]
-        rule = RULE
-        if result.low < result.high and result.how == "range as published":  # a range: overlap is agreement
-            inside, rule = bool(low <= result.high and high >= result.low), "published range and 90 % interval overlap"
-        return Line(**facts, published=value, inside=_bool(inside), inside_50=within(value, *spread),
-                    z=score(value, median, low, high), rule=rule)  # fmt: skip
-    reference = direction.reference_of(match.endpoint)
+        facts |= {"published_low": result.low, "published_high": result.high}
+        inside, rule = found.inside, RULE
+        if result.bar.kind is BarKind.RANGE:  # overlap is agreement
+            inside = bool(interval.p05 <= result.high and interval.p95 >= result.low)
+            rule = "published range and 90 % interval overlap"
+        z = score(result.value, interval.median, interval.p05, interval.p95)
+        half = within(result.value, interval.p25, interval.p75)
+        return ComparedRow(**facts, published=result.value, inside=inside, inside_50=half, z=z, rule=rule)
+    word, reference = (row.get("direction") or "").strip(), match.endpoint.no_change
     if word in direction.WORDS and reference is not None:
-        agrees = direction.holds(word, median, low, high, reference)
+        agrees = direction.holds(word, interval.median, interval.p05, interval.p95, reference)
         facts |= {"kind": "direction", "published_text": f"{word} ({row.get('value')})"}
-        return Line(**facts, inside=agrees, rule=direction.rule(word, reference))
-    return Line(**facts, rule="no number and no direction to judge by: shown only")
+        return ComparedRow(**facts, inside=agrees, rule=direction.rule(word, reference))
+    return ComparedRow(**facts, rule="no number and no direction to judge by: shown only")
 
 
 def _failures(results: Any, arm: str) -> tuple[int, str]:
@@ -166,21 +168,16 @@ def _failures(results: Any, arm: str) -> tuple[int, str]:
     return int(mine["subject"].nunique()), f"{reason} ({state})" if state else str(reason)
 
 
-def _reason(match: Match, reason: str = "") -> Line:
-    return unpredicted(match.row, table_of(match.row), reason or match.reason or "no reason given")
+def _without(match: Match, reason: Reason | None = None) -> ComparedRow:
+    """A row without prediction, for this reason or that of the match."""
+    reason = reason or match.reason
+    assert reason is not None
+    return unpredicted(match.row, table_of(match.row), reason)
 
 
 def table_of(row: Mapping[str, str]) -> str:
     """Name of the table a row comes from (``_table`` for a user's rows)."""
     return row.get("_table") or row["_file"].rpartition("/")[2].removesuffix(".csv")
-
-
-def _float(value: Any) -> float:
-    return NAN if value is None else float(value)
-
-
-def _bool(value: Any) -> bool | None:
-    return None if value is None else bool(value)
 
 
 def library_studies() -> list[Study]:
@@ -191,9 +188,9 @@ def library_studies() -> list[Study]:
     return [study for study in found if study.compare and not study.rules]
 
 
-def without_duplicates(lines: Iterable[Line]) -> list[Line]:
+def without_duplicates(lines: Iterable[ComparedRow]) -> list[ComparedRow]:
     """Each row of each study and arm once; a row without prediction only where no study predicts it."""
-    kept: dict[tuple[str, str, str], Line] = {}
+    kept: dict[tuple[str, str, str], ComparedRow] = {}
     for one in lines:
         known = kept.get((one.id, one.study, one.arm))
         if known is None or (known.reason and not one.reason):

@@ -43,9 +43,11 @@ def model_problems(doc: Document, error: ValidationError, model: type[BaseModel]
         if one["type"] == "missing" and (one["loc"][:-1], one["loc"][-1]) in misspelt:
             continue
         at = place + tuple(part for part in one["loc"])
+        if one["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            at = (*at, one["ctx"]["discriminator"].strip("'"))
         why, cure = _words(doc, one, model, at, place)
         seen = str(at[-1]) if one["type"] == "extra_forbidden" else None
-        where = _file_place(doc, at, one["type"] == "missing")
+        where = _file_place(doc, at, one["type"] in ("missing", "union_tag_not_found"))
         if (doc.where(where), yaml_file.dotted(where)) not in noted:  # a fault of form explains it
             doc.problem(where, why, cure, seen=seen)
 
@@ -74,9 +76,10 @@ def _file_place(doc: Document, at: Place, missing: bool) -> Place:
     return tuple(result)
 
 
-def _fields(model: type[BaseModel], at: Place) -> list[str]:
-    """Field names allowed beside the last part of a place."""
+def _around(model: type[BaseModel], at: Place) -> tuple[type[BaseModel] | None, list[type[BaseModel]]]:
+    """The model that holds the last part of a place, and the models it was chosen from by a tag."""
     current: list[type[BaseModel]] = [model]
+    choice: list[type[BaseModel]] = []
     keyed = False  # the next part is a key of a mapping, not a field
     for part in at[:-1]:
         if keyed or isinstance(part, int):
@@ -84,18 +87,30 @@ def _fields(model: type[BaseModel], at: Place) -> list[str]:
             continue
         tagged = [one for one in current if part in _tags(one)]
         if tagged:
-            current = tagged
+            choice, current = current, tagged
             continue
         hits = [f for one in current for name, f in one.model_fields.items() if part in (name, f.alias)]
-        current = _models(hits[0].annotation) if hits else []
+        current, choice = _models(hits[0].annotation) if hits else [], []
         keyed = bool(hits) and get_origin(hits[0].annotation) is dict
-    return [field.alias or name for one in current[:1] for name, field in one.model_fields.items()]
+    return (current[0] if current else None), choice
+
+
+def _fields(model: type[BaseModel], at: Place) -> list[str]:
+    """Field names allowed beside the last part of a place."""
+    holder, _ = _around(model, at)
+    return [] if holder is None else _names(holder)
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
     """The words that choose this model in a union."""
-    field = model.model_fields.get("distribution")
-    return get_args(field.annotation) if field is not None else ()
+    return tuple(
+        tag for name in ("distribution", "kind") if (field := model.model_fields.get(name)) is not None
+        for tag in get_args(field.annotation)
+    )  # fmt: skip
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -114,14 +129,19 @@ def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Pl
     if kind == "respine":
         return context["why"], context["cure"]
     if kind == "extra_forbidden":
-        known = _fields(model, at[len(place) :])
+        holder, choice = _around(model, at[len(place) :])
+        others = [tag for one in choice if name in _names(one) for tag in _tags(one)]
+        if others:  # a field of another kind of the same part
+            why = f'"{name}" has no meaning for "{at[-2]}".'
+            return why, f"Remove it, or choose another kind: {', '.join(others)}."
+        known = [] if holder is None else _names(holder)
         meant = OTHER_WORDS.get(name.lower())
         return f'There is no field "{name}" here.', f'Did you mean "{meant}"?' if meant in known else nearest(
             name, known
         )
     if kind == "missing":
         around = next((str(part) for part in reversed(at[:-1]) if isinstance(part, str)), "")
-        shown = EXAMPLES.get(f"{around}.{name}", EXAMPLES.get(name, "..."))
+        shown = _example(model, at[len(place) :]) or EXAMPLES.get(f"{around}.{name}", EXAMPLES.get(name, "..."))
         if name == "schema" and "schema_" in model.model_fields:
             shown = get_args(model.model_fields["schema_"].annotation)[0]
         return (
@@ -129,10 +149,10 @@ def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Pl
             f'Add "{name}: {shown}"; respine new FILE writes a commented example.',
         )
     if kind == "union_tag_not_found":
-        return 'Nothing says how it is spread: "distribution" is missing.', 'Add "distribution: normal" or another.'
+        return f'The field "{name}" is missing.', f'Add "{name}: {EXAMPLES.get(name, "...")}" or another.'
     if kind == "union_tag_invalid":
         known = [word.strip(" '") for word in context["expected_tags"].split(",")]
-        return f'There is no distribution "{context["tag"]}".', nearest(context["tag"], known)
+        return f'There is no {name} "{context["tag"]}" here.', nearest(str(context["tag"]), known)
     if kind == "literal_error":
         expected = [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")]
         if name == "schema":
@@ -183,6 +203,14 @@ def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Pl
             form = f'"{name}:" and its fields below, or {{field: value}}'
         return f"{wanted} is expected, not {_kind(value)}.", f"Write {form}."
     return str(one["msg"]).rstrip(".") + ".", "Correct the value; respine new FILE writes a commented example."
+
+
+def _example(model: type[BaseModel], at: Place) -> str:
+    """What the model itself gives as an example of the field at a place; empty where it gives none."""
+    holder, _ = _around(model, at)
+    fields = {} if holder is None else {field.alias or name: field for name, field in holder.model_fields.items()}
+    examples = fields[str(at[-1])].examples if str(at[-1]) in fields else None
+    return str(examples[0]) if examples else ""
 
 
 def _bounds(name: str, context: dict[str, Any]) -> tuple[str, str]:

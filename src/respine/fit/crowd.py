@@ -25,8 +25,8 @@ from respine.protocol.settings import FIT_RTOL
 from respine.study import expectancy as expectancy_file
 from respine.study import load, scales
 from respine.trial import expectancy
-from respine.trial.endpoints import PERCENT, Endpoint, arms_needed, estimate, of_study, person_values, sample_of
-from respine.trial.observe import residual, strongest_felt, true_scores
+from respine.trial.endpoints import Endpoint, arms_needed, estimate, of_study, per_person, sample_of
+from respine.trial.observe import hardly_ill, residual, strongest_felt, true_scores
 
 
 class CrowdTargets:
@@ -162,22 +162,22 @@ class CrowdTargets:
         return strongest_felt(self.study, scale, subjects, path[:, :, self.outputs.index(scale.output)])[:, index]
 
     def _hardly_ill(self, target: Target, path: np.ndarray) -> float:
-        """Percent of people whose model symptom at the first visit is below the scale's floor: patients are none of these."""
+        """Percent of people who are hardly ill at the first visit, by as many floors of the scale as the recipe says."""
         scale = self.protocol.scale(self.endpoints[target.endpoint].of)
         first = path[:, int(np.searchsorted(self.times, self.study.start - 1e-9)), self.outputs.index(scale.output)]
-        return 100 * float(np.mean(first < 3 * scale.number("severity_floor")))
+        return 100 * float(np.mean(hardly_ill(first, scale, target.floors)))
 
     def _number(self, target: Target, panel: trial.Panel) -> float:
         endpoint: Endpoint = self.endpoints[target.endpoint]
         if target.statistic == "sd":
-            spread = float(np.nanstd(person_values(endpoint, panel, target.arm)))
-            return 100 * spread if endpoint.kind in PERCENT else spread
-        if endpoint.kind in smooth.KINDS and (target.arm, endpoint.of) in panel.values:
+            spread = float(np.nanstd(per_person(endpoint, panel, target.arm)))
+            return 100 * spread if endpoint.is_share else spread
+        if smooth.is_smooth(endpoint) and (target.arm, endpoint.of) in panel.values:
             value = smooth.share(endpoint, panel, target.arm)
         else:
             needed = [a for a in arms_needed(endpoint, target.arm, self.arms) if (a, endpoint.of) in panel.values]
             value = float(estimate(endpoint, target.arm, sample_of(endpoint, panel, needed)))
-        return value / 24 if endpoint.kind == "time-to-relapse" and target.row.get("unit") == "days" else value
+        return value / 24 if endpoint.unit("") == "h" and target.row.get("unit") == "days" else value
 
 
 def outputs_of(chosen: Sequence[scales.Scale], felt_by: scales.Scale, known: set[str]) -> list[str]:

@@ -21,7 +21,7 @@ from respine.files.yaml_file import Document
 from respine.files.yaml_file import Place as Where
 from respine.fit.values import Place
 from respine.model.system import System
-from respine.trial.published import published
+from respine.published.bars import published
 
 SCHEMA = "respine/recipe/1"
 SCALES = ("log", "linear", "logit")
@@ -37,7 +37,7 @@ _PRIOR = {"median", "low", "high", "scale", "source", "note"}
 _TARGET = {
     "row", "table", "study", "arm", "against", "healthy", "output", "as", "at", "from", "until", "endpoint", "statistic",
     "value", "tolerance", "at_most", "at_least", "of", "over", "after", "compare", "why", "curve", "times", "weight",
-    "parameters",
+    "parameters", "floors",
 }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ class Target:
     ``value`` with ``tolerance`` (one standard error) or a bound ``at_most`` / ``at_least`` with its tolerance; times in
     hours. ``endpoint`` targets are read over virtual people, ``output`` targets from the typical subject, ``held`` with
     model parameters held at other values (a knock-out). A lag is the time from half of the greatest rise of the output
-    ``after`` to half of that of ``output``.
+    ``after`` to half of that of ``output``. ``floors``: for the statistic ``hardly-ill``, under how many floors of the scale.
     """
 
     row: Mapping[str, str]
@@ -125,6 +125,7 @@ class Target:
     logarithm: bool = False
     weight: float = 1.0
     why: str = ""
+    floors: float = 1.0
     held: tuple[tuple[str, float], ...] = ()
     after: str = ""
 
@@ -374,7 +375,7 @@ def _target(doc: Document, at: Where, raw: dict[str, Any], row: dict[str, str]) 
         at=times["at"], begin=times["from"], until=times["until"], of=times["of"],
         times=tuple(_hours(doc, (*at, "times", k), t) for k, t in enumerate(raw.get("times") or [])),
         curve=dict(raw.get("curve") or {}), logarithm=str(raw.get("compare", "linear")) == "log",
-        weight=float(raw.get("weight", 1.0)), why=str(raw.get("why") or ""),
+        weight=float(raw.get("weight", 1.0)), why=str(raw.get("why") or ""), floors=float(raw.get("floors", 1.0)),
         held=tuple(sorted((str(id), float(x)) for id, x in (raw.get("parameters") or {}).items())),
         after=str(raw.get("after") or ""),
     )  # fmt: skip

@@ -39,8 +39,7 @@ MOST_STEADY = 200  # points of the even grid
 def rating_times(study: Study) -> np.ndarray:
     """Hours at which scores are taken: the baseline, the visits and the times that endpoints name."""
     times = {float(study.start), *map(float, study.visits)}
-    for endpoint in study.endpoints:
-        times |= {float(t) for t in (endpoint.at, endpoint.begin) if t is not None}
+    times |= {float(t) for endpoint in study.endpoints for t in endpoint.visits}
     return np.array(sorted(t for t in times if t >= study.start))
 
 
@@ -50,7 +49,7 @@ def output_times(protocol: Protocol) -> np.ndarray:
     ratings = rating_times(study)
     decisions = [float(t) for arm in protocol.arms.values() for t in arm.decision_times]
     first, last = study.start, float(ratings[-1])
-    ends = [t for e in study.endpoints for t in (e.until, e.by) if t is not None]
+    ends = [t for endpoint in study.endpoints for t in endpoint.ends]
     last = max([last, *ends])
     written = [
         time

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from respine.report.folder import Folder
 
-_NO_NUMBER = re.compile(r'the published result is "([^"]{1,30})"')
+MOST_TEXT = 30  # characters of a published result that is no number
 HEADER = ("endpoint", "arm", "predicted (90 % of trials)", "published", "inside", "role")
 
 
@@ -36,16 +35,25 @@ def words(comparison: pd.DataFrame) -> list[tuple[str, str, str, str, str, str]]
 
 
 def labels(comparison: pd.DataFrame) -> list[str]:
-    """What each row measures: "MADRS change 24 h" where that says all, else the endpoint's name in the study."""
+    """What each row measures: "MADRS change 24 h" where that says all, else the endpoint's name in the study.
+
+    A difference names the arm it is set against.
+    """
     rows = records(comparison)
+    against = [f"vs {r.against}" if r.against else "" for r in rows]
     plain = [
-        f"{r.of.replace('_', ' ')} {r.kind.replace('-', ' ')} {hours(r.time_h)}".strip() if r.kind else "" for r in rows
+        _joined(r.of.replace("_", " "), r.kind.replace("-", " "), arm, hours(r.time_h)) if r.kind else ""
+        for r, arm in zip(rows, against, strict=True)
     ]
     pairs = list(zip(plain, comparison["arm"], strict=True))
     return [
-        label if label and pairs.count((label, row.arm)) == 1 else f"{row.endpoint} {hours(row.time_h)}".strip()
-        for label, row in zip(plain, rows, strict=True)
+        label if label and pairs.count((label, row.arm)) == 1 else _joined(row.endpoint, arm, hours(row.time_h))
+        for label, row, arm in zip(plain, rows, against, strict=True)
     ]
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
 
 
 def _words(row: Any, label: str, digits: int) -> tuple[str, str, str, str, str, str]:
@@ -53,15 +61,15 @@ def _words(row: Any, label: str, digits: int) -> tuple[str, str, str, str, str, 
         return "-" if missing(value) else f"{value:.{digits}f}"
 
     predicted = f"{number(row.median)} ({number(row.p05)} … {number(row.p95)})"
-    said = _NO_NUMBER.search(str(getattr(row, "note", "") or "")) if missing(row.published) else None
-    published = said[1] if said else number(row.published)
+    text = "" if missing(row.published_text) else str(row.published_text)
+    published = text[:MOST_TEXT] if text and missing(row.published) else number(row.published)
     low, high = row.published_low, row.published_high
     if not (missing(row.published) or missing(low) or missing(high) or low == high):
         below, above = row.published - low, high - row.published
         even = math.isclose(below, above, rel_tol=0.02, abs_tol=1e-9)
         published += f" ± {number(above)}" if even else f" ({number(low)} … {number(high)})"
     inside = "" if missing(row.inside) else "yes" if row.inside else "no"
-    if row.unit and "%" not in row.unit and "point" not in row.unit:  # a scale's points and shares go without saying
+    if row.unit and row.unit != "1" and "point" not in row.unit:  # a scale's points go without saying
         label = f"{label} [{row.unit}]"
     return (label, str(row.arm), predicted, published, inside, str(row.role or ""))
 

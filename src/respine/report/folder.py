@@ -17,7 +17,7 @@ from respine.report.text import records
 
 if TYPE_CHECKING:
     from respine.model.system import Quantity
-    from respine.study import Study
+    from respine.study import Endpoint, Study
 
 # file -> columns the report relies on
 COLUMNS = {
@@ -78,7 +78,7 @@ class Folder:
 
     @property
     def compared(self) -> pd.DataFrame:
-        """Rows with a prediction, with ``of`` and ``kind`` of their endpoint."""
+        """Rows with a prediction, with ``of`` and ``kind`` of their endpoint and the arm it is set ``against``."""
         return self._rows[self._rows["median"].notna()]
 
     @property
@@ -91,12 +91,21 @@ class Folder:
     def _rows(self) -> pd.DataFrame:
         """The comparison with every optional column, and what each endpoint measures."""
         rows = self.comparison.copy()
-        for column, blank in (("published_low", np.nan), ("published_high", np.nan), ("unit", ""), ("note", "")):
+        optional: dict[str, Any] = {
+            "published_low": np.nan,
+            "published_high": np.nan,
+            "published_text": "",
+            "unit": "",
+            "note": "",
+        }
+        for column, blank in optional.items():
             if column not in rows:
                 rows[column] = blank
         known = _measured(self.study)
-        meant = [known.get((r.arm, r.endpoint), known.get(("", r.endpoint), ("", ""))) for r in records(rows)]
-        return rows.assign(of=[of for of, _ in meant], kind=[kind for _, kind in meant])
+        nothing = ("", "", "")
+        meant = [known.get((r.arm, r.endpoint), known.get(("", r.endpoint), nothing)) for r in records(rows)]
+        of, kind, against = zip(*meant, strict=True) if meant else ((), (), ())
+        return rows.assign(of=of, kind=kind, against=against)
 
     def quantity(self, output: str) -> Known:
         """Label and unit of a model output."""
@@ -114,14 +123,17 @@ class Folder:
         return Known(scale.title, scale.unit)
 
 
-def _measured(study: Study) -> dict[tuple[str, str], tuple[str, str]]:
-    """What each endpoint of each arm measures: scale or output, and kind."""
-    from respine import trial
+def _measured(study: Study) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """What each endpoint of each arm measures: scale or output, kind, and the arm it is set against."""
+    from respine import published, trial
 
-    known = {("", e.name): (e.of, e.kind) for e in trial.of_study(study)}
-    for match in trial.matches(study):
+    def of(endpoint: Endpoint) -> tuple[str, str, str]:
+        return endpoint.of, endpoint.kind, next(iter(endpoint.reference_arms), "")
+
+    known = {("", endpoint.name): of(endpoint) for endpoint in trial.of_study(study)}
+    for match in published.matches(study):
         if match.endpoint is not None:
-            known[match.arm, match.endpoint.name] = (match.endpoint.of, match.endpoint.kind)
+            known[match.arm, match.endpoint.name] = of(match.endpoint)
     return known
 
 

@@ -15,11 +15,11 @@ import pandas as pd
 
 from respine.errors import InputError, Problem
 from respine.files import parquet, store
+from respine.published import summary
 from respine.run import chain, manifest, shards, speed
 from respine.run.plan import PEOPLE_PER_DRAW, Plan, Shard
 from respine.run.results import Results, endpoint_table
 from respine.trial import Panel
-from respine.trial.compare import summary
 
 Progress = Callable[[int, int], None]
 _FULL = {errno.ENOSPC, errno.EDQUOT}

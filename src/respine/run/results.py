@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from respine import trial
+from respine import published, trial
 from respine.files import parquet
 from respine.files.html import card
 from respine.protocol import Protocol
@@ -112,7 +112,9 @@ def _plain(value: Any) -> Any:
 
 
 _KINDS = (
-    dict.fromkeys(("study", "arm", "endpoint", "role", "unit", "note", "scale", "kind"), "string")
+    dict.fromkeys(
+        ("study", "arm", "endpoint", "role", "published_text", "unit", "against", "note", "scale", "kind"), "string"
+    )
     | dict.fromkeys(
         ("time_h", "median", "p05", "p95", "published", "published_low", "published_high", "value", "sd", "se"),
         "float64",
@@ -124,11 +126,11 @@ _KINDS = (
 def endpoint_table(protocol: Protocol, panel: Panel) -> pd.DataFrame:
     """Published rows with their prediction, then the study's endpoints that stand beside no published row."""
 
-    class _Held:  # what trial.compare asks for
+    class _Held:  # what published.compare asks for
         def __init__(self) -> None:
             self.panel = panel
 
-    compared = trial.compare(protocol.study, _Held())
+    compared = published.compare(protocol.study, _Held())
     predicted = trial.predict(protocol.study, panel)
     beside = set(
         zip(
@@ -138,7 +140,7 @@ def endpoint_table(protocol: Protocol, panel: Panel) -> pd.DataFrame:
         )
     )
     own = predicted[[(a, e) not in beside for a, e in zip(predicted["arm"], predicted["endpoint"], strict=True)]]
-    extra = ["scale", "kind", "n_simulated", "value", "sd", "se"]
+    extra = list(trial.DETAILS)
     details = predicted.set_index(["arm", "endpoint"])[extra]
     compared = compared.join(details, on=["arm", "endpoint"])
     whole = pd.concat([compared, own], ignore_index=True) if len(own) else compared

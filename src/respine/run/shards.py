@@ -71,7 +71,7 @@ def compute(
     decisions = None
     if arm.rules:
         decisions = Decisions(arm, people)
-        scores = trial.Seen(arm, people, decisions.times, decisions.scales())
+        scores = trial.InterimScores(arm, people, decisions.times, decisions.scales())
         solution = solve_in_stages(
             arm, people, plan.outputs, plan.times, scores, decisions, vary=plan.vary, threads=threads, progress=progress
         )
@@ -98,7 +98,7 @@ def compute(
         "last": shard.last,
         "failed": len(failures),
         "lanes": solution.settings.get("lanes"),
-        "hardly_ill": trial.hardly_ill(plan.protocol, solution),
+        "hardly_ill": trial.count_hardly_ill(plan.protocol, solution),
     }
     return written, facts
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from respine.files.fields import Amount, DoseAmount, Time
-from respine.files.yaml_file import Document
+from respine.files.yaml_file import Document, Place
 from respine.library import Library
 from respine.population import Population, model_tables
 
 T = TypeVar("T", bound=BaseModel)
 _TIME: TypeAdapter[float] = TypeAdapter(Time)
 _AMOUNT: TypeAdapter[Amount] = TypeAdapter(DoseAmount)
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One mistake of a part of the file: ``place`` within the part, why it cannot work, and what to write instead."""
+
+    place: Place
+    why: str
+    cure: str
+    seen: str | None = None
+    """What was written, where that is not the text at the place."""
 
 
 @dataclass
@@ -30,6 +43,10 @@ class Context:
     """Times of visits that could be read, with their index in the list."""
     unsure: set[str] = field(default_factory=set)
     """Lists with mistakes of their own: what refers to them is not judged, so that one mistake gives one error."""
+
+    def note(self, part: Place, issue: Issue) -> None:
+        """Note a mistake of the part of the file at ``part``, with its line."""
+        self.doc.problem((*part, *issue.place), issue.why, issue.cure, seen=issue.seen)
 
     @property
     def weight(self) -> float | None:
@@ -61,6 +78,25 @@ def attempt(model: type[T], raw: object) -> T | None:
         return model.model_validate(raw)
     except ValidationError:
         return None
+
+
+def draft(model: type[T], raw: dict[str, Any]) -> T:
+    """The part as far as it can be read: a field that is absent, or has mistakes of its own (noted already), is None."""
+    values: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        written = info.alias or name
+        values[written] = None
+        if written in raw:
+            with suppress(ValidationError):
+                values[written] = _adapter(model, name).validate_python(raw[written])
+    return model.model_construct(**values)
+
+
+@lru_cache(maxsize=256)
+def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    info = model.model_fields[name]
+    read: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+    return TypeAdapter(read, config=ConfigDict(strict=True))
 
 
 def listed(raw: object) -> list[Any]:

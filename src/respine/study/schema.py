@@ -12,29 +12,22 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PrivateAttr
 
 from respine.errors import InputError, Problem, argument
-from respine.files.fields import DoseAmount, Duration, DurationOrZero, Part, Share, Time, Times, one_or_more
+from respine.files.fields import DoseAmount, Duration, DurationOrZero, Part, Time, Times, one_or_more
 from respine.files.form import caller
 from respine.files.html import card
 from respine.files.suggest import nearest
 from respine.library import BUILT_IN, Library
 from respine.population import Population
 from respine.population.distributions import Covariate
+from respine.study.endpoints import AnyEndpoint
+from respine.study.endpoints.base import Name, Slug
 from respine.study.rules import Rule
 
 SCHEMA = "respine/study/1"
 MOST_SUBJECTS = 10_000_000
 MOST_SEED = 2**63 - 1
 
-Name = Annotated[str, Field(min_length=1, max_length=80)]
-Slug = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 Met = Literal["Val/Val", "Val/Met", "Met/Met"]
-
-EndpointKind = Literal[
-    "score", "change", "percent-change", "response", "remission", "time-to-relapse", "relapse-free", "peak", "trough",
-    "difference", "difference-in-change", "percent-of-control", "percent-restored", "effect-size",
-    "response-difference", "response-ratio", "response-odds-ratio",
-    "remission-difference", "remission-ratio", "remission-odds-ratio",
-]  # fmt: skip
 
 
 class Dose(Part):
@@ -114,37 +107,7 @@ class Arm(Part):
     note: str = ""
 
 
-class Endpoint(Part):
-    """One number per arm: what is measured (``of`` a scale or a model output), how (``kind``) and when.
-
-    ``at``: the visit (the response visit for ``time-to-relapse`` and ``relapse-free``). ``by``: instead of ``at``, met
-    at any visit up to then.
-    ``drop``: fall from baseline that counts as response. ``below``: a score at or under it is remission. ``above`` or
-    ``lost``: a responder has relapsed at this score, or after losing this share of the improvement. ``until``: end of
-    follow-up, or end of the window of ``peak`` and ``trough``. ``arm``: the reference arm of differences and percents;
-    ``response-difference`` (percentage points), ``response-ratio`` and ``response-odds-ratio`` set the share of responders
-    against that of ``arm``, those of ``remission`` alike; ``effect-size``: the difference in change over the SD of both arms.
-    ``healthy``: the undamaged arm of ``percent-restored``. ``from``: start of a window, or the baseline of a change.
-    """
-
-    name: Slug
-    of: Name
-    kind: EndpointKind
-    at: Time | None = None
-    by: Time | None = None
-    begin: Time | None = Field(None, alias="from")
-    until: Time | None = None
-    drop: Share | None = None
-    below: float | None = None
-    above: float | None = None
-    lost: Share | None = None
-    arm: str | None = None
-    healthy: str | None = None
-    analysis: Literal["none", "observed", "ancova", "mmrm", "locf"] = "none"
-    note: str = ""
-
-
-class Tie(Part):
+class RowLink(Part):
     """One published row beside one endpoint of one arm, found by ``id``, or by its ``row`` text and ``time``."""
 
     endpoint: Name
@@ -164,7 +127,7 @@ class Compare(Part):
     leave_out: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="Evidence arms that are knowingly not simulated."
     )
-    rows: Annotated[tuple[Tie, ...], Field(strict=False)] = ()
+    rows: Annotated[tuple[RowLink, ...], Field(strict=False)] = ()
 
 
 @dataclass(frozen=True)
@@ -233,7 +196,7 @@ class Study(Part):
     observe: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     record: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     record_every: Duration | None = None
-    endpoints: Annotated[tuple[Endpoint, ...], Field(strict=False)] = ()
+    endpoints: Annotated[tuple[AnyEndpoint, ...], Field(strict=False)] = ()
     compare: Annotated[tuple[Compare, ...], BeforeValidator(one_or_more), Field(strict=False)] = ()
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
 

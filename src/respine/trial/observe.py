@@ -15,10 +15,12 @@ from respine.population import People
 from respine.protocol import Arm, Given, Protocol
 from respine.protocol.output_times import rating_times
 from respine.protocol.protocol import FELT
+from respine.study.endpoints import Extreme
 from respine.study.scales import Scale
 from respine.study.schema import Study
 from respine.trial import expectancy
 
+SEVERITY_FLOOR = 0.1  # of a scale whose file gives none
 COLUMNS = ("subject", "arm", "time_h", "scale", "value", "true_value")
 
 
@@ -123,7 +125,7 @@ def true_scores(
         return np.asarray(baseline + scale.number("gain") * (output - first))
     healthy = scale.number("output_healthy", 0.0)
     # divided by the distance from health, but not by next to nothing (see severity_floor in the scale file)
-    distance = np.maximum(np.abs(first - healthy), scale.number("severity_floor", 0.1))
+    distance = np.maximum(np.abs(first - healthy), scale.number("severity_floor", SEVERITY_FLOOR))
     severity = np.maximum(
         1.0 + (output - first) * np.sign(np.where(first == healthy, 1.0, first - healthy)) / distance, 0.0
     )
@@ -194,15 +196,20 @@ def purposes(scale: Scale, arm: str) -> tuple[str, str]:
     return f"fluctuation {what} {arm}", f"rating {scale.name} {arm}"
 
 
-def hardly_ill(protocol: Protocol, solution: Solution) -> int | None:
-    """How many people have a model symptom under the scale's floor at the first visit; None without a symptom scale."""
+def hardly_ill(symptom: np.ndarray, scale: Scale, floors: float = 1.0) -> np.ndarray:
+    """Who is hardly ill in the model: a ``symptom`` under ``floors`` times the scale's floor, same shape; NaN is not."""
+    return np.asarray(symptom < floors * scale.number("severity_floor", SEVERITY_FLOOR))
+
+
+def count_hardly_ill(protocol: Protocol, solution: Solution) -> int | None:
+    """How many people are hardly ill at the first visit, below the scale's floor; None without a symptom scale."""
     chosen = [protocol.scale(name) for name in observed_scales(protocol)]
     ill = next((s for s in chosen if s.rule == "severity"), None)
     if ill is None:
         return None
     at = _positions(np.asarray(solution.times), np.array([protocol.study.start]))
     first = solution.values[:, at[0], list(solution.outputs).index(ill.output)]
-    return int((first < ill.number("severity_floor", 0.1)).sum())  # a failed person is NaN and is not counted
+    return int(hardly_ill(first, ill).sum())
 
 
 def _felt(
@@ -225,7 +232,7 @@ def _output_times(study: Study, name: str, grid: np.ndarray, at: np.ndarray) -> 
     """Positions in the grid at which a model output is kept: the ratings, and all of a window that is searched."""
     chosen = set(at.tolist())
     for endpoint in study.endpoints:
-        if endpoint.of == name and endpoint.kind in ("peak", "trough"):
+        if isinstance(endpoint, Extreme) and endpoint.of == name:
             low = study.start if endpoint.begin is None else endpoint.begin
             high = grid[-1] if endpoint.until is None else endpoint.until
             chosen |= set(np.flatnonzero((grid >= low - 1e-9) & (grid <= high + 1e-9)).tolist())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from respine import population
-from respine.trial.endpoints import PERCENT, Endpoint, Sample, arms_needed, estimate, sample_of
+from respine.trial.endpoints import Endpoint, Sample, arms_needed, estimate, sample_of
 from respine.trial.panel import Panel
 
 TRIALS = 1000
@@ -86,7 +86,7 @@ def in_trials_of_published_size(
         return Interval(np.nan, np.nan, np.nan, 0, "no simulated trial had people to compute it from")
     if len(known) < trials:
         note += f"; {trials - len(known)} trials had nobody to compute it from"
-    if endpoint.kind in PERCENT:
+    if endpoint.is_share:
         known = np.clip(known, 0.0, 100.0)
     p05, p25, median, p75, p95 = map(float, np.quantile(known, [0.05, 0.25, 0.5, 0.75, 0.95]))
     return Interval(median, p05, p95, len(known), note, p25, p75)
@@ -147,7 +147,7 @@ def _shrunk(
     # few draws tell little about the spread between them: the factor (James and Stein) then shrinks less
     share = 1.0 - max(count - 3, 0) / (count - 1) * chance / between if between > 0 and np.isfinite(chance) else 0.0
     pulled = middle + np.sqrt(max(share, 0.0)) * (centres - middle)
-    if endpoint.kind in PERCENT:
+    if endpoint.is_share:
         return _counted(endpoint, arm, whole, pulled[chosen], size, seed)
     widened = np.array([max(len(g), 2) for g in groups], float)
     around = (results - centres[chosen]) * np.sqrt(widened / (widened - 1))[chosen]

@@ -13,26 +13,31 @@ from respine import library
 from respine import study as studies
 from respine.errors import InputError, Problem
 from respine.evidence import studies as predictions
-from respine.evidence.line import ROLES, Line, unpredicted
+from respine.evidence.row import ROLES, ComparedRow, unpredicted
 from respine.evidence.studies import SUBJECTS, Progress
 from respine.files import units
 from respine.files.suggest import nearest
+from respine.published import About, NotCompared, Remark
+from respine.published.bars import fault_of, number, published
+from respine.published.measures import COMPUTED, MEASURES
+from respine.published.reasons import note
+from respine.published.rows import SIGNS, of_row, sign_problem
 from respine.study.schema import Compare, Study
-from respine.trial.published import number, published, readable
+from respine.study.selection import place_of
 
 TABLES = ("clinical", "preclinical")  # whose rows are results of studies
-NEEDED = {"clinical": ("study", "arm", "endpoint", "time_h", "value", "unit"),
+NEEDED = {"clinical": ("study", "arm", "endpoint", "scale", "measure", "time_h", "value", "unit"),
           "preclinical": ("study", "arm", "output", "measure", "time_h", "value", "unit")}  # fmt: skip
 DIRECTIONS = ("", "up", "down", "unchanged")
 MOST_BYTES = 20_000_000
 Row = dict[str, str]
-Note = Callable[[str, str, str], None]
+Tell = Callable[[str, str, str], None]
 
 
 def predict(
     file: str | Path, folder: str | Path, subjects: int = SUBJECTS, *, threads: int | None = None,
     progress: Progress | None = None,
-) -> list[Line]:  # fmt: skip
+) -> list[ComparedRow]:  # fmt: skip
     """Lines for the rows of a CSV file in the schema of the library's tables, from the study files of a folder.
 
     A study file names its rows with ``compare``; one without takes the rows whose study (and year) has its name.
@@ -56,33 +61,31 @@ def predict(
     lines = predictions.predict(
         [study for study in chosen if study.compare], subjects, threads=threads, progress=progress
     )
-    mine = {_place(row) for row in rows}
+    mine = {place_of(row) for row in rows}
     lines = predictions.without_duplicates(one for one in lines if one.where in mine)
     reached = {one.where for one in lines}
     names = ", ".join(study.name for study in found)
     for row in rows:
-        if _place(row) not in reached:
+        if place_of(row) not in reached:
             named = f"{row.get('study', '')} {row.get('year', '')}".strip()
-            lines.append(unpredicted(row, table, f'no study simulates it: "{named}" is none of {names}'))
-    order = {_place(row): k for k, row in enumerate(rows)}
-    unread = {_place(row): told for row in rows if (told := _unread(row))}
-    lines = [
-        dataclasses.replace(one, note="; ".join(part for part in (unread[one.where], one.note) if part))
-        if one.where in unread
-        else one
-        for one in lines
-    ]
+            why = f'no study simulates it: "{named}" is none of {names}'
+            lines.append(unpredicted(row, table, NotCompared.NO_STUDY.because(why)))
+    order = {place_of(row): k for k, row in enumerate(rows)}
+    unread = {place_of(row): remarks for row in rows if (remarks := _unread(row))}
+    lines = [_with_remarks(one, unread.get(one.where, [])) for one in lines]
     return sorted(lines, key=lambda one: order[one.where])
 
 
-def _place(row: Row) -> str:
-    return f"{row['_file']}:{row['_line']}"
+def _with_remarks(row: ComparedRow, remarks: list[Remark]) -> ComparedRow:
+    told = "; ".join(part for part in (note(remarks), row.note) if part)
+    texts = tuple(remark.text for remark in remarks)
+    return dataclasses.replace(row, note=told, remarks=(*texts, *row.remarks)) if remarks else row
 
 
 def read(file: Path) -> tuple[str, list[Row]]:
     """The table a file is shaped like (``clinical`` or ``preclinical``) and its checked rows, times in hours.
 
-    Columns of the library's table may be left out except study, arm, endpoint (or output and measure), time_h, value
+    Columns of the library's table may be left out except study, arm, endpoint and scale (or output), measure, time_h, value
     and unit. Rows without ``role`` are ``validate``, rows without ``id`` are named by their line. Raises InputError.
     """
     text = _text(file)
@@ -130,7 +133,7 @@ def _table_of(header: Sequence[str]) -> str:
 
 def _header(file: Path, header: list[str], table: str) -> list[Problem]:
     known = [name for name in library.rows("evidence", table)[0] if not name.startswith("_")]
-    known += [name for name in ("output", "direction", "low", "high") if name not in known]
+    known += [name for name in ("output", "direction", "low", "high", "sign", "counts") if name not in known]
     where, problems = f"{file}:1", []
     if ";" in "".join(header) and len(header) == 1:
         return [Problem(where, "(header)", header[0][:60], "The cells are parted by semicolons.",
@@ -150,35 +153,57 @@ def _header(file: Path, header: list[str], table: str) -> list[Problem]:
 
 def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
     """Problems of one row; times with a unit become hours, blanks that have a default are filled."""
-    where, found = _place(row), []
+    where, found = place_of(row), []
 
-    def note(field: str, why: str, cure: str) -> None:
+    def tell(field: str, why: str, cure: str) -> None:
         found.append(Problem(where, field, row.get(field, ""), why, cure))
 
-    for name in ("study", "arm", *(("endpoint",) if table == "clinical" else ("output", "measure"))):
+    for name in ("study", "arm", *(("endpoint",) if table == "clinical" else ("output",))):
         if not row.get(name):
-            note(name, "Every row needs it.", f"Write the {name}.")
+            tell(name, "Every row needs it.", f"Write the {name}.")
+    _measure(row, tell)
     row.setdefault("role", "")
     if not row["role"]:
         row["role"] = "validate"
     elif row["role"] not in ROLES:
-        note("role", "A row is fitted, kept for validation, or context.", nearest(row["role"], ROLES))
+        tell("role", "A row is fitted, kept for validation, or context.", nearest(row["role"], ROLES))
     if not row.get("id"):
         row["id"] = where
     elif row["id"] in seen:
-        note("id", f"This id is taken already by {seen[row['id']]}.", "Give every row its own id.")
+        tell("id", f"This id is taken already by {seen[row['id']]}.", "Give every row its own id.")
     seen.setdefault(row["id"], where)
     if row.get("year") and not re.fullmatch(r"(19|20)\d\d", row["year"]):
-        note("year", "This is no year.", 'Write it like "2025", or leave it blank.')
+        tell("year", "This is no year.", 'Write it like "2025", or leave it blank.')
     count = number(row.get("n") or "")
     if count is not None and (count < 1 or count != int(count)):
-        note("n", "The number of people is a whole number from 1.", 'Write it like "47", or leave it blank.')
-    _time(row, note)
-    _value(row, note)
+        tell("n", "The number of people is a whole number from 1.", 'Write it like "47", or leave it blank.')
+    _time(row, tell)
+    _value(row, tell)
     return found
 
 
-def _time(row: Row, note: Note) -> None:
+def _measure(row: Row, tell: Tell) -> None:
+    """What was measured stands in columns: nothing is taken from the text of a row."""
+    word = row.get("measure", "")
+    measure, words = MEASURES.get(word), ", ".join(COMPUTED)
+    if not word:
+        tell("measure", "Nothing says what was measured.", f"Write one of: {words}.")
+    elif word == "ratio":
+        why = "A ratio of what? A share of people, and which ratio, is needed."
+        tell("measure", why, "Write response-ratio, response-odds-ratio, remission-ratio or remission-odds-ratio.")
+    elif measure is not None and measure.of_scale and not of_row(row):
+        tell("scale", "Nothing says on which scale it was measured.", "Write the scale, for example MADRS.")
+    if row.get("sign", "") not in SIGNS:
+        tell("sign", "A number is as measured, or a fall is printed as a benefit.", 'Write "measured" or "benefit".')
+    elif problem := sign_problem(row):
+        tell(
+            "sign",
+            f"{problem[0].upper()}{problem[1:]}.",
+            'Write "benefit" where a fall was printed as a positive number.',
+        )
+
+
+def _time(row: Row, tell: Tell) -> None:
     text = row.get("time_h", "")
     if not text:
         return
@@ -187,25 +212,25 @@ def _time(row: Row, note: Note) -> None:
         try:
             hours = units.hours(text)
         except units.UnitError as error:
-            note("time_h", f"This is no time. {error.why}", 'Write hours ("24"), or a number with its unit ("7 d").')
+            tell("time_h", f"This is no time. {error.why}", 'Write hours ("24"), or a number with its unit ("7 d").')
             return
     row["time_h"] = repr(float(hours))
 
 
-def _value(row: Row, note: Note) -> None:
+def _value(row: Row, tell: Tell) -> None:
     word = row.get("direction", "")
     if word not in DIRECTIONS:
-        note("direction", "A direction is up, down or unchanged.", nearest(word, DIRECTIONS[1:]))
+        tell("direction", "A direction is up, down or unchanged.", nearest(word, DIRECTIONS[1:]))
     ends = [row.get(name, "") for name in ("low", "high")]
     for name, text in zip(("low", "high"), ends, strict=True):
         if text and number(text) is None:
-            note(name, "This is no number.", "Write a number, or leave it blank.")
+            tell(name, "This is no number.", "Write a number, or leave it blank.")
     if bool(ends[0]) != bool(ends[1]):
-        note("low", "A range needs both ends.", "Give low and high, or neither.")
+        tell("low", "A range needs both ends.", "Give low and high, or neither.")
     if not row.get("value") and not (all(ends) or word):
-        note("value", "The row has no result.", "Write the published number.")
+        tell("value", "The row has no result.", "Write the published number.")
     elif row.get("value") and number(row["value"]) is None and not (all(ends) or word) and not _said(row["value"]):
-        note(
+        tell(
             "value", "This is not one number.",
             'Write one number ("-16.5"); put what else was printed into dispersion or note.',
         )  # fmt: skip
@@ -214,7 +239,7 @@ def _value(row: Row, note: Note) -> None:
         row.get("unit", "").strip() == "%" and row.get("measure") in ("response", "remission"),
     )
     if result is not None and share and not 0 <= result.value <= 100:
-        note("value", "A share lies between 0 and 100 %.", "Write the percentage.")
+        tell("value", "A share lies between 0 and 100 %.", "Write the percentage.")
 
 
 def _said(value: str) -> bool:
@@ -222,19 +247,20 @@ def _said(value: str) -> bool:
     return len(re.findall(r"\d+(?:\.\d+)?", value)) > 1 or len(re.findall(r"[A-Za-z]{2,}", value)) > 1
 
 
-def _unread(row: Row) -> str:
+def _unread(row: Row) -> list[Remark]:
     """What of a row was printed in a form that no number can be taken from: its prediction stands without it."""
-    parts = []
+    remarks = []
     if row.get("n") and number(row["n"]) is None:
-        parts.append(f'remark: n "{row["n"]}" is no whole number and is not used')
+        remarks.append(Remark(About.SIZE, f'n "{row["n"]}" is no whole number and is not used'))
     if row.get("dispersion"):
         kind = row.get("dispersion_type") or ""
-        fault = readable(row["dispersion"], kind) if kind else "kind"
+        fault = fault_of(row["dispersion"], kind) if kind else "kind"
         if fault == "kind":
-            parts.append(f'remark: dispersion "{row["dispersion"]}" of kind "{kind}" is not read as an error bar')
+            text = f'dispersion "{row["dispersion"]}" of kind "{kind}" is not read as an error bar'
+            remarks.append(Remark(About.UNREAD, text))
         elif fault:
-            parts.append(f'remark: dispersion "{row["dispersion"]}" holds no {kind}')
-    return "; ".join(parts)
+            remarks.append(Remark(About.UNREAD, f'dispersion "{row["dispersion"]}" holds no {kind}'))
+    return remarks
 
 
 def _studies(folder: Path, known: library.Library) -> tuple[list[Study], list[Problem]]:

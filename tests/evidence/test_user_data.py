@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from respine.errors import InputError
-from respine.evidence import own
+from respine.evidence import user_data
 
 DOCS = Path(__file__).parents[2] / "docs" / "evidence.md"
 CSV, STUDY = re.findall(r"```(?:csv|yaml)\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)[:2]
@@ -26,7 +26,7 @@ def write(folder: Path, rows: str = CSV, **studies: str) -> tuple[Path, Path]:
 
 def problems(file: Path, folder: Path) -> list[str]:
     with pytest.raises(InputError) as error:
-        own.predict(file, folder, 40)
+        user_data.predict(file, folder, 40)
     return [f"{one.where} {one.field}" for one in error.value.problems]
 
 
@@ -35,14 +35,14 @@ def test_the_example_of_the_docs_runs(tmp_path: Path) -> None:
     more = CSV + "North,2026,ketamine,QIDS-SR change,QIDS-SR,change,7 d,-5.0,points,5.0,SD,40\n"
     more += "North,2026,ketamine,clinical global impression,CGI,score,24,3,points,,,40\n"
     more += "South,2025,esketamine,MADRS change,MADRS,change,24,-12,points,,,20\n"
-    found = own.predict(*write(tmp_path, more), subjects=60)
+    found = user_data.predict(*write(tmp_path, more), subjects=60)
     assert len(found) == 7
     assert [one.time_h for one in found[:5]] == [24, 24, 72, 24, 168]  # 3 d and 7 d are no visits of the file
     assert all(one.kind == "trial" and one.low < one.predicted < one.high for one in found[:4])
     assert all(one.role == "validate" and one.inside == (one.low <= one.published <= one.high) for one in found[:4])
     assert found[0].n == 40 and found[3].published_low == -13.2
     assert "CGI" in found[5].reason and "South 2025" in found[6].reason
-    again = own.predict(tmp_path / "results.csv", tmp_path / "studies", subjects=60)
+    again = user_data.predict(tmp_path / "results.csv", tmp_path / "studies", subjects=60)
     assert [one.to_dict() for one in again] == [one.to_dict() for one in found]
 
 
@@ -61,10 +61,12 @@ def test_all_mistakes_of_all_files_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "field"),
     [
-        ("study,arm,endpoint,time_h,value,unit,stduy_year\n", "stduy_year"),
-        ("study,arm,endpoint,time_h,value\n", "unit"),
+        ("study,arm,endpoint,scale,measure,time_h,value,unit,stduy_year\n", "stduy_year"),
+        ("study,arm,endpoint,scale,measure,time_h,value\n", "unit"),
+        ("study,arm,endpoint,scale,time_h,value,unit\n", "measure"),
+        ("study,arm,endpoint,measure,time_h,value,unit\n", "scale"),
         ("study;arm;endpoint;time_h;value;unit\n", "(header)"),
-        ("study,study,arm,endpoint,time_h,value,unit\n", "study"),
+        ("study,study,arm,endpoint,scale,measure,time_h,value,unit\n", "study"),
     ],
 )
 def test_columns(tmp_path: Path, header: str, field: str) -> None:
@@ -95,7 +97,7 @@ def test_rows_under_other_names_are_met_with_compare(tmp_path: Path) -> None:
     rows = HEADER + "Nord,2026,saline infusion,MADRS change,MADRS,change,24,-5,points\n"
     block = "compare: {study: Nord, year: 2026, arms: {placebo: saline infusion}}\n"
     file, folder = write(tmp_path, rows, north=STUDY + block)
-    table, read = own.read(file)
+    table, read = user_data.read(file)
     assert table == "clinical" and read[0]["role"] == "validate"
     missing = rows.replace("saline infusion", "sugar pill")
     file.write_text(missing, encoding="utf-8")
@@ -108,17 +110,36 @@ def test_ids_of_the_library_are_taken(tmp_path: Path) -> None:
     assert f"{file}:2 id" in problems(file, folder)
 
 
+@pytest.mark.parametrize(
+    ("row", "field", "cure"),
+    [
+        ("North,2026,ketamine,MADRS change from baseline,MADRS,,24,-14,points", "measure", "change"),
+        ("North,2026,ketamine,MADRS change from baseline,,change,24,-14,points", "scale", "MADRS"),
+        ("North,2026,ketamine,response RR,MADRS,ratio,24,2,RR", "measure", "response-ratio"),
+        ("North,2026,ketamine,MADRS reduction,MADRS,change,24,14,points", "sign", "benefit"),
+    ],
+)  # fmt: skip
+def test_what_the_columns_do_not_say_is_asked_for_not_taken_from_the_text(
+    row: str, field: str, cure: str, tmp_path: Path
+) -> None:
+    file, folder = write(tmp_path, HEADER + row + "\n")
+    with pytest.raises(InputError) as error:
+        user_data.predict(file, folder, 40)
+    (found,) = error.value.problems
+    assert (found.where, found.field) == (f"{file}:2", field) and cure in found.cure
+
+
 ODD = """\
 North,2026,placebo,MADRS change,MADRS,change,1 d,-5.1,points,9.0,SD,
 North,2026,ketamine - placebo,MADRS difference,MADRS,difference,24,-9.0,points,"[-12.5, -5.5]",90% CI,1203-1428
 North,2026,ketamine,MADRS score median,MADRS,score,24,17,points,10-24,IQR,40
 North,2026,ketamine,MADRS score,MADRS,score,,17,points,10-24,IQR,40
-North,2026,ketamine vs placebo,response ratio,MADRS,ratio,24,2.1,RR,1.1-4.0,95% CI (Mantel-Haenszel),80
-North,2026,ketamine vs placebo,response OR,MADRS,ratio,24,2.9,OR,1.1-8.0,95% CI,80
-North,2026,ketamine,effect size vs placebo,MADRS,standardised-difference,24,0.8,Cohen d,0.3-1.3,95% CI,80
-North,2026,ketamine,pre-post effect size,MADRS,standardised-difference,24,1.9,Cohen d,,,40
-North,2026,ketamine,MADRS reduction,MADRS,change,24,14.2,points,1.7,SEM,40
-North,2026,ketamine,remission,,remission,24,30 vs 12,%,,,40
+North,2026,ketamine vs placebo,response ratio,MADRS,response-ratio,24,2.1,RR,1.1-4.0,95% CI (Mantel-Haenszel),80
+North,2026,ketamine vs placebo,response OR,MADRS,response-odds-ratio,24,2.9,OR,1.1-8.0,95% CI,80
+North,2026,ketamine,effect size vs placebo,MADRS,standardised-difference,24,0.8,Cohen d,0.3-1.3,95% CI,80,benefit
+North,2026,ketamine,pre-post effect size,MADRS,standardised-change,24,1.9,Cohen d,,,40
+North,2026,ketamine,MADRS reduction,MADRS,change,24,14.2,points,1.7,SEM,40,benefit
+North,2026,ketamine,remission,MADRS,remission,24,30 vs 12,%,,,40
 North,2026,ketamine,MADRS change,MADRS,change,24,-14.2,%,11.0,SD,40
 North,2026,ketamine,PHQ-9 response,PHQ-9,response,24,50,%,,,40
 """
@@ -126,8 +147,9 @@ North,2026,ketamine,PHQ-9 response,PHQ-9,response,24,50,%,,,40
 
 @pytest.mark.usefixtures("own_cache")
 def test_odd_rows_are_predicted_or_refused_by_name(tmp_path: Path) -> None:
-    header = "study,year,arm,endpoint,scale,measure,time_h,value,unit,dispersion,dispersion_type,n\n"
-    found = own.predict(*write(tmp_path, header + ODD), subjects=60)
+    header = "study,year,arm,endpoint,scale,measure,time_h,value,unit,dispersion,dispersion_type,n,sign\n"
+    rows = "".join(f"{row}{'' if row.endswith('benefit') else ','}\n" for row in ODD.splitlines())
+    found = user_data.predict(*write(tmp_path, header + rows), subjects=60)
     assert [one.where.rpartition(":")[2] for one in found] == [str(k) for k in range(2, 14)]
     sd, wide, iqr, timeless, ratio, odds, effect, pre_post, sem, two, percent, other = found
     assert "no number of people is given for placebo; taken: 40" in sd.note
@@ -139,4 +161,5 @@ def test_odd_rows_are_predicted_or_refused_by_name(tmp_path: Path) -> None:
     assert "themselves" in pre_post.reason
     assert sem.predicted > 0 and sem.published_low == pytest.approx(14.2 - 1.96 * 1.7, rel=1e-3)
     assert two.inside is None and "not one number" in two.note
+    assert sd.remarks == ("no number of people is given for placebo; taken: 40, as in the other arm",)
     assert "in %" in percent.reason and "PHQ-9" in other.reason

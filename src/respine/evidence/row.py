@@ -12,7 +12,9 @@ from typing import Any
 from respine.files import yaml_file
 from respine.files.constants import Z90
 from respine.library import BUILT_IN
-from respine.trial.published import Published
+from respine.published.reasons import NotCompared, Reason
+from respine.published.rows import text_of
+from respine.study.selection import place_of
 
 Row = Mapping[str, str]
 ROLES = ("fit", "validate", "context")
@@ -20,7 +22,7 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparedRow:
     """A row of an evidence table with its prediction, or with the reason why there is none.
 
     ``kind``: ``trial`` (a result of a simulated study), ``direction`` (a published direction), ``exposure`` (a
@@ -28,7 +30,8 @@ class Line:
     people beside an input); empty without prediction. ``predicted`` is the median, ``low`` ... ``high`` hold 90 %,
     ``q25`` ... ``q75`` 50 %; ``published_low`` ... ``published_high`` the published 95 % bar. ``rule`` says what makes
     ``inside`` true. ``z`` = (published - predicted) / SD of the prediction, with the published SE added where the
-    prediction does not hold sampling itself. ``reason`` is empty in a row that was predicted.
+    prediction does not hold sampling itself. ``remarks`` are what a reader should look at before trusting the comparison (they
+    stand in ``note`` as well). In a row without prediction ``not_compared`` is the kind of reason and ``reason`` its text.
     """
 
     id: str
@@ -56,38 +59,50 @@ class Line:
     z: float = NAN
     rule: str = ""
     note: str = ""
+    remarks: tuple[str, ...] = ()
+    not_compared: NotCompared | None = None
     reason: str = ""
     where: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name; numbers that are not there become None."""
-        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
+        values = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return values | {"not_compared": self.not_compared.value if self.not_compared else None}
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Line:
-        """The line of ``to_dict``."""
+    def of(cls, values: Mapping[str, Any]) -> ComparedRow:
+        """The row of ``to_dict``."""
         numbers = {f.name for f in dataclasses.fields(cls) if f.type == "float"}
         filled: dict[str, Any] = {n: NAN if value is None and n in numbers else value for n, value in values.items()}
+        kind = filled["not_compared"]
+        filled |= {"remarks": tuple(filled["remarks"]), "not_compared": None if kind is None else NotCompared(kind)}
         return cls(**filled)
+
+    @property
+    def counted_by(self) -> str:
+        """The reason without its particulars: what rows without prediction are counted by."""
+        if self.not_compared in (None, NotCompared.EXPLAINED):
+            return self.reason
+        return self.not_compared.value
 
 
 def about(row: Row, table: str) -> dict[str, Any]:
     """What every line says of its row, whether it can be predicted or not."""
-    what = row.get("endpoint") or row.get("quantity") or row.get("measure") or ""
+    what = text_of(row) or row.get("measure") or ""
     arm = row.get("arm") or ""
     if table == "clinical" and arm:
         what = f"{what}, {arm}"
     study = f"{row.get('study', '')} {row.get('year', '')}".strip()
     return {
-        "id": row.get("id") or f"{row['_file']}:{row['_line']}", "table": table, "system": system_of(row, table),
+        "id": row.get("id") or place_of(row), "table": table, "system": system_of(row, table),
         "what": what, "role": row.get("role") or "", "study": study, "arm": arm, "unit": row.get("unit") or "",
-        "published_text": row.get("value") or "", "where": f"{row['_file']}:{row['_line']}",
+        "published_text": row.get("value") or "", "where": place_of(row),
     }  # fmt: skip
 
 
-def unpredicted(row: Row, table: str, reason: str) -> Line:
-    """The line of a row without prediction."""
-    return Line(**about(row, table), reason=reason)
+def unpredicted(row: Row, table: str, reason: Reason) -> ComparedRow:
+    """A row without prediction."""
+    return ComparedRow(**about(row, table), not_compared=reason.kind, reason=reason.text)
 
 
 def _rules() -> tuple[str, list[dict[str, str]]]:
@@ -130,20 +145,15 @@ def within(value: float, low: float, high: float) -> bool | None:
     return bool(low <= value <= high) if all(map(math.isfinite, (value, low, high))) else None
 
 
-def has_bar(result: Published, row: Row) -> bool:
-    """Whether a row's error bar means something: a percentage of people has one for counts, any other must print it."""
-    counts = "respon", "remi", "relapse", "incidence", "lifetime", "share of people", "female", "item", "ssi", "suicid"
-    text = " ".join(row.get(name, "") for name in ("measure", "endpoint", "quantity")).lower()
-    return not result.how.startswith("Wilson interval of") or any(word in text for word in counts)
-
-
 def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
+    if isinstance(value, tuple):
+        return list(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def counted(lines: Sequence[Line]) -> tuple[int, int]:
+def counted(lines: Sequence[ComparedRow]) -> tuple[int, int]:
     """How many lines were judged, and how many of them hold."""
     judged = [line for line in lines if line.inside is not None]
     return len(judged), sum(bool(line.inside) for line in judged)

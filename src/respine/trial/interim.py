@@ -18,7 +18,7 @@ from respine.study.schema import Study
 from respine.trial.observe import deviations, purposes, scores_at
 
 
-class Seen:
+class InterimScores:
     """The observed scores of one arm's people at decision times, as far as ``chosen`` scales go.
 
     At a visit it is the very score that the visit keeps. A decision time between visits has random numbers of its own,

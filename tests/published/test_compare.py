@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from respine import library, trial
+from respine import library, published
 from respine import study as studies
-from respine.trial import Panel
-from respine.trial.compare import COLUMNS, evidence_rows
-from respine.trial.published import published, read_row
+from respine.published import NotCompared, read_row
+from respine.study.selection import rows_compared
+from respine.trial import COLUMNS, Panel
 from tests.trial.stand_ins import STUDY, small_study
 
 
@@ -25,6 +25,8 @@ def _row(**cells: str) -> dict[str, str]:
         "dispersion": "",
         "dispersion_type": "",
         "endpoint": "MADRS change",
+        "scale": "MADRS",
+        "measure": "change",
         "time_h": "24",
     } | cells
 
@@ -40,13 +42,15 @@ def _row(**cells: str) -> dict[str, str]:
         ({"dispersion": "3.9-11.3", "dispersion_type": "95% CI"}, -11.3, -3.9),
         ({"dispersion": "1.5", "dispersion_type": "95% CI half-width"}, -11.5, -8.5),
         ({"value": "44", "unit": "%", "n": "18", "dispersion": "8/18", "dispersion_type": "count"}, 24.56, 66.28),
-        ({"value": "10", "unit": "%", "n": "10"}, 1.79, 40.42),
+        ({"value": "10", "unit": "%", "n": "10", "measure": "response"}, 1.79, 40.42),
+        ({"value": "10", "unit": "%", "n": "10", "measure": "", "counts": "people"}, 1.79, 40.42),
+        ({"value": "10", "unit": "%", "n": "10", "measure": "percent-change"}, math.nan, math.nan),
         ({"dispersion": "p=0.01", "dispersion_type": "p"}, math.nan, math.nan),
         ({}, math.nan, math.nan),
     ],
 )  # fmt: skip
 def test_error_bars_from_what_papers_print(cells: dict[str, str], low: float, high: float) -> None:
-    number = published(_row(**cells))
+    number = published.published(_row(**cells))
     assert number is not None
     assert (number.low, number.high) == (
         pytest.approx(low, abs=0.01, nan_ok=True),
@@ -56,59 +60,62 @@ def test_error_bars_from_what_papers_print(cells: dict[str, str], low: float, hi
 
 @pytest.mark.parametrize("value", ["8-9 to 3-5", "up, transient", "", "61-75", "2.65 / 0.81"])
 def test_a_value_that_is_not_one_number_is_none(value: str) -> None:
-    assert published(_row(value=value)) is None
+    assert published.published(_row(value=value)) is None
 
 
 @pytest.mark.parametrize(
-    ("text", "of", "kind", "extra"),
+    ("cells", "of", "kind", "extra"),
     [
-        ("MADRS change", "MADRS", "change", {}),
-        ("MADRS LS mean change", "MADRS", "change", {}),
-        ("MADRS baseline", "MADRS", "score", {}),
-        ("MADRS", "MADRS", "score", {}),
-        ("HAM-D-17 score", "HAMD17", "score", {}),
-        ("response >=50% HAM-D", "HAMD17", "response", {"drop": 0.5}),
-        ("response >=30% MADRS", "MADRS", "response", {"drop": 0.3}),
-        ("remission MADRS<=12", "MADRS", "remission", {"below": 12.0}),
-        ("remission QIDS-SR<=5", "QIDS-SR", "remission", {"below": 5.0}),
-        ("MADRS suicide item change", "MADRS-SUICIDE", "change", {}),
-        ("MADRS between-group difference", "MADRS", "difference-in-change", {}),
-        ("HAM-D-17 mean difference at end", "HAMD17", "difference", {}),
-        ("response at some point during trial", "MADRS", "response", {"by": 24.0, "at": None}),
-        ("CADSS total", "CADSS", "score", {}),
-        ("SBP increase", "SBP", "change", {}),
+        ({}, "MADRS", "change", {"at": 24.0}),
+        ({"measure": "score", "scale": "HAMD"}, "HAMD17", "score", {}),
+        ({"measure": "response", "scale": "HAMD"}, "HAMD17", "response", {"drop": 0.5}),
+        ({"measure": "response", "drop": "30"}, "MADRS", "response", {"drop": 0.3}),
+        ({"measure": "remission", "below": "12"}, "MADRS", "remission", {"below": 12.0}),
+        ({"measure": "remission", "scale": "QIDS-SR"}, "QIDS-SR", "remission", {"below": 5.0}),
+        ({"measure": "difference"}, "MADRS", "difference-in-change", {"arm": ""}),
+        ({"measure": "score-difference"}, "MADRS", "difference", {}),
+        ({"measure": "response-any-time"}, "MADRS", "response", {"by": 24.0, "at": None}),
+        ({"measure": "remission-odds-ratio"}, "MADRS", "remission-odds-ratio", {"below": 10.0}),
+        ({"measure": "change", "scale": "SBP", "value": "19"}, "SBP", "change", {}),
+        ({"measure": "change", "value": "14", "sign": "benefit"}, "MADRS", "change", {}),
     ],
 )  # fmt: skip
-def test_the_text_of_a_row_is_read_where_its_columns_are_blank(text: str, of: str, kind: str, extra: dict) -> None:
-    endpoint = read_row(_row(endpoint=text), 0.0, "MADRS").endpoint
+def test_columns_say_what_a_row_is(cells: dict[str, str], of: str, kind: str, extra: dict) -> None:
+    words = "response remission HAM-D reduction relapse >=30% <=12, vs placebo"  # text is for people
+    endpoint = read_row(_row(**{"endpoint": words} | cells), 0.0).endpoint
     assert endpoint is not None and (endpoint.of, endpoint.kind) == (of, kind)
     for name, value in extra.items():
         assert getattr(endpoint, name) == value
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("cells", "kind", "words"),
     [
-        "response odds ratio",
-        "AE dizziness",
-        "serum BDNF",
-        "SMD MADRS",
-        "Beck Hopelessness score",
-        "dose cut-off for non-response",
+        ({"measure": ""}, NotCompared.LEFT_OPEN, "fill the column measure"),
+        ({"measure": "ratio"}, NotCompared.NO_ENDPOINT, "write response-ratio"),
+        ({"measure": "incidence"}, NotCompared.NO_ENDPOINT, '"incidence"'),
+        ({"measure": "standardised-change"}, NotCompared.NO_ENDPOINT, "with themselves"),
+        ({"measure": "moood"}, NotCompared.NO_ENDPOINT, "score, change"),
+        ({"scale": ""}, NotCompared.LEFT_OPEN, "fill the column scale"),
+        ({"scale": "CGI"}, NotCompared.NO_SCALE, '"CGI"'),
+        ({"time_h": ""}, NotCompared.LEFT_OPEN, "no time"),
+        ({"value": "14"}, NotCompared.LEFT_OPEN, "fill the column sign"),
+        ({"measure": "remission", "scale": "SBP"}, NotCompared.LEFT_OPEN, "fill the column below"),
+        ({"measure": "relapse-free"}, NotCompared.LEFT_OPEN, "compare.rows"),
     ],
-)
-def test_what_respine_does_not_compute_is_refused_with_a_reason(text: str) -> None:
-    reading = read_row(_row(endpoint=text), 0.0, "")
-    assert reading.endpoint is None and reading.reason
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused_with_a_reason(cells: dict[str, str], kind: NotCompared, words: str) -> None:
+    reason = read_row(_row(**{"endpoint": "MADRS change from baseline"} | cells), 0.0).reason
+    assert reason is not None and reason.kind is kind and words in reason.text
 
 
 @pytest.mark.parametrize("table", ["clinical", "preclinical"])
 def test_every_row_of_the_evidence_is_read_or_refused_with_a_reason(table: str) -> None:
     read = 0
     for row in library.rows("evidence", table):
-        published(row)
-        reading = read_row(row, 0.0, "MADRS")
-        assert (reading.endpoint is None) == bool(reading.reason)
+        published.published(row)
+        reading = read_row(row, 0.0)
+        assert (reading.endpoint is None) == (reading.reason is not None)
         read += reading.endpoint is not None
     assert read > (200 if table == "clinical" else 10)
 
@@ -116,11 +123,11 @@ def test_every_row_of_the_evidence_is_read_or_refused_with_a_reason(table: str) 
 @pytest.mark.parametrize("name", library.names("studies"))
 def test_no_published_row_of_a_library_study_is_dropped(name: str) -> None:
     study = studies.load(name)
-    found = [m.row.get("id") for m in trial.matches(study)]
+    found = published.matches(study)
     for block in study.compare:
-        assert {row.get("id") for row in evidence_rows(library.BUILT_IN, block)} <= set(found)
-    for match in trial.matches(study):
-        assert (match.endpoint is None) == bool(match.reason)
+        assert {row["id"] for row, _ in rows_compared(study.library, block, study.endpoints)} <= {match.row["id"] for match in found}
+    for match in found:
+        assert (match.endpoint is None) == (match.reason is not None)
 
 
 COMPARE = """
@@ -141,7 +148,7 @@ def _results(n: int = 400) -> SimpleNamespace:
 
 
 def test_prediction_beside_publication(tmp_path: Path) -> None:
-    table = trial.compare(small_study(tmp_path, STUDY + COMPARE), _results())
+    table = published.compare(small_study(tmp_path, STUDY + COMPARE), _results())
     assert tuple(table.columns) == COLUMNS and COLUMNS[:10] == (
         "study",
         "arm",
@@ -173,7 +180,7 @@ def test_prediction_beside_publication(tmp_path: Path) -> None:
     assert (
         len(left) == 2
         and left["inside"].isna().all()
-        and left["note"].str.contains("no endpoint that respine computes").all()
+        and left["note"].str.contains('respine does not compute "share"').all()
     )
 
 
@@ -187,6 +194,6 @@ def test_unmatched_rows_say_what_to_add(tmp_path: Path) -> None:
         {"MADRS": times},
         {k: v[:, :3] for k, v in results.panel.values.items()},
     )
-    table = trial.compare(study, SimpleNamespace(panel=short))
+    table = published.compare(study, SimpleNamespace(panel=short))
     assert table["note"].str.contains("not observed at 168 h: add the time to visits").sum() == 2
     assert len(table) == 9

@@ -9,8 +9,9 @@ import pytest
 
 from respine import trial
 from respine.trial import scales
-from respine.trial.observe import deviations, rating_times, residual
-from respine.trial.seen import Seen, residual_between
+from respine.trial.interim import InterimScores, residual_between
+from respine.protocol.output_times import rating_times
+from respine.trial.observe import deviations, residual
 from tests.trial.stand_ins import arm_of, people, small_study, solution
 
 SUBJECTS = np.arange(4000)
@@ -45,11 +46,11 @@ def test_what_is_seen_at_a_visit_is_what_the_visit_keeps(tmp_path: Path) -> None
     study, times = small_study(tmp_path), [0.0, 4.0, 24.0, 48.0, 168.0]
     solved = solution(times, 30, symptom=[0.8, 0.4, 0.3, 0.35, 0.5], cadss_drive=[0.0, 9.0, 0.0, 0.0, 0.0])
     rows = trial.observe(arm_of(study, "drug"), people(30), solved)
-    seen = Seen(arm_of(study, "drug"), people(30), np.array([24.0, 48.0, 168.0]), ["MADRS", "CADSS"])
+    scores = InterimScores(arm_of(study, "drug"), people(30), np.array([24.0, 48.0, 168.0]), ["MADRS", "CADSS"])
     for name in ("MADRS", "CADSS"):
         kept = rows[rows["scale"] == name].pivot(index="subject", columns="time_h", values="value")
         for time in (24.0, 168.0):
-            observed = seen.at(time, solved, [])[name]
+            observed = scores.at(time, solved, [])[name]
             np.testing.assert_array_equal(observed.now, kept[time])
             np.testing.assert_array_equal(observed.baseline, kept[0.0])
-    assert np.isfinite(seen.at(48.0, solved, [])["MADRS"].now).all()
+    assert np.isfinite(scores.at(48.0, solved, [])["MADRS"].now).all()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from respine import library
 from respine.errors import InputError
 from respine.fit import recipe
+from respine.fit.crowd import CrowdTargets
 from respine.fit.typical import half_rise
 
 GOOD = """\
@@ -127,3 +130,29 @@ def test_every_calibrated_number_names_a_recipe_that_holds_it() -> None:
                 block = held.get((f"parameters/{table}", row["id"]))
                 assert block and f"recipe {block}" in row["where"], (table, row["id"])
                 assert float(row["low"]) < float(row["value"]) < float(row["high"])
+
+
+HARDLY_ILL = """\
+schema: respine/recipe/1
+block: mine
+parameters:
+  - {id: k_mtorc1, in: parameters/bdnf, prior: {low: 4, median: 9, high: 20, note: wide}}
+targets:
+  - {row: population-madrs-baseline-transform-1-2-women-esketamine, table: population, study: murrough-2013, arm: midazolam,
+     endpoint: change-24h, statistic: hardly-ill, at_most: 5, tolerance: 1.5, why: people enter with 28 points or more}
+"""
+
+
+def test_hardly_ill_is_one_floor_of_the_scale_unless_the_recipe_says_more(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(HARDLY_ILL, encoding="utf-8")
+    (target,) = recipe.load(file).targets
+    more = dataclasses.replace(target, floors=3.0)
+    fit = SimpleNamespace(  # what the share is read from: two people, one hardly ill, MADRS with a floor of 0.1
+        endpoints={"change-24h": SimpleNamespace(of="MADRS")}, study=SimpleNamespace(start=0.0), times=np.array([0.0]),
+        outputs=["symptom"],
+    )  # fmt: skip
+    path = np.array([[[0.05]], [[0.2]]])
+    shares = [CrowdTargets._hardly_ill(fit, one, path) for one in (target, more)]  # type: ignore[arg-type]
+    assert shares == [50.0, 100.0]
+    assert "Floors of a scale" in problems(tmp_path, HARDLY_ILL.replace("statistic: hardly-ill", "floors: 3"))

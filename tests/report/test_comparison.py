@@ -11,7 +11,7 @@ def test_rows_read_as_people_write_them(folder: Folder) -> None:
     assert words(folder.compared) == [
         ("MADRS change 24 h", "ketamine", "-15.9 (-19.0 … -12.6)", "-16.5 ± 2.6", "yes", "fit"),
         ("MADRS change 24 h", "midazolam", "-8.4 (-11.9 … -5.0)", "-4.2", "no", "validate"),
-        ("MADRS response 24 h", "ketamine", "61 (48 … 74)", "64 (50 … 76)", "yes", "validate"),
+        ("MADRS response 24 h [%]", "ketamine", "61 (48 … 74)", "64 (50 … 76)", "yes", "validate"),
     ]
 
 
@@ -25,8 +25,7 @@ def test_a_prediction_without_publication_is_shown(folder: Folder) -> None:
 
 
 def test_a_published_word_is_shown_as_it_is_written(folder: Folder) -> None:
-    note = 'the published result is "~-30 to -50", not one number; and more'
-    alone = folder.compared.iloc[[0]].assign(published=float("nan"), inside=pd.NA, note=note)
+    alone = folder.compared.iloc[[0]].assign(published=float("nan"), inside=pd.NA, published_text="~-30 to -50")
     assert words(alone)[0][3] == "~-30 to -50"
 
 
@@ -40,6 +39,21 @@ def test_what_rounding_leaves_asks_for_no_decimals(folder: Folder) -> None:
 def test_two_endpoints_of_one_measure_keep_their_names(folder: Folder) -> None:
     twice = folder.compared.iloc[[0, 0]].assign(endpoint=["change-ancova", "change-observed"])
     assert [row[0] for row in words(twice)] == ["change-ancova 24 h", "change-observed 24 h"]
+
+
+def test_a_difference_names_the_arm_it_is_set_against(folder: Folder) -> None:
+    rows = folder.compared.iloc[[0, 0, 0]].assign(
+        kind="difference-in-change", arm=["a", "b", "b"], endpoint=["x", "vs-midazolam", "vs-saline"],
+        against=["midazolam", "midazolam", "saline"],
+    )  # fmt: skip
+    assert [row[0] for row in words(rows)] == [
+        f"MADRS difference in change vs {arm} 24 h" for arm in ("midazolam", "midazolam", "saline")
+    ]
+
+
+def test_a_recorded_output_is_shown_with_its_unit(folder: Folder) -> None:
+    rows = folder.compared.iloc[[0, 0]].assign(of=["plasma_ketamine", "symptom"], kind="score", unit=["ng/mL", "1"])
+    assert [row[0] for row in words(rows)] == ["plasma ketamine score 24 h [ng/mL]", "symptom score 24 h"]
 
 
 def test_the_plot_has_one_axis_a_unit_and_hands_back_its_table(folder: Folder) -> None:

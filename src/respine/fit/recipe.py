@@ -333,6 +333,8 @@ def _target(doc: Document, at: Where, raw: dict[str, Any], row: dict[str, str]) 
         doc.problem((*at, "as"), "This is no way to read an output.", f"Write one of {', '.join(READ_AS)}.")
     if (how == "lag") != bool(raw.get("after")):
         doc.problem((*at, "after"), "A lag, and nothing else, has an earlier output.", "Write after: OUTPUT.", seen="")
+    if "floors" in raw and raw.get("statistic") != "hardly-ill":
+        doc.problem((*at, "floors"), "Floors of a scale count who is hardly ill.", "Remove it.")
     times = {name: _hours(doc, (*at, name), raw.get(name)) for name in ("at", "from", "until", "of")}
     if how == "lag" and not times["from"] < times["until"]:
         doc.problem((*at, "from"), "A lag is read over a window.", "Write from: 0 h, until: 6 h.", seen="")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from respine import trial
+from respine.protocol.output_times import rating_times
 from respine.trial import scales
 from respine.trial.interim import InterimScores, residual_between
-from respine.protocol.output_times import rating_times
 from respine.trial.observe import deviations, residual
 from tests.trial.stand_ins import arm_of, people, small_study, solution
 

@@ -14,7 +14,6 @@ from respine.study.selection import Row, arms_meant, rows_compared
 from respine.trial import endpoints as ep
 
 
-
 @dataclass(frozen=True)
 class Match:
     """One published row with the arm and endpoint it is shown beside, or the reason why there is none."""

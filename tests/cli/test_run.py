@@ -45,8 +45,9 @@ def test_the_terminal(first: tuple[Path, Result]) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].startswith("murrough-2013  2 arms x 40 people, 7 d, ")
     assert any(line.split()[:4] == ["MADRS", "change", "24", "h"] and "ketamine" in line for line in lines)
-    assert any("predicted (90 % of trials)" in line and "published" in line and "inside" in line for line in lines)
-    assert "people, rating noise and parameter uncertainty together" in " ".join(done.stdout.split())
+    header = next(line for line in lines if line.split()[:2] == ["endpoint", "arm"])
+    assert all(column in header for column in ("predicted (median)", "unit", "published", "inside", "role"))
+    assert "2 draws of the uncertain parameters are too few for an interval" in " ".join(done.stdout.split())
     assert lines[-2].split() == ["report", str(Path("here") / "report.html")]
     assert lines[-1].strip() == "Research software. Not advice for any person."
     assert max(map(len, lines)) < 250

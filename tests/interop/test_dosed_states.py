@@ -7,6 +7,7 @@ import pytest
 from respine import library, model, study
 from respine.errors import InputError
 from respine.interop import dosed_states
+from respine.protocol import resolve
 
 
 @pytest.mark.parametrize("species", ["human", "rat", "mouse"])
@@ -26,10 +27,8 @@ def test_racemic_ketamine_enters_by_halves() -> None:
 
 
 def test_what_a_study_doses_stands_in_the_table() -> None:
-    trial = study.load("murrough-2013")
-    people = study.people(trial, "ketamine", model.load("human"), range(2))
-    schedule = study.schedule(trial, "ketamine", people, model.load("human"))
-    assert schedule.infused == tuple(dosed_states("human", "ketamine", "iv")["state"])
+    arm = resolve(study.load("murrough-2013")).arm("ketamine")
+    assert arm.schedule(arm.people(range(2))).infused == tuple(dosed_states("human", "ketamine", "iv")["state"])
 
 
 def test_a_drug_that_holds_an_input_has_no_row() -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from respine.report import Folder, html, plot_chain, write
-from respine.report.page import summary
+from respine.report.summary import arms, summary
 from respine.report.theme import ARM_COLOURS
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use", "rect", "circle", "line"}
@@ -80,8 +80,8 @@ def test_what_a_user_wrote_is_shown_not_run(text: str) -> None:
 def test_it_is_accessible(text: str) -> None:
     page = Page(text)
     assert ("html", {"lang": "en"}) in page.tags
-    pictures = [a for tag, a in page.tags if tag == "svg"]
-    assert len(pictures) == 2
+    pictures = [a for tag, a in page.tags if tag == "svg" and a.get("aria-hidden") != "true"]
+    assert len(pictures) == 2 * 6  # doses, three quantities, two units, each for a wide and a narrow screen
     assert all(a["role"] == "img" and a["aria-labelledby"] for a in pictures)
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
@@ -117,7 +117,7 @@ def test_the_table_behind_a_plot_can_be_saved(folder: Folder, text: str) -> None
 def test_the_summary_is_plain_and_honest(folder: Folder) -> None:
     first, second = summary(folder)
     assert first.startswith("2 arms of 4 virtual people were simulated for 7 d")
-    assert "ketamine got ketamine 0.5 mg/kg iv over 40 min" in first
+    assert arms(folder)[0] == ("ketamine", "ketamine 0.5 mg/kg iv over 40 min")
     assert "3 published results, 2 lie inside" in second
     assert "2 of the 3 were never used to find parameters; of these 1 lie inside" in second
 
@@ -134,6 +134,54 @@ def test_a_run_without_failures_or_comparison(folder: Folder) -> None:
     text = html(bare)
     assert "None: all 8 subjects were simulated to the end." in text
     assert "Predicted beside published" not in text
+
+
+def test_a_study_of_ones_own_speaks_of_no_publication(folder: Folder) -> None:
+    own = folder.comparison.iloc[:3].assign(published=float("nan"), inside=pd.NA, role="")
+    study = folder.study.model_copy(update={"doi": ""})
+    text = html(dataclasses.replace(folder, study=study, comparison=own, warnings=[]))
+    assert "Predicted results" in text and "ublished" not in re.sub(
+        r"n_published|<pre>.*?</pre>|from published results with role fit", "", text, flags=re.DOTALL
+    )
+
+
+def test_rats_are_rats(folder: Folder) -> None:
+    own = folder.comparison.iloc[:3].assign(published=float("nan"), inside=pd.NA, role="")
+    bare = dataclasses.replace(folder, model="rat", comparison=own, warnings=[])
+    text = re.sub(r"<pre>.*?</pre>", "", html(bare), flags=re.DOTALL)
+    assert "virtual rats" in text and "5-95 % of the rats" in text and "Rats not simulated" in text
+    assert "people" not in text.replace("people_", "").lower().replace("major depression", "")
+
+
+def test_what_was_left_out_is_not_hidden(folder: Folder, text: str) -> None:
+    assert "<details open><summary>1 published row that could not" in text
+    many = pd.concat([folder.comparison.iloc[[3]]] * 40)
+    assert "<details><summary>40 published rows" in html(dataclasses.replace(folder, comparison=many))
+
+
+def test_no_page_is_wider_than_its_screen(text: str) -> None:
+    """Tables scroll or become cards, plots have a narrow form, hashes break."""
+    narrow = text[text.index("max-width: 640px") :]
+    for rule in (
+        ".on-wide { display: none; }",
+        ".cards thead { display: none; }",
+        ".facts th, .facts td { display: block",
+    ):
+        assert rule in narrow
+    wide = re.findall(r'<div class="on-wide"><svg[^>]*viewBox="0 0 ([\d.]+)', text)
+    slim = re.findall(r'<div class="on-narrow"><svg[^>]*viewBox="0 0 ([\d.]+)', text)
+    assert len(wide) == len(slim) == 6 and set(wide) == {"691.2"} and set(slim) == {"266.4"}
+
+
+def test_paper_cuts_no_plot_and_leaves_no_heading_alone(text: str) -> None:
+    paper = text[text.index("@media print") :]
+    assert ".together, figure, tr, .warn { break-inside: avoid; }" in paper and "h2, h3" in paper
+    for heading in re.findall(r'<h2 id="h-(?:chain|published)">', text):
+        before, _, after = text.partition(heading)
+        assert (
+            before.rstrip().endswith('<div class="together">')
+            and "<figure>" in after.partition("</div>\n</section>")[0]
+        )
 
 
 def test_the_same_run_gives_the_same_page(folder: Folder, text: str) -> None:

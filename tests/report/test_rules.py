@@ -10,7 +10,7 @@ import pytest
 
 from respine import study as studies
 from respine.report import Folder, html
-from respine.report.rules import doses, plot_doses, table, words
+from respine.report.rules import as_text, doses, plot_doses, table
 from tests.report.conftest import STUDY
 
 RULES = """
@@ -55,7 +55,7 @@ def test_the_table_counts_people_and_times(ruled: Folder) -> None:
     assert by.loc["ketamine", "needed", "refused: limit: 2 in all"]["people"] == 1
     assert by.loc["ketamine", "needed", "refused: on hold"]["people"] == 2  # until different moments, one reason
     assert list(made[made["rule"] == "rest"]["action"]) == ["never acted"] * 2  # in both arms
-    assert ("ketamine", "needed", DOSE, "done", "2 of 4 (50%)", "0.5 (0 … 1.85)", "48 h") in words(made)
+    assert ("ketamine", "needed", DOSE, "done", "2 of 4 (50%)", "0.5 (0 … 1.85)", "48 h") in as_text(made)
 
 
 def test_doses_are_counted_from_none_on(ruled: Folder) -> None:
@@ -72,7 +72,7 @@ def test_doses_are_counted_from_none_on(ruled: Folder) -> None:
 
 def test_the_page_has_both_where_there_are_rules(ruled: Folder, folder: Folder) -> None:
     page = html(ruled)
-    assert "What the decision rules did" in page and 'id="rule-doses-title"' in page and "on hold" in page
+    assert "What the decision rules did" in page and 'id="rule-doses-all-wide-title"' in page and "on hold" in page
     assert "decision rules" not in html(folder) and plot_doses(folder) is None
 
 
@@ -84,8 +84,10 @@ def test_a_rule_that_never_acted_is_told(ruled: Folder) -> None:
 
 def test_the_folder_reads_decisions_where_there_are_rules(tmp_path: Path) -> None:
     from respine import run
-    from respine.report import write
+    from respine.report import read, write
     from tests.run.test_rules import NEEDED, planned
 
-    done = run.execute(planned(tmp_path, *NEEDED), tmp_path / "out")
-    assert "Doses that rules gave" in write(done.folder).read_text(encoding="utf-8")
+    plan = planned(tmp_path, *NEEDED)
+    done = run.execute(plan, tmp_path / "out")
+    folder = read(done.folder, system=plan.protocol.system)
+    assert "Doses that rules gave" in write(folder).read_text(encoding="utf-8")

@@ -201,7 +201,7 @@ def _distribution(values: Mapping[str, Any]) -> str:
 
 def _study(name: str, width: int) -> Iterator[str]:
     from respine import study as studies
-    from respine.report.page import treatments_text
+    from respine.report.summary import treatments_text
 
     known = studies.load(name)
     yield fields([

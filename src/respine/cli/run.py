@@ -119,7 +119,7 @@ def _report(results: Results, plan: Plan, screen: Screen, again: bool) -> Path:
     """Write the report (where it is there, only if ``again``) and show its table, warnings and failures."""
     from respine import report
 
-    folder = report.read(results.folder, quantities=plan.protocol.system.quantities)
+    folder = report.read(results.folder, system=plan.protocol.system)
     page = folder.path / "report.html"
     if again or not page.is_file():
         page = report.write(folder)
@@ -138,9 +138,11 @@ def _table(folder: Folder, screen: Screen) -> None:
     from respine.cli.screen import columns
     from respine.report import comparison
 
-    rows = comparison.words(folder.compared)
-    if rows:
-        text = columns(rows, header=comparison.HEADER, right=(2, 3))
-        screen.say("\n" + "\n".join(f" {line}" for line in text.splitlines()))
-        said = textwrap.wrap(comparison.interval_words(), 100)
-        screen.say("\n".join(f" {line}" for line in said) + "\n")
+    if folder.compared.empty:
+        return
+    table = comparison.text_table(folder)
+    text = columns(table.rows, header=table.header, right=table.right)
+    screen.say("\n" + "\n".join(f" {line}" for line in text.splitlines()))
+    for sentence in filter(None, (comparison.interval_text(folder), *folder.interval_notes)):
+        screen.say("\n".join(f" {line}" for line in textwrap.wrap(sentence, 100)))
+    screen.say("")

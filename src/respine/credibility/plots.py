@@ -175,6 +175,7 @@ def information(blocks: Sequence[Mapping[str, Any]]) -> Figure:
         figure = Figure(figsize=(WIDTH, 0.34 * len(shown) + 0.75))
         axes = figure.add_axes(_inside(figure, left=1.9, top=0.1))
         axes.set_xscale("log")
+        theme.plain_numbers(axes.xaxis)
         axes.axvline(1, color=theme.INK, linewidth=1, linestyle=(0, (4, 2)))
         top = floor * 10
         for y, one in enumerate(shown):

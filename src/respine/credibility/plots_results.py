@@ -59,7 +59,9 @@ def _against(axes: Axes, lines: Sequence[ComparedRow]) -> None:
     logarithmic = bool((values > 0).all() and all(one.low > 0 for one in lines) and values.max() / values.min() > 50)
     if logarithmic:
         axes.set_xscale("log")
+        theme.plain_numbers(axes.xaxis)
         axes.set_yscale("log")
+        theme.plain_numbers(axes.yaxis)
     for one in lines:
         colour = ROLE_COLOURS.get(one.role, theme.INK)
         axes.plot([one.published] * 2, [one.low, one.high], color=colour, linewidth=1, alpha=0.3)

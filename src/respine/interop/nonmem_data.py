@@ -13,6 +13,7 @@ import numpy as np
 
 from respine.engine import Options, Records, Solution, build
 from respine.errors import InputError, Problem
+from respine.files.html import card
 from respine.files.suggest import nearest
 from respine.interop.nonmem_rows import OBSERVATION, Event, code
 from respine.model.expression import symbols
@@ -20,8 +21,6 @@ from respine.model.system import System
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SHOWN = 8  # rows of a table in a notebook
 
 Outputs = str | Sequence[str] | Mapping[Any, str]
 
@@ -201,7 +200,7 @@ class NonmemData:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        return f"<pre>{_escape(repr(self))}</pre>{self.observations.head(_SHOWN).to_html(index=False, notebook=True)}"
+        return _card(f"NONMEM data set {self.file.name}", repr(self).split("\n")[0], self.notes, self.observations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,11 +260,13 @@ class Predictions:
         return f"Predictions({self.data.file.name}: {len(self.table)} observations{told}; .table, .rows, .failures)"
 
     def _repr_html_(self) -> str:
-        return f"<p>{_escape(repr(self))}</p>{self.table.head(_SHOWN).to_html(index=False, notebook=True)}"
+        return _card(f"Predictions for {self.data.file.name}", repr(self), (), self.table)
 
 
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _card(title: str, about: str, notes: Sequence[str], table: pd.DataFrame) -> str:
+    """What a notebook shows."""
+    facts = [("holds", about), ("notes", "; ".join(notes))]
+    return card(title, facts, list(table.columns), [list(row) for row in table.itertuples(index=False)])
 
 
 def _with_parameters(system: System, names: Sequence[str]) -> System:

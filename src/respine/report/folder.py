@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,11 +14,16 @@ import numpy as np
 import pandas as pd
 
 from respine.errors import InputError, Problem
+from respine.model.expression import evaluate, symbols
 from respine.report.text import records
+from respine.run.plan import PEOPLE_PER_DRAW
 
 if TYPE_CHECKING:
-    from respine.model.system import Quantity
+    from respine.model.system import Quantity, System
     from respine.study import Endpoint, Study
+
+LEAST_DRAWS = 20  # of the uncertain parameters, below which 5th and 95th percentiles mean nothing
+_COMPLAINTS = ("severity", "relative", "level")  # rules of scales that count complaints and side effects
 
 # file -> columns the report relies on
 COLUMNS = {
@@ -32,10 +38,11 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Known:
-    """Label and unit of something drawn."""
+    """Label, unit and note of something drawn."""
 
     label: str
     unit: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class Folder:
     population: str = ""
     decisions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS["decisions"]))
     when: str = ""
+    draws: int | None = None  # of the uncertain parameters; None where nobody counted
+    healthy: Mapping[str, float] = field(default_factory=dict)  # each quantity before anything happens
     warnings: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = field(default=())
 
@@ -78,14 +87,47 @@ class Folder:
 
     @property
     def compared(self) -> pd.DataFrame:
-        """Rows with a prediction, with ``of`` and ``kind`` of their endpoint and the arm it is set ``against``."""
-        return self._rows[self._rows["median"].notna()]
+        """Rows with a prediction, with ``of`` and ``kind`` of their endpoint and the arm it is set ``against``.
+
+        An interval that too few draws or no size of the trial stand behind is left out (`no_interval`).
+        """
+        rows = self._rows[self._rows["median"].notna()]
+        bare = np.array([bool(self.no_interval(r.arm, r.against)) for r in records(rows)], bool)
+        return rows.assign(
+            p05=rows["p05"].mask(bare), p95=rows["p95"].mask(bare), inside=rows["inside"].astype("boolean").mask(bare)
+        )
+
+    def no_interval(self, *arms: str) -> str:
+        """Why a result of these arms has no interval, or an empty text."""
+        if self.draws is not None and self.draws < LEAST_DRAWS:
+            few = "1 draw" if self.draws == 1 else f"{self.draws} draws"
+            return (
+                f"Medians only: {few} of the uncertain parameters {'is' if self.draws == 1 else 'are'} too few for an "
+                f"interval. {LEAST_DRAWS} need {LEAST_DRAWS * PEOPLE_PER_DRAW} subjects an arm."
+            )
+        sizes = {arm: self.study.arms[arm].n_published for arm in arms if arm in self.study.arms}
+        unknown = [arm for arm, size in sizes.items() if size is None]
+        if unknown:
+            return f"Medians only for {', '.join(unknown)}: an interval is that of a trial, whose size n_published is not given."
+        return ""
+
+    @property
+    def interval_notes(self) -> list[str]:
+        """Why intervals are missing, each reason once."""
+        if self.draws is not None and self.draws < LEAST_DRAWS:
+            return [self.no_interval()] if len(self.compared) else []
+        return [note] if (note := self.no_interval(*dict.fromkeys(self.compared["arm"]))) else []
 
     @property
     def not_compared(self) -> pd.DataFrame:
         """Published rows without a prediction, or whose result is no single number; ``note`` says why."""
         rows = self._rows
         return rows[rows["median"].isna() | (rows["published"].isna() & (rows["role"] != ""))]
+
+    @property
+    def published(self) -> bool:
+        """Whether any published result stands beside the predictions."""
+        return bool(self._rows["published"].notna().any() or (self._rows["role"].fillna("") != "").any())
 
     @cached_property
     def _rows(self) -> pd.DataFrame:
@@ -107,10 +149,23 @@ class Folder:
         of, kind, against = zip(*meant, strict=True) if meant else ((), (), ())
         return rows.assign(of=of, kind=kind, against=against)
 
+    def is_relative(self, name: str) -> bool:
+        """Whether a quantity without unit is counted in multiples of its healthy value."""
+        return math.isclose(self.healthy.get(name, math.nan), 1.0, rel_tol=1e-6)
+
+    @cached_property
+    def worse_when_higher(self) -> frozenset[str]:
+        """Scales of complaints and side effects, and the model outputs that they read."""
+        from respine.study import scales
+
+        rated = [scales.load(self.study.library, name) for name in self.study.library.names("scales")]
+        bad = [scale for scale in rated if scale.rule in _COMPLAINTS]
+        return frozenset({name for scale in bad for name in (scale.name, *scale.aliases, scale.output)})
+
     def quantity(self, output: str) -> Known:
-        """Label and unit of a model output."""
+        """Label, unit and note of a model output."""
         q = self.quantities.get(output)
-        return Known(q.label, q.unit) if q is not None else Known("", "")
+        return Known(q.label, q.unit, q.note) if q is not None else Known("", "")
 
     def scale(self, name: str) -> Known:
         """Label and unit of a scale, or of a model output that stands among the visits."""
@@ -136,10 +191,30 @@ def _measured(study: Study) -> dict[tuple[str, str], tuple[str, str, str]]:
     return known
 
 
-def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> Folder:
+def folder_of(run: Any) -> Folder:
+    """The tables of a run, given as a `Folder`, as what a run returns, or as the path of its folder."""
+    if isinstance(run, Folder):
+        return run
+    return read(getattr(run, "folder", run))
+
+
+def healthy_values(system: System) -> dict[str, float]:
+    """What every state and rule of a system is before anything happens: at its start, inputs at rest."""
+    known: dict[str, Any] = {**system.parameters, **system.inputs}
+    waiting = {**system.initial, **system.rules}
+    while waiting:
+        ready = {name: expr for name, expr in waiting.items() if all(s in known for s in symbols(expr))}
+        if not ready:  # a circle, which only a system made by hand can have
+            break
+        known |= {name: float(evaluate(expr, known, 0.0)) for name, expr in ready.items()}
+        waiting = {name: expr for name, expr in waiting.items() if name not in ready}
+    return {name: known[name] for name in (*system.states, *system.rules) if name in known}
+
+
+def read(path: str | Path, system: System | None = None) -> Folder:
     """The run in a folder. Raises InputError if there is none, or if it is unfinished or of another version.
 
-    ``quantities`` of the model spare loading it again where the caller has it.
+    ``system``: its model, which spares loading it again where the caller has it.
     """
     from respine import model
     from respine.run import manifest
@@ -147,6 +222,7 @@ def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> 
 
     record = read_finished(path)
     folder, facts, study = record.folder, record.facts, record.study
+    system = model.load(facts["model"], study.library) if system is None else system
     tables = {name: _table(folder, name) for name in COLUMNS if name != "decisions"}
     tables["decisions"] = _table(folder, "decisions") if study.rules else pd.DataFrame(columns=COLUMNS["decisions"])
     return Folder(
@@ -159,7 +235,9 @@ def read(path: str | Path, quantities: Mapping[str, Quantity] | None = None) -> 
         failures=tables["failures"],
         model=str(facts["model"]),
         population=f"{facts['population']['title']} ({facts['population']['name']})",
-        quantities=model.load(facts["model"], study.library).quantities if quantities is None else quantities,
+        quantities=system.quantities,
+        draws=facts["parameter_draws"],
+        healthy=healthy_values(system),
         decisions=tables["decisions"],
         when=_when(folder / manifest.NAME),
         warnings=[str(w) for w in facts["warnings"]],

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from respine.report import rules, theme
-from respine.report.chain import plot_chain
-from respine.report.comparison import HEADER, interval_words, plot_comparison, words
-from respine.report.folder import Folder, read
-from respine.report.text import hours, records, thousands
+from respine.report import chain, comparison, rules, theme
+from respine.report.folder import Folder, folder_of
+from respine.report.legend import marks
+from respine.report.panels import panels
+from respine.report.summary import arms, summary
+from respine.report.text import hours, records, subjects_word
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from respine.report.drawing import Piece
 
 _MOST_FAILURES = 50
-_CHAIN = (
-    "Line: median; band: 5-95 % of people. Left the first hours after the first dose, right the whole study, on one "
-    "time axis for all plots. Triangles at the top: doses. Scores are as a rater would write them. "
-    "Published points are means of an arm, with 95 % error bars where the source allows one; the thick bar behind each "
-    "is the range predicted for that mean."
-)
-_PUBLISHED = (
-    "Bar: 90 % of simulated trials of the published size; tick: their median. Marker: the published result with its "
-    "95 % error bar."
-)
-_RULES = (
-    "Bars: share of the people of an arm by the number of doses that rules gave them; planned doses are not counted."
-)
+_MOST_OPEN = 12  # rows that could not be compared are shown at once up to this many
 _STATUSES = {
     "literature": "read in the source named",
     "derived": "computed from numbers that were read",
@@ -39,9 +30,9 @@ _STATUSES = {
 }
 
 
-def write(run: Folder | str | Path) -> Path:
+def write(run: Any) -> Path:
     """Write ``report.html`` into the folder of a finished run; returns its path. Raises InputError if there is none."""
-    folder = run if isinstance(run, Folder) else read(run)
+    folder = folder_of(run)
     target = folder.path / "report.html"
     unfinished = target.with_suffix(".html.tmp")
     unfinished.write_text(html(folder), encoding="utf-8")
@@ -49,10 +40,11 @@ def write(run: Folder | str | Path) -> Path:
     return target
 
 
-def html(folder: Folder) -> str:
+def html(run: Any) -> str:
     """The page as text; it asks nothing of any network."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+    folder = folder_of(run)
     environment = Environment(
         loader=PackageLoader("respine.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -70,18 +62,22 @@ def html(folder: Folder) -> str:
         doi=study.doi,
         when=folder.when,
         summary=summary(folder),
-        warnings=folder.warnings,
-        interval=interval_words(),
-        header=HEADER,
-        rows=words(folder.compared),
+        arms=arms(folder),
+        warnings=[*folder.warnings, *folder.interval_notes],
+        interval=comparison.interval_text(folder),
+        heading="Predicted beside published" if folder.published else "Predicted results",
+        published=folder.published,
+        table=comparison.text_table(folder) if len(folder.compared) else None,
         role_words="; ".join(f"{role} - {meaning}" for role, meaning in theme.ROLE_WORDS.items()),
         left_out=left_out,
-        plots=[_plot(*made, folder.study.name) for made in _plots(folder)],
-        rules=rules.words(rules.table(folder)) if study.rules else [],
-        rules_header=rules.HEADER,
+        left_out_open=len(left_out) <= _MOST_OPEN,
+        plots=_plots(folder),
+        rules=rules.as_text(rules.table(folder)) if study.rules else [],
+        rules_header=rules.header(folder),
         failures=[_failure(row) for row in records(failed.head(_MOST_FAILURES))],
         n_failed=len(failed),
         n_people=folder.n_people,
+        people=subjects_word(folder.model),
         origin=_origin(folder),
         statuses=_statuses(folder),
         parameters=folder.parameters,
@@ -90,86 +86,83 @@ def html(folder: Folder) -> str:
     )
 
 
-def summary(folder: Folder) -> list[str]:
-    """What was simulated and what came out, in plain words: one or two short paragraphs."""
-    study = folder.study
-    count, who = len(study.arms), _people_word(folder.model)
-    size = f"{count} {'arm' if count == 1 else 'arms'} of {thousands(study.subjects)} virtual {who}"
-    given = "; ".join(f"{name} got {treatments_text(arm)}" for name, arm in study.arms.items())
-    first = (
-        f"{size} were simulated for {hours(max(study.visits) - study.start)}, from the dose in the body on: {given}."
-    )
-    first += f" The population: {folder.population}."
-    if study.observe:
-        first += f" Observed: {', '.join(study.observe)} at {', '.join(hours(t) for t in study.visits)}."
-    judged = folder.compared[folder.compared["inside"].notna()]
-    return [first, _verdict(judged)] if len(judged) else [first]
-
-
-def _verdict(judged: pd.DataFrame) -> str:
-    """How many published results lie inside, and what that is worth."""
-
-    def inside(rows: pd.DataFrame) -> int:
-        return int(rows["inside"].astype(bool).sum())
-
-    new = judged[judged["role"] == "validate"]
-    text = f"Of {len(judged)} published results, {inside(judged)} lie inside the predicted range. "
-    if len(new):
-        return (
-            text
-            + f"{len(new)} of the {len(judged)} were never used to find parameters; of these {inside(new)} lie inside."
-        )
-    return (
-        text
-        + "None of them is kept back for testing, so this shows that the model can describe them, not that it predicts."
-    )
-
-
-def _people_word(model: str) -> str:
-    return {"human": "people", "rat": "rats", "mouse": "mice"}.get(model, "subjects")
-
-
-def treatments_text(arm: Any) -> str:
-    """The treatments of an arm in words."""
-    parts = []
-    for dose in (*arm.doses, *arm.co_medication):
-        amount = dose.amount or dose.per_spray
-        what, way = (dose.drug, dose.route) if dose.into is None else (f"into {dose.into}", "")
-        text = f"{what} {amount.text + ' ' if amount else ''}{way}".strip()
-        if dose.over:
-            text += f" over {hours(dose.over)}"
-        if dose.every is not None:
-            text += f" every {hours(dose.every)}" + (f", {dose.times} times" if dose.times else "")
-        elif len(dose.at) > 1:
-            text += f", {len(dose.at)} times"
-        parts.append(text)
-    parts += [one.exposure for one in arm.exposures]
-    return ", ".join(parts) if parts else "no treatment"
-
-
-def _plots(folder: Folder) -> list[tuple[str, str, str, Figure, pd.DataFrame]]:
-    """Name, title, caption, figure and table of every plot of the page."""
+def _plots(folder: Folder) -> list[dict[str, Any]]:
+    """Every plot of the page with its caption, its legend, its pieces and the table behind it."""
     made = []
+    run = folder.study.name
     if not folder.chain.empty or not folder.visits.empty:
-        made.append(("chain", "From dose to score", _CHAIN, *plot_chain(folder)))
+        import pandas as pd
+
+        table = pd.concat([panel.table() for panel in panels(folder)], ignore_index=True)
+        shown = marks(folder, panels(folder))
+        made.append(_plot("chain", "From dose to score", _chain_caption(folder), chain.pieces(folder), table, run)
+                    | {"marks": shown})  # fmt: skip
     if not folder.compared.empty:
-        made.append(("published", "Predicted intervals and published results", _PUBLISHED, *plot_comparison(folder)))
-    if drawn := rules.plot_doses(folder):
-        made.append(("rule-doses", "Doses that rules gave", _RULES, *drawn))
+        title = "Predicted intervals and published results" if folder.published else "Predicted results by arm"
+        name = "published" if folder.published else "results"
+        made.append(_plot(name, title, _comparison_caption(folder), comparison.pieces(folder), folder.compared, run))
+    if (given := rules.doses(folder)) is not None and len(given):
+        caption = (
+            f"Bars: share of the {subjects_word(folder.model)} of an arm by the number of doses that rules gave them; "
+            "planned doses are not counted."
+        )
+        made.append(_plot("rule-doses", "Doses that rules gave", caption, rules.pieces(folder), given, run))
     return made
 
 
-def _plot(name: str, title: str, caption: str, figure: Figure, table: pd.DataFrame, run: str) -> dict[str, Any]:
+def _chain_caption(folder: Folder) -> str:
+    """What the chain shows of this run, and nothing that it does not show."""
+    who = subjects_word(folder.model)
+    many = len(folder.arms) > theme.MOST_BANDS
+    scores = bool(folder.study.observe)
+    text = f"Line: median of the {who}" + (" (of scores the mean, as trials publish it)" if scores else "")
+    text += "; their 5-95 % stand in the table, as more than four bands would hide each other. " if many else (
+        f"; band: 5-95 % of the {who}. "
+    )  # fmt: skip
+    if len(folder.doses):
+        text += "First hours: counted for each arm from its own first dose. "
+    text += "Dotted line: the value in health, 1 where a quantity is counted in multiples of it. "
+    if scores:
+        text += "Scores are as a rater would write them. "
+    if folder.published:
+        text += "Published points are means of an arm, with 95 % error bars where the source allows one. "
+        if folder.compared["p05"].notna().any():
+            text += "The thick bar behind each is the range predicted for that mean."
+    return text.strip()
+
+
+def _comparison_caption(folder: Folder) -> str:
+    text = "Tick: the predicted median. "
+    if folder.compared["p05"].notna().any():
+        size = "the published size" if folder.published else "the size given"
+        text = f"Bar: 90 % of simulated trials of {size}; tick: their median. "
+    if folder.published:
+        text += "Marker: the published result with its 95 % error bar."
+    return text.strip()
+
+
+def _plot(
+    name: str,
+    title: str,
+    caption: str,
+    pieces: Iterable[Piece],
+    table: pd.DataFrame,
+    run: str,
+) -> dict[str, Any]:
     data = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
+    drawn = []
+    for piece in pieces:
+        text = f"{caption} The numbers can be saved as a table below the plot."
+        drawn.append([theme.svg(figure, theme.identifier(f"{name}-{piece.name}-{size}"), f"{title}: {piece.title}", text)
+                      for size, figure in (("wide", piece.wide), ("narrow", piece.narrow))])  # fmt: skip
     return {
         "name": name,
         "title": title,
         "caption": caption,
         "length": len(table),
         "file": f"{run}-{name}.csv",
-        "svg": theme.svg(
-            figure, name, f"{title}: {run}", f"{caption} The numbers can be saved as a table below the plot."
-        ),
+        "pieces": drawn,
+        "marks": [],
         "data": f"data:text/csv;charset=utf-8;base64,{data}",
     }
 
@@ -198,5 +191,5 @@ def _origin(folder: Folder) -> str:
     varied = sum(q.variability > 0 for q in folder.parameters)
     return (
         f"The {folder.model} model has {total} parameters; {assumed} of them are assumed. {varied} differ "
-        f"between {_people_word(folder.model)}. What the study itself sets stands in its file below."
+        f"between {subjects_word(folder.model)}. What the study itself sets stands in its file below."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,15 +13,21 @@ import pandas as pd
 if TYPE_CHECKING:
     from respine.report.folder import Folder
 
-COLUMNS = ["panel", "unit", "arm", "time_h", "n", "p05", "median", "p95"]
+COLUMNS = ["panel", "unit", "arm", "time_h", "n", "p05", "median", "p95", "mean"]
 QUANTILES = (0.05, 0.5, 0.95)
 # endpoints that are one score of one moment and so have a place on a score panel
 ON_SCORE = {"score", "change"}
+NO_UNIT = ("", "1", "dimensionless")
+_LONGEST_NOTE = 60  # letters of a note beside a title
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity over time: ``lines`` holds arm, time_h, n, p05, median, p95; ``points`` rows of the comparison."""
+    """One quantity over time: ``lines`` holds arm, time_h, n, p05, median, p95, mean; ``points`` rows of the comparison.
+
+    Scores (``visits``) are drawn by their mean, as published ones are, model outputs by their median. ``healthy``: the
+    value before anything happens, NaN where that is nothing to draw.
+    """
 
     name: str
     title: str
@@ -28,6 +35,19 @@ class Panel:
     lines: pd.DataFrame
     points: pd.DataFrame
     visits: bool = False  # observed at visits (markers) rather than all the time
+    healthy: float = math.nan
+
+    @property
+    def middle(self) -> str:
+        """The column that the line shows."""
+        return "mean" if self.visits else "median"
+
+    @property
+    def y_label(self) -> str:
+        """The unit, or what a number without unit is counted in."""
+        if self.unit not in NO_UNIT:
+            return self.unit
+        return "× healthy" if self.healthy == 1.0 else ""
 
     def table(self) -> pd.DataFrame:
         """The numbers behind the lines, in the columns every plot table shares."""
@@ -44,8 +64,15 @@ def _outputs(folder: Folder) -> Iterator[Panel]:
     chosen = [output for output in folder.study.record if output in kept] or kept
     for output in chosen:
         known, lines = folder.quantity(output), folder.chain[folder.chain["output"] == output]
-        label = known.label or output.replace("_", " ")
-        yield Panel(output, _sentence(label), known.unit, lines, folder.compared.iloc[:0])
+        title = _sentence(known.label or output.replace("_", " "))
+        healthy = math.nan
+        if known.unit in NO_UNIT:
+            healthy = 1.0 if folder.is_relative(output) else folder.healthy.get(output, math.nan) or math.nan
+            if known.note and len(known.note) <= _LONGEST_NOTE:
+                title += f", {known.note}"
+        if output in folder.worse_when_higher:
+            title += " (higher is worse)"
+        yield Panel(output, title, known.unit, lines.assign(mean=np.nan), folder.compared.iloc[:0], healthy=healthy)
 
 
 def _sentence(label: str) -> str:
@@ -63,14 +90,15 @@ def _scales(folder: Folder) -> Iterator[Panel]:
         points = compared[(compared["of"] == scale) & compared["kind"].isin(ON_SCORE)]
         changes = points[points["kind"] == "change"]
         as_change = len(changes) > 0 and len(changes) >= len(points) / 2
-        known = folder.scale(str(scale))
+        known, worse = folder.scale(str(scale)), str(scale) in folder.worse_when_higher
+        if as_change:
+            title = f"{scale}, change from baseline{' (lower is better)' if worse else ''}"
+        else:
+            about = "; ".join(filter(None, (known.label, "higher is worse" if worse else "")))
+            title = f"{scale} ({about})" if about else str(scale)
         yield Panel(
             name=str(scale),
-            title=f"{scale}, change from baseline"
-            if as_change
-            else f"{scale} ({known.label})"
-            if known.label
-            else str(scale),
+            title=title,
             unit=known.unit,
             lines=_people(seen, as_change),
             points=changes if as_change else points[points["kind"] == "score"],
@@ -79,7 +107,7 @@ def _scales(folder: Folder) -> Iterator[Panel]:
 
 
 def _people(seen: pd.DataFrame, as_change: bool) -> pd.DataFrame:
-    """Quantiles over people at each visit of each arm; people without a value there (or at baseline) are left out."""
+    """Quantiles and mean over people at each visit of each arm; people without a value there (or at baseline) are left out."""
     wide = seen.pivot_table(index=["arm", "subject"], columns="time_h", values="value", sort=False, observed=True)
     wide = wide[sorted(wide.columns)]
     if as_change:
@@ -89,5 +117,6 @@ def _people(seen: pd.DataFrame, as_change: bool) -> pd.DataFrame:
         for time in values.columns:
             column = values[time].dropna().to_numpy()
             low, mid, high = np.quantile(column, QUANTILES) if len(column) else (np.nan,) * 3
-            rows.append((arm, float(time), len(column), low, mid, high))
-    return pd.DataFrame(rows, columns=["arm", "time_h", "n", "p05", "median", "p95"])
+            mean = float(column.mean()) if len(column) else np.nan
+            rows.append((arm, float(time), len(column), low, mid, high, mean))
+    return pd.DataFrame(rows, columns=["arm", "time_h", "n", "p05", "median", "p95", "mean"])

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from respine.report import theme
-from respine.report.text import hours, records
+from respine.report.drawing import Drawing, Piece
+from respine.report.folder import Folder, folder_of
+from respine.report.layout import NARROW, WIDE, Page, Row, compose
+from respine.report.text import hours, records, subjects_word
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from respine.report.folder import Folder
-
-HEADER = ("arm", "rule", "what", "outcome", "people", "times a person", "first")
 _NEVER = "never acted"
-_HATCHES = ("", "///", "...", "xxx")  # arms are told apart in print too
 
 
 def table(folder: Folder) -> pd.DataFrame:
@@ -48,8 +48,14 @@ def table(folder: Folder) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def words(made: pd.DataFrame) -> list[tuple[str, ...]]:
-    """The table as text cells under ``HEADER``."""
+def header(folder: Folder) -> tuple[str, ...]:
+    """Titles of the columns of ``as_text``."""
+    model = folder.model
+    return ("arm", "rule", "what", "outcome", subjects_word(model), f"times a {subjects_word(model, 1)}", "first")
+
+
+def as_text(made: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The table as text cells under ``header``."""
     return [
         (r.arm, r.rule, r.action, r.outcome, f"{r.people} of {r.n} ({r.share:.0%})",
          f"{r.median:g} ({r.p05:g} … {r.p95:g})" if r.people else "", hours(r.first_h))
@@ -77,31 +83,41 @@ def doses(folder: Folder) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "doses", "people", "n", "share"])
 
 
-def plot_doses(folder: Folder) -> tuple[Figure, pd.DataFrame] | None:
-    """The share of people by the number of doses rules gave them, bars side by side for the arms.
+def plot_doses(run: Any) -> Drawing | None:
+    """The share of subjects by the number of doses rules gave them, bars side by side for the arms.
 
-    Figure and table, None where no rule can give any.
+    Figure and table, None where no rule can give any. ``run``: the results of a run, a `Folder`, or a run folder's path.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
+    folder = folder_of(run)
     given = doses(folder)
     if given.empty:
         return None
+    with theme.drawn():
+        return Drawing(_figure(folder, given, WIDE), given)
+
+
+def pieces(folder: Folder) -> Iterator[Piece]:
+    """The plot for a page: name, title, a wide and a narrow figure."""
+    given = doses(folder)
+    with theme.drawn():
+        yield Piece("all", "doses by rules", _figure(folder, given, WIDE), _figure(folder, given, NARROW))
+
+
+def _figure(folder: Folder, given: pd.DataFrame, page: Page) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
     arms = list(dict.fromkeys(given["arm"]))
-    with matplotlib.rc_context(theme.RC):
-        figure = Figure(figsize=(9.6, 2.6), layout="constrained")
-        axes = figure.subplots()
-        for k, arm in enumerate(arms):
-            own = given[given["arm"] == arm]
-            place = own["doses"] + (k - (len(arms) - 1) / 2) * 0.8 / len(arms)
-            bars = axes.bar(place, own["share"], width=0.76 / len(arms), label=f"{arm} (n = {own['n'].iloc[0]})")
-            for bar in bars:
-                bar.set(facecolor=theme.arm_colour(folder.arms.index(arm)), edgecolor=theme.PAPER)
-                bar.set_hatch(_HATCHES[k % len(_HATCHES)])
-        axes.set_xlabel("doses that rules gave to a person")
-        axes.set_ylabel("people (%)")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False)
-    return figure, given
+    figure, [[axes]] = compose(page, [Row(0.2 + 0.17 * len(arms), 1.9, 0.5)])
+    for k, arm in enumerate(arms):
+        own, index = given[given["arm"] == arm], folder.arms.index(arm)
+        place = own["doses"] + (k - (len(arms) - 1) / 2) * 0.8 / len(arms)
+        label = theme.literal(f"{arm} (n = {own['n'].iloc[0]})")
+        bars = axes.bar(place, own["share"], width=0.76 / len(arms), label=label)
+        for bar in bars:
+            bar.set(facecolor=theme.arm_colour(index), edgecolor=theme.PAPER, hatch=theme.arm_hatch(index))
+    one, many = (subjects_word(folder.model, count) for count in (1, 2))
+    axes.set_xlabel(f"doses that rules gave to a {one}")
+    axes.set_ylabel(f"{many} (%)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
+    return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -32,3 +33,29 @@ def thousands(count: int) -> str:
 def missing(value: Any) -> bool:
     """Whether a cell holds nothing: None, NaN or NA."""
     return value is None or bool(pd.isna(value))
+
+
+_PEOPLE = {"human": ("person", "people"), "rat": ("rat", "rats"), "mouse": ("mouse", "mice")}
+
+
+def subjects_word(model: str, count: int = 2) -> str:
+    """What the subjects of a model are called: people, rats, mice; subjects of a model of one's own."""
+    one, many = _PEOPLE.get(model, ("subject", "subjects"))
+    return one if count == 1 else many
+
+
+def plain_number(value: float, digits: int) -> str:
+    """A number with so many decimals; never minus zero."""
+    text = f"{value:.{digits}f}"
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def decimals(low: float, high: float, *values: float) -> int:
+    """Decimals that show two figures of the width of an interval, and at most four figures of the largest number in it."""
+    sizes = [abs(v) for v in (low, high, *values) if not missing(v)]
+    largest = max(sizes, default=0.0)
+    most = max(0, 3 - math.floor(math.log10(largest))) if largest > 0 else 0
+    width = math.nan if missing(low) or missing(high) else abs(high - low)
+    if not width > 1e-6 * largest:  # what rounding leaves is no width
+        return min(most, 1 if largest < 10 else 0)
+    return min(most, 6, max(0, 1 - math.floor(math.log10(width))))

@@ -68,8 +68,9 @@ class _Builder:
         events = tuple(_without_markers(event, self._rate_symbol) for event in events)
         self._complain_about_missing_values(events)
         events = self._name_repeated_parts(events)
-        order = in_order({name: list(symbols(expr)) for name, expr in self.rules.items()}, self.content.where)
-        rules = {name: self.rules[name] for name in order}
+        needs = {name: list(symbols(expr)) for name, expr in self.rules.items()}
+        rules = {name: self.rules[name] for name in in_order(needs, content.where)}
+        in_order(needs | {name: list(symbols(expr)) for name, expr in self.initial.items()}, content.where)
         return System(
             name=content.model,
             time_unit=content.time_unit,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any
 
 from respine.errors import InputError, Problem
 from respine.model.content import Content, Flow, Variable
-from respine.model.expression import Expr, num, sym, symbols
+from respine.model.expression import RATE_OF, Expr, num, sym, symbols
 from respine.model.limits import LIMITS, Limits
 from respine.model.mathml import Scope, Unsupported, formula
 from respine.model.order import in_order
@@ -230,16 +232,24 @@ def _rules(reading: _Reading) -> None:
     for rule in reading.model.getListOfRules():
         expr = _math(reading, rule)
         if expr is not None and not rule.isAlgebraic():
-            (content.rates if rule.isRate() else content.rules)[rule.getVariable()] = expr
-            content.lines[rule.getVariable()] = reading.line(rule)
+            name = rule.getVariable()
+            if name in content.rules or name in content.rates:
+                why = f"another rule determines it already, {content.where(name)}."
+                reading.complain(rule, name, why, "Keep one of the two.")
+            (content.rates if rule.isRate() else content.rules)[name] = expr
+            content.lines[name] = reading.line(rule)
 
 
 def _starts(reading: _Reading) -> None:
     for start in reading.model.getListOfInitialAssignments():
         expr = _math(reading, start)
+        name = start.getSymbol()
         if expr is not None:
-            reading.content.starts[start.getSymbol()] = expr
-            reading.content.lines.setdefault(start.getSymbol(), reading.line(start))
+            if name in reading.content.starts or name in reading.content.rules:
+                why = f"its start is determined already, {reading.content.where(name)}."
+                reading.complain(start, name, why, "Keep one of the two.")
+            reading.content.starts[name] = expr
+            reading.content.lines.setdefault(name, reading.line(start))
 
 
 def _reaction(reading: _Reading, reaction: Any) -> None:
@@ -298,7 +308,10 @@ def _event(reading: _Reading, event: Any, k: int) -> None:
     condition = _math(reading, trigger) if trigger is not None else None
     if condition is None:
         return  # L3V2: an event without a trigger formula never happens
-    changes = ((a.getVariable(), _math(reading, a)) for a in event.getListOfEventAssignments())
+    changes = [(a.getVariable(), _math(reading, a)) for a in event.getListOfEventAssignments()]
+    for name, times in Counter(name for name, _ in changes).items():
+        if times > 1:
+            reading.complain(event, name, f"the event sets it {times} times at once.", "Keep one of the assignments.")
     modern = event.getLevel() >= 3
     content.events.append(
         Event(
@@ -316,7 +329,7 @@ def _event(reading: _Reading, event: Any, k: int) -> None:
 
 
 def _undefined(reading: _Reading) -> None:
-    """Formulas that mention a name the model does not define."""
+    """Formulas and declarations that mention a name the model does not define."""
     content = reading.content
     known = {*content.variables, *content.reactions}
     places = [*content.rules.items(), *content.rates.items(), *content.starts.items(), *content.reactions.items()]
@@ -325,8 +338,34 @@ def _undefined(reading: _Reading) -> None:
         places += [(e.id, part) for part in e.formulas().values()]
     for place, expr in places:
         for name in dict.fromkeys(symbols(expr)):
-            bare = name.split(":")[-1]
+            bare = name.removeprefix(RATE_OF)
             if bare not in known:
                 why = f"the formula of {place} uses a name that has no value in the model."
-                cure = "Declare it, or correct the name."
-                reading.problems.append(Problem(content.where(place), place, bare, why, cure))
+                _unknown(reading, content.where(place), place, bare, why)
+    set_by_events = {(e.id, name) for e in content.events for name, _ in e.assignments}
+    targets = {(name, name) for name in {*content.rules, *content.rates, *content.starts}} | set_by_events
+    for place, name in sorted(targets):
+        if name not in content.variables:
+            _unknown(reading, content.where(place), place, name, "it is set, but is no variable of the model.")
+    kinds = {name: v.kind for name, v in content.variables.items()}
+    for v in content.variables.values():
+        if v.kind == "species" and kinds.get(v.compartment) != "compartment":
+            _unknown(
+                reading, content.at(v.line), v.id, v.compartment, "the species lies in no compartment of the model."
+            )
+        if v.conversion and kinds.get(v.conversion) != "parameter":
+            _unknown(
+                reading, content.at(v.line), v.id, v.conversion, "the conversion factor is no parameter of the model."
+            )
+    for f in content.flows:
+        if kinds.get(f.species) != "species":
+            _unknown(
+                reading, content.where(f.reaction), f.reaction, f.species, "it reacts, but is no species of the model."
+            )
+
+
+def _unknown(reading: _Reading, where: str, place: str, name: str, why: str) -> None:
+    few = len(reading.problems) < 20  # to look through every name takes time
+    near = get_close_matches(name, reading.content.variables, 1) if few else []
+    cure = f"Write {near[0]}, or declare it." if near else "Declare it, or correct the name."
+    reading.problems.append(Problem(where, place, name, why, cure))

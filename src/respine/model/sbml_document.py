@@ -13,7 +13,7 @@ import libsbml
 from respine.errors import InputError, Problem
 from respine.model.limits import Limits
 from respine.model.scan import Outline, scan
-from respine.model.source import without_encoding
+from respine.model.source import declared_as_utf8
 
 # a declaration that names no encoding is UTF-8 by the XML standard, and one that is absent is 1.0
 _PEDANTIC = frozenset({libsbml.MissingXMLDecl, libsbml.MissingXMLEncoding})
@@ -32,7 +32,9 @@ _BESIDE_THE_MATHS = frozenset({
     libsbml.InvalidApplyCiInLambda,
 })  # fmt: skip
 _CORE = frozenset({"core", "l3v2extendedmath"})  # maths that L3V2 has anyway
-_CALLS = 8  # functions that call each other in a chain, up to which libSBML checks them in no time
+_CATEGORIES = tuple(getattr(libsbml, name) for name in dir(libsbml) if name.startswith("LIBSBML_CAT_"))
+# chains of functions, and numbers of rules and starts, up to which libSBML looks for circles in no time
+_CALLS, _ASSIGNED = 8, 60
 _PICTURES = frozenset(
     {"layout", "render", "groups"}
 )  # of no bearing on the mathematics, whatever they say of themselves
@@ -76,12 +78,12 @@ def open_document(
     """
     outline = scan(data, name, limits)
     text = _without_packages_of_level_3(data, outline).decode(_encoding(data))
-    document = Document(libsbml.readSBMLFromString(without_encoding(text)), name, line)
+    document = Document(libsbml.readSBMLFromString(declared_as_utf8(text)), name, line)
     ignored = _ignored_packages(document)
     _raise_faults(document, ignored)
     if document.model is None:
         raise InputError(Problem(name, "<sbml>", "", "the document holds no model.", "Add a <model> element."))
-    if document.sbml.getPlugin("comp") is not None:
+    if document.sbml.getLevel() > 2 and document.sbml.getPlugin("comp") is not None:
         from respine.model.sbml_comp import flatten
 
         flatten(document, folder)
@@ -131,21 +133,30 @@ def _raise_faults(document: Document, ignored: Iterable[str]) -> None:
 
 def _check(document: Document, ignored: Iterable[str]) -> None:
     """The consistency rules of the specification that bear on the mathematics; units and style are not the reader's."""
-    sbml = document.sbml
-    if _nested_calls(document) > _CALLS:
-        sbml = _with_plain_functions(document)
-    for category in (
-        libsbml.LIBSBML_CAT_UNITS_CONSISTENCY,
-        libsbml.LIBSBML_CAT_MODELING_PRACTICE,
-        libsbml.LIBSBML_CAT_SBO_CONSISTENCY,
-    ):
-        sbml.setConsistencyChecks(category, False)
-    sbml.checkConsistency()
-    _raise_faults(Document(sbml, document.name, document.line), ignored)
+    general = libsbml.LIBSBML_CAT_GENERAL_CONSISTENCY
+    others = (
+        libsbml.LIBSBML_CAT_IDENTIFIER_CONSISTENCY,
+        libsbml.LIBSBML_CAT_MATHML_CONSISTENCY,
+        libsbml.LIBSBML_CAT_OVERDETERMINED_MODEL,
+    )
+    chained = _nested_calls(document) > _CALLS or _assigned(document.model) > _ASSIGNED
+    rounds = [(document.sbml, (general, *others))]
+    if chained:
+        rounds = [(document.sbml, others), (_without_chains(document), (general,))]
+    for sbml, wanted in rounds:
+        sbml.getErrorLog().clearLog()  # libSBML checks no further where reading found a fault, be it one of style
+        for category in _CATEGORIES:
+            sbml.setConsistencyChecks(category, category in wanted)
+        sbml.checkConsistency()
+        _raise_faults(Document(sbml, document.name, document.line), ignored)
+
+
+def _assigned(model: Any) -> int:
+    return int(model.getNumRules() + model.getNumInitialAssignments())
 
 
 def _nested_calls(document: Document) -> int:
-    """How many functions call each other in the longest chain, up to the limit that matters."""
+    """How many functions call each other in the longest chain, up to the number that matters."""
     functions = {f.getId(): set(called(f.getBody())) for f in document.model.getListOfFunctionDefinitions()
                  if f.getBody() is not None}  # fmt: skip
     depth, now = 0, set(functions)
@@ -155,13 +166,20 @@ def _nested_calls(document: Document) -> int:
     return depth
 
 
-def _with_plain_functions(document: Document) -> Any:
-    """A copy in which functions call no others: libSBML takes for ever over long chains; the reader checks the calls."""
+def _without_chains(document: Document) -> Any:
+    """A copy in which functions call no others and rules and starts use no others.
+
+    libSBML looks for circles in a time that grows with the fourth power of a chain; the reader looks for its own.
+    """
     copy = document.sbml.clone()
-    for f in copy.getModel().getListOfFunctionDefinitions():
+    model = copy.getModel()
+    for f in model.getListOfFunctionDefinitions():
         if f.getBody() is not None and next(called(f.getBody()), None) is not None:
             arguments = [f.getArgument(k).getName() for k in range(f.getNumArguments())]
             f.setMath(libsbml.parseL3Formula(f"lambda({', '.join([*arguments, ' + '.join(arguments) or '0'])})"))
+    for element in (*model.getListOfRules(), *model.getListOfInitialAssignments()):
+        if element.isSetMath() and element.getTypeCode() != libsbml.SBML_RATE_RULE:
+            element.setMath(libsbml.parseL3Formula("1"))
     return copy
 
 
@@ -188,6 +206,8 @@ def _package_names(document: Document) -> list[str]:
 def _ignored_packages(document: Document) -> list[str]:
     """Packages that say of themselves that the mathematics is whole without them, and pictures."""
     required = document.sbml.getPackageRequired
+    if document.sbml.getLevel() < 3:  # there are no packages before Level 3
+        return _package_names(document)
     return [name for name in _package_names(document) if name in _PICTURES or not required(name)]
 
 

@@ -26,6 +26,9 @@ _NUMBERS = frozenset({
 })  # fmt: skip
 _REAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(INF|inf)|NaN|nan", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+_NO_NUMBER = "this is no number that SBML allows, or one beyond what a computer holds."
+_WRITE_NUMBER = "Write digits with a decimal point and, if need be, an exponent: 1.5e-3."
+_TOKENS = frozenset({"cn", "ci", "csymbol"})
 _BESIDE = frozenset({"notes", "annotation"})
 _MOST = 20  # faults of one document that are told
 
@@ -70,7 +73,10 @@ class _Look:
         self.cn: list[str] | None = None  # the text of an open number, by its parts
         self.cn_form: tuple[str, str] = ("real", "10")
         self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.strict: list[bool] = []  # of every open element: is text in it a fault?
+        self.parser.buffer_text = True
         self.parser.StartElementHandler = self.start
+        self.parser.CharacterDataHandler = self.text
         self.parser.EndElementHandler = self.end
         self.parser.StartDoctypeDeclHandler = self.doctype
 
@@ -97,17 +103,19 @@ class _Look:
             self.stop(f"<{local}>", why, "Write the formula in parts, each a rule or function of its own.")
         if self.elements == 1:
             self.root(space, attributes)
+        math = space == MATHML
+        known = math or bool(CORE.fullmatch(space))
+        self.strict.append(not self.beside and known and not (math and local in _TOKENS) and local not in _BESIDE)
         if self.beside:
             return
-        if local in _BESIDE and (CORE.fullmatch(space) or space == MATHML):
+        if local in _BESIDE and known:
             self.beside = self.depth
-        elif space == MATHML:
+        elif math:
             if local == "cn":
                 self.cn, self.cn_form = [""], (attributes.get("type", "real").strip(), attributes.get("base", "10"))
-                self.parser.CharacterDataHandler = self.text
             elif local == "sep" and self.cn is not None:
                 self.cn.append("")
-        elif CORE.fullmatch(space):
+        elif known:
             for key in _NUMBERS & attributes.keys():
                 if not _REAL.fullmatch(attributes[key].strip()):
                     self.complain(f"<{local}> {attributes.get('id', '')}".strip(), f'{key}="{attributes[key]}"')
@@ -122,23 +130,24 @@ class _Look:
     def text(self, text: str) -> None:
         if self.cn is not None:
             self.cn[-1] += text
+        elif self.strict and self.strict[-1] and text.strip():
+            why = "text stands where SBML has elements only; a sign may be missing in front of it."
+            self.complain("text", " ".join(text.split()), why, "Remove it, or make it the element it was meant to be.")
 
     def end(self, full: str) -> None:
+        self.strict.pop()
         if self.depth == self.beside:
             self.beside = 0
         self.depth -= 1
         if self.cn is not None and full == f"{MATHML} cn":
             parts, (kind, base) = [part.strip() for part in self.cn], self.cn_form
             self.cn = None
-            self.parser.CharacterDataHandler = None
             if not _is_number(parts, kind, base):
                 of_base = f' base="{base}"' if base != "10" else ""
                 self.complain(f'<cn type="{kind}"{of_base}>', " ".join(parts))
 
-    def complain(self, where: str, seen: str) -> None:
+    def complain(self, where: str, seen: str, why: str = _NO_NUMBER, cure: str = _WRITE_NUMBER) -> None:
         if len(self.problems) < _MOST:
-            why = "this is no number that SBML allows, or one beyond what a computer holds."
-            cure = "Write digits with a decimal point and, if need be, an exponent: 1.5e-3."
             self.problems.append(Problem(self.where(), where, seen[:80], why, cure))
 
 

@@ -16,7 +16,7 @@ _KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe, which may never end", stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
 }  # fmt: skip
-_ENCODING = re.compile(r"""^(<\?xml[^>]*?)\s+encoding\s*=\s*(?:"[^"]*"|'[^']*')""")
+_DECLARATION = re.compile(r"<\?xml\s[^>]*\?>")
 _CURE = "Give an SBML file (.xml), an Antimony file (.ant), or the text itself."
 
 
@@ -40,7 +40,7 @@ def from_text(text: str, limits: Limits) -> Source:
     language: Literal["SBML", "Antimony"] = "SBML" if text.lstrip("\ufeff \t\r\n").startswith("<") else "Antimony"
     name = f"{language} text"
     if language == "SBML":
-        text = without_encoding(text.lstrip("\ufeff \t\r\n"))
+        text = declared_as_utf8(text.lstrip("\ufeff \t\r\n"))
     data = text.lstrip("\ufeff").encode("utf-8", "surrogatepass")  # half characters are refused as bytes
     _check_size(name, len(data), limits)
     if language == "Antimony":
@@ -79,9 +79,12 @@ def from_file(path: Path, limits: Limits) -> Source:
     return Source(name, "Antimony", data, path.parent)
 
 
-def without_encoding(text: str) -> str:
-    """XML without the encoding it declares, which is that of bytes, not of a text."""
-    return _ENCODING.sub(r"\1", text, count=1)
+def declared_as_utf8(text: str) -> str:
+    """XML text with a declaration that says UTF-8: libSBML checks no further where there is none, or another."""
+    match = _DECLARATION.match(text)
+    rest = text[match.end() :] if match else text
+    lines = match[0].count("\n") if match else 0
+    return '<?xml version="1.0" encoding="UTF-8"?>' + "\n" * lines + rest
 
 
 def _check_size(name: str, size: int, limits: Limits) -> None:

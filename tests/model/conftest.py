@@ -43,6 +43,7 @@ class Home:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.library = library.Library((root,))
         for kind in library.KINDS:
             (root / kind).mkdir()
         self.write("references.bib", "@article{smith-2001,\n  title = {A study},\n}\n")
@@ -66,6 +67,6 @@ class Home:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     root = tmp_path / "library"
     root.mkdir()
-    monkeypatch.setattr(library, "ROOT", root)
+    monkeypatch.setattr("respine.library.library.ROOT", root)  # its files are called library/... in messages
     monkeypatch.setenv("RESPINE_CACHE", str(tmp_path / "cache"))
     return Home(root)

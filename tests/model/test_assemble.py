@@ -15,15 +15,15 @@ from respine.model.expression import evaluate
 from .conftest import Home
 
 
-def problems(name: str = "oral") -> list[tuple[str, str, str]]:
+def problems(home: Home) -> list[tuple[str, str, str]]:
     """(where, field, why) of everything wrong with a model."""
     with pytest.raises(InputError) as caught:
-        model.load(name)
+        model.load("oral", home.library)
     return [(p.where, p.field, p.why) for p in caught.value.problems]
 
 
 def test_a_right_model_becomes_its_equations(home: Home) -> None:
-    system = model.load("oral")
+    system = model.load("oral", home.library)
     assert system.states == ("gut", "body")
     assert system.parameters == {"ka": 1.5, "distribution_volume": 20, "clearance": 4}
     assert system.inputs == {"block": 0}
@@ -37,10 +37,10 @@ def test_a_right_model_becomes_its_equations(home: Home) -> None:
 
 
 def test_every_symbol_carries_its_row(home: Home) -> None:
-    q = model.load("oral").quantities["ka"]
+    q = model.load("oral", home.library).quantities["ka"]
     assert (q.unit, q.status, q.source, q.where, q.low, q.high) == ("1/h", "literature", "smith-2001", "Table 2", 1, 2)
     assert (q.file, q.line, q.distribution, q.variability) == ("library/parameters/absorption.csv", 2, "lognormal", 0.3)
-    assert model.load("oral").quantities["body_level"].line == 4
+    assert model.load("oral", home.library).quantities["body_level"].line == 4
 
 
 def test_a_start_may_be_a_rule(home: Home) -> None:
@@ -56,10 +56,10 @@ def test_a_start_may_be_a_rule(home: Home) -> None:
         "ka,1.5",
         "rest_factor,1,1,,,fixed,,assumed,,,,test\nka,1.5",
     )
-    _, field, why = problems()[0]
+    _, field, why = problems(home)[0]
     assert field == "resting" and "declared in mg" in why  # units of a start rule are proved as well
     home.change("parameters/absorption.csv", "rest_factor,1,1,", "rest_factor,1,mg/L^2,")
-    system = model.load("oral")
+    system = model.load("oral", home.library)
     assert system.initial["body"] == ("sym", "resting")
 
 
@@ -111,7 +111,7 @@ def test_a_broken_library_names_file_line_and_symbol(
     home: Home, file: str, old: str, new: str, where: str, field: str, why: str
 ) -> None:
     home.change(file, old, new)
-    found = problems()
+    found = problems(home)
     assert any(w.endswith(where) and f == field and why in text for w, f, text in found), found
 
 
@@ -120,20 +120,20 @@ def test_all_mistakes_are_told_at_once(home: Home) -> None:
     home.change("modules/absorption.ant", "body / distribution_volume", "body / * distribution_volume")
     home.change("parameters/absorption.csv", "literature,", "rumour,")
     home.change("variables/absorption.csv", "gut,state,mg,0", "gut,state,,0")
-    fields = {field for _, field, _ in problems()}
+    fields = {field for _, field, _ in problems(home)}
     assert {"absorption", "body_level", "ka.status", "gut.unit"} <= fields
 
 
 def test_a_unit_mismatch_prints_both_units(home: Home) -> None:
     home.change("modules/absorption.ant", "- clearance * body_level", "- clearance")
-    ((where, field, why),) = problems()
+    ((where, field, why),) = problems(home)
     assert where == "library/modules/absorption.ant:6" and field == "body"
     assert "kilogram/second" in why and "metre^3/second" in why and "L/h" in why
 
 
 def test_a_factor_of_a_thousand_is_a_unit_mismatch(home: Home) -> None:
     home.change("variables/absorption.csv", "body_level,rule,mg/L", "body_level,rule,ng/mL")
-    assert any(field == "body_level" and "ng/mL" in why for _, field, why in problems())
+    assert any(field == "body_level" and "ng/mL" in why for _, field, why in problems(home))
 
 
 def test_a_circle_of_rules_is_named(home: Home) -> None:
@@ -141,14 +141,14 @@ def test_a_circle_of_rules_is_named(home: Home) -> None:
         "modules/absorption.ant", "body / distribution_volume", "body / distribution_volume * absorption / absorption"
     )
     home.change("modules/absorption.ant", "(1 - block)", "(1 - block) * body_level / body_level")
-    assert any("body_level -> absorption -> body_level" in why for _, _, why in problems())
+    assert any("body_level -> absorption -> body_level" in why for _, _, why in problems(home))
 
 
 def test_libsbml_itself_proves_the_units(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """With our own check switched off, libSBML's still refuses the model; it knows kinds, but not factors of a thousand."""
     monkeypatch.setattr(assemble, "_unit_problems", lambda system, parts: [])
     home.change("variables/absorption.csv", "body_level,rule,mg/L", "body_level,rule,mmol/L")
-    assert any(where.endswith("absorption.ant:2") and "libSBML" in why for where, _, why in problems())
+    assert any(where.endswith("absorption.ant:2") and "libSBML" in why for where, _, why in problems(home))
 
 
 def test_a_later_table_overrides_an_earlier_one(home: Home) -> None:
@@ -156,10 +156,10 @@ def test_a_later_table_overrides_an_earlier_one(home: Home) -> None:
 
     home.write("parameters/rat.csv", PARAMETERS + "ka,9,1/h,,,fixed,,literature,smith-2001,Table 5,rat,\n")
     home.change("models/oral.yaml", "parameters: [absorption]", "parameters: [absorption, rat]")
-    system = model.load("oral")
+    system = model.load("oral", home.library)
     assert system.parameters["ka"] == 9 and system.quantities["ka"].population == "rat"
     home.change("parameters/rat.csv", "1/h", "1/min")
-    assert any(field == "ka.unit" and "is in 1/h" in why for _, field, why in problems())
+    assert any(field == "ka.unit" and "is in 1/h" in why for _, field, why in problems(home))
 
 
 def test_a_name_in_two_modules_is_told_with_both_places(home: Home) -> None:
@@ -168,21 +168,21 @@ def test_a_name_in_two_modules_is_told_with_both_places(home: Home) -> None:
     home.write("modules/other.ant", "body_level := 2 * body / distribution_volume;")
     home.write("variables/other.csv", VARIABLES + "body_level,rule,mg/L,,,,\n")
     home.change("models/oral.yaml", "modules: [absorption]", "modules: [absorption, other]")
-    found = problems()
+    found = problems(home)
     assert any(w.endswith("other.ant:1") and "absorption.ant:2 already defines" in why for w, _, why in found)
     assert any(w.endswith("other.csv:2") and "absorption.csv:4 already" in why for w, _, why in found)
 
 
 def test_a_parameter_named_only_by_a_drug_is_in_use(home: Home) -> None:
     home.change("parameters/absorption.csv", "ka,1.5", "fraction_absorbed,0.5,1,,,fixed,,assumed,,,,test\nka,1.5")
-    assert any(field == "fraction_absorbed" for _, field, _ in problems())
+    assert any(field == "fraction_absorbed" for _, field, _ in problems(home))
     home.write("drugs/aspirin.yaml", "routes:\n  oral: {into: gut, fraction: fraction_absorbed}\n")
-    assert model.load("oral").parameters["fraction_absorbed"] == 0.5
+    assert model.load("oral", home.library).parameters["fraction_absorbed"] == 0.5
 
 
 def test_an_unknown_model_lists_the_names(home: Home) -> None:
     with pytest.raises(InputError, match='Write "oral"'):
-        model.load("orall")
+        model.load("orall", home.library)
 
 
 def test_library_rows_know_their_lines(home: Home) -> None:
@@ -190,14 +190,14 @@ def test_library_rows_know_their_lines(home: Home) -> None:
     home.change(
         "parameters/absorption.csv", "adults,\nvol" if False else "Table 2,adults,\n", 'Table 2,"adults,\nall",\n'
     )
-    rows = library.rows("parameters", "absorption")
+    rows = home.library.rows("parameters", "absorption")
     assert [(r["id"], r["_line"]) for r in rows] == [("ka", "2"), ("distribution_volume", "4"), ("clearance", "6")]
     assert rows[0]["population"] == "adults,\nall"
 
 
 @pytest.mark.parametrize("name", library.names("models"))
 def test_every_model_of_the_library_is_right(name: str) -> None:
-    system = assemble.assemble(name)  # not from a cache
+    system = assemble.assemble(name, library.BUILT_IN)  # not from a cache
     assert system.states
     assert all(math.isfinite(v) for v in (*system.parameters.values(), *system.inputs.values()))
     assert all(q.unit and (q.status or q.role != "parameter") for q in system.quantities.values())
@@ -207,4 +207,4 @@ def test_every_model_of_the_library_is_right(name: str) -> None:
 def test_a_word_of_antimony_cannot_name_a_symbol(home: Home, word: str) -> None:
     for file in ("modules/absorption.ant", "parameters/absorption.csv"):
         home.change(file, "distribution_volume", word)
-    assert any(where.endswith("absorption.csv:3") and "for itself" in why for where, _, why in problems())
+    assert any(where.endswith("absorption.csv:3") and "for itself" in why for where, _, why in problems(home))

@@ -16,9 +16,9 @@ from .conftest import Home
 
 
 def test_the_second_load_builds_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = model.load("oral")
+    first = model.load("oral", home.library)
     monkeypatch.setattr(assemble, "assemble", lambda name: pytest.fail("built again"))
-    assert model.load("oral") == first
+    assert model.load("oral", home.library) == first
 
 
 @pytest.mark.parametrize(
@@ -30,30 +30,30 @@ def test_the_second_load_builds_nothing(home: Home, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_any_change_is_seen(home: Home, file: str, old: str, new: str) -> None:
-    before = model.load("oral")
+    before = model.load("oral", home.library)
     home.change(file, old, new)
-    assert model.load("oral") != before
+    assert model.load("oral", home.library) != before
 
 
 def test_a_broken_source_is_still_an_error(home: Home) -> None:
-    model.load("oral")
+    model.load("oral", home.library)
     home.write("references.bib", "")
     with pytest.raises(InputError, match="no entry"):
-        model.load("oral")
+        model.load("oral", home.library)
 
 
 def test_a_torn_or_foreign_file_is_ignored(home: Home) -> None:
-    right = model.load("oral")
-    file = store.cache_folder() / "models" / f"{cache.key_of('oral')}.pickle"
+    right = model.load("oral", home.library)
+    file = store.cache_folder() / "models" / f"{cache.key_of('oral', home.library)}.pickle"
     for content in (file.read_bytes()[:50], b"", pickle.dumps("something else")):
         file.write_bytes(content)
-        assert model.load("oral") == right
+        assert model.load("oral", home.library) == right
 
 
 def test_without_a_writable_folder_nothing_is_kept(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("RESPINE_CACHE", str(tmp_path / "file"))
-    assert model.load("oral").states == ("gut", "body")
+    assert model.load("oral", home.library).states == ("gut", "body")
 
 
 def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch) -> None:

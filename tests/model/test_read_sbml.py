@@ -266,14 +266,13 @@ REFUSED = {
     "algebraic": (sbml(parameters(a=1, b=2) + f"\n<listOfRules>\n<algebraicRule>{mathml('<apply><minus/><ci>a</ci><ci>b</ci></apply>')}</algebraicRule></listOfRules>"), "algebraic", 9),
     "delay": (sbml(parameters(a=1, b=2) + "\n" + rules(assign("a", '<apply><csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">d</csymbol><ci>b</ci><cn>1</cn></apply>'))), "delay", 8),
     "fast": (sbml(species_model(BOX, substance(), reaction=decay()).split('<model id="m">\n')[1].split("\n</model>")[0].replace('reversible="false"', 'reversible="false" fast="true"'), version=1), "fast", 4),
-    "comp": (sbml(parameters(a=1), attributes=' xmlns:comp="http://www.sbml.org/sbml/level3/version1/comp/version1" comp:required="true"'), "package comp", 2),
-    "fbc": (sbml(parameters(a=1), version=1, attributes=' xmlns:fbc="http://www.sbml.org/sbml/level3/version1/fbc/version2" fbc:required="false"').replace('<model id="m">', '<model id="m" fbc:strict="false">'), "package fbc", 2),
+    "a package that is required": (sbml(parameters(a=1), version=1, attributes=' xmlns:distrib="http://www.sbml.org/sbml/level3/version1/distrib/version1" distrib:required="true"'), "package distrib", 2),
     "unknown package": (sbml(parameters(a=1), attributes=' xmlns:arrays="http://www.sbml.org/sbml/level3/version1/arrays/version1" arrays:required="true"'), "arrays", 2),
     "undefined name": (sbml(parameters(a=1) + "\n" + rules(assign("a", "<ci>nowhere</ci>"))), "nowhere", 7),
     "undefined function": (sbml(parameters(a=1) + "\n" + rules(assign("a", "<apply><ci>f</ci><cn>1</cn></apply>"))), "f", 7),
     "no size": (species_model('<compartment id="c" spatialDimensions="3" constant="true"/>', substance(), reaction=decay()), "compartment has no value", 4),
     "no stoichiometry": (species_model(BOX, substance(), reaction=decay(stoichiometry="")), "stoichiometry", 4),
-    "two of one id": (sbml(parameters(a=1) + "\n<listOfCompartments><compartment id='a' constant='true'/></listOfCompartments>"), "two elements have this id", 0),
+    "two of one id": (sbml(parameters(a=1) + "\n<listOfCompartments><compartment id='a' constant='true'/></listOfCompartments>"), "Duplicate 'id'", 5),
 }  # fmt: skip
 
 
@@ -329,3 +328,54 @@ def test_a_point_with_a_size_is_like_any_compartment_in_level_3() -> None:
     system = load_sbml(species_model(point, substance(), reaction=decay()))
     assert system.species["S"].amount == ("mul", ("sym", "S"), ("sym", "c")) and at_start(system)["S"] == 3
     assert rates_at_start(system)["S"] == -0.5 * 3 / 4
+
+
+DETERMINED_TWICE = {
+    "two rules": parameters(a=1, b=2) + "\n" + rules(assign("b", "<ci>a</ci>"), assign("b", "<cn>2</cn>")),
+    "two rates": parameters(a=1, b=2) + "\n" + rules(rate("b", "<ci>a</ci>"), rate("b", "<cn>2</cn>")),
+    "rule and rate": parameters(a=1, b=2) + "\n" + rules(assign("b", "<ci>a</ci>"), rate("b", "<cn>2</cn>")),
+    "two starts": parameters(a=1, b=2) + "\n" + starts(b="<ci>a</ci>") .replace("</listOfInitialAssignments>", f'<initialAssignment symbol="b">{mathml("<cn>3</cn>")}</initialAssignment></listOfInitialAssignments>'),
+    "rule and start": parameters(a=1, b=2) + "\n" + starts(b="<ci>a</ci>") + rules(assign("b", "<cn>2</cn>")),
+    "event": parameters(a=1, b=2) + "\n" + event(AT_ONE, ("b", "<cn>3</cn>"), ("b", "<cn>4</cn>")),
+    "rule of a constant": parameters(a=1, b=2).replace('id="b" constant="false"', 'id="b" constant="true"') + "\n" + rules(assign("b", "<ci>a</ci>")),
+    "event on a rule": parameters(a=1, b=2) + "\n" + rules(assign("b", "<ci>a</ci>")) + event(AT_ONE, ("b", "<cn>4</cn>")),
+    "event on a constant": parameters(a=1, b=2).replace('id="b" constant="false"', 'id="b" constant="true"') + "\n" + event(AT_ONE, ("b", "<cn>4</cn>")),
+    "rule of nothing": parameters(a=1, b=2) + "\n" + rules(assign("bb", "<ci>a</ci>")),
+    "start of nothing": parameters(a=1, b=2) + "\n" + starts(bb="<ci>a</ci>"),
+    "event on nothing": parameters(a=1, b=2) + "\n" + event(AT_ONE, ("bb", "<cn>4</cn>")),
+    "a function of no argument": f"<listOfFunctionDefinitions>{function('f', 'x', '<ci>b</ci>')}</listOfFunctionDefinitions>" + parameters(a=1, b=2) + "\n" + rules(assign("a", "<apply><ci>f</ci><cn>1</cn></apply>")),
+    "starts in a circle": parameters(a=1, b=2) + starts(a="<ci>b</ci>", b="<ci>a</ci>"),
+    "starts of states in a circle": parameters(a=1, b=2) + starts(a="<ci>b</ci>", b="<ci>a</ci>") + rules(rate("a", "<cn>1</cn>"), rate("b", "<cn>1</cn>")),
+    "a start through a rule in a circle": parameters(a=1, b=2) + starts(a="<ci>b</ci>") + rules(rate("a", "<cn>1</cn>"), assign("b", "<apply><sin/><ci>a</ci></apply>")),
+    "a start of itself": parameters(a=1, b=2) + starts(a="<ci>a</ci>"),
+    "many starts in a circle": parameters(**{f"a{k}": 1 for k in range(200)}) + starts(**{f"a{k}": f"<ci>a{(k + 1) % 200}</ci>" for k in range(200)}),
+    "many rules in a circle": parameters(**{f"a{k}": 1 for k in range(200)}) + rules(*(assign(f"a{k}", f"<ci>a{(k + 1) % 200}</ci>") for k in range(200))),
+    "functions in a circle": f"<listOfFunctionDefinitions>{function('f', 'x', '<apply><ci>g</ci><ci>x</ci></apply>')}{function('g', 'x', '<apply><ci>f</ci><ci>x</ci></apply>')}</listOfFunctionDefinitions>" + parameters(a=1, b=2),
+    "a function of itself": f"<listOfFunctionDefinitions>{function('f', 'x', '<apply><ci>f</ci><ci>x</ci></apply>')}</listOfFunctionDefinitions>" + parameters(a=1, b=2),
+    "two functions": f"<listOfFunctionDefinitions>{function('f', 'x', '<ci>x</ci>')}{function('f', 'x', '<cn>1</cn>')}</listOfFunctionDefinitions>" + parameters(a=1, b=2),
+    "two events of a name": parameters(a=1, b=2) + "\n" + event(AT_ONE, ("b", "<cn>3</cn>")).replace("</listOfEvents>", event(AT_ONE, ("a", "<cn>3</cn>")).removeprefix("<listOfEvents>")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DETERMINED_TWICE)
+def test_what_is_determined_twice_or_not_at_all_is_refused(case: str) -> None:
+    assert refusal(sbml(DETERMINED_TWICE[case]))
+
+
+SPECIES = {
+    "rule beside a reaction": species_model(BOX, substance(), rules(assign("S", "<cn>1</cn>")), decay()),
+    "rate beside a reaction": species_model(BOX, substance(), rules(rate("S", "<cn>1</cn>")), decay()),
+    "constant that reacts": species_model(BOX, substance(constant="true"), reaction=decay()),
+    "no compartment": species_model(BOX, substance().replace('compartment="c"', 'compartment="d"'), reaction=decay()),
+    "no species": species_model(BOX, substance(), reaction=decay().replace('species="S"', 'species="T"')),
+    "no conversion factor": species_model(BOX, substance(more=' conversionFactor="f"'), reaction=decay()),
+    "two species": species_model(BOX, substance() + substance(), reaction=decay()),
+    "two reactions": species_model(BOX, substance(), reaction=decay() + decay()),
+    "a parameter that reacts": species_model(BOX, substance(), parameters(T=1), decay().replace('species="S"', 'species="T"')),
+    "a local parameter twice": species_model(BOX, substance(), reaction=decay().replace("</listOfLocalParameters>", '<localParameter id="k" value="2"/></listOfLocalParameters>')),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SPECIES)
+def test_species_that_contradict_themselves_are_refused(case: str) -> None:
+    assert refusal(SPECIES[case])

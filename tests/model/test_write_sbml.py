@@ -82,7 +82,7 @@ def test_a_wrong_dose_is_refused(doses: list, inputs: list, word: str) -> None: 
 
 
 def test_a_library_model_is_written_with_units_and_provenance(home: Home) -> None:
-    system = model.load("oral")
+    system = model.load("oral", home.library)
     text = model.to_sbml(
         system, doses=[("gut", 0.0, 100.0, 0.0), ("body", 1.0, 50.0, 2.0)], inputs=[("block", 5.0, 1.0)]
     )
@@ -96,7 +96,7 @@ def test_a_library_model_is_written_with_units_and_provenance(home: Home) -> Non
 
 def test_notes_may_hold_any_sign(home: Home) -> None:
     home.change("parameters/absorption.csv", "round number", '"a < b & c > ""d"" µ"')
-    text = model.to_sbml(model.load("oral"))
+    text = model.to_sbml(model.load("oral", home.library))
     assert complaints(text) == []
     assert "a &lt; b &amp; c" in text
 

@@ -1,39 +1,52 @@
 """Text or SBML -> one checked system of equations, and back to SBML.
 
-``load`` reads a model of the library, ``load_sbml`` any SBML file; both give a ``System``, which ``to_sbml`` writes
-as SBML Level 3 Version 2 and ``show`` prints. libSBML and Antimony are imported by the first call that needs them.
+``load`` reads a model of the library, an Antimony or SBML file, or such text; all give a ``System``, which ``to_sbml``
+writes as SBML Level 3 Version 2 and ``show`` prints. libSBML and Antimony are imported by the first call that needs
+them; models from outside are read in a process of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from respine.library import BUILT_IN, Library
 from respine.model.expression import Expr
+from respine.model.limits import LIMITS, Limits
 from respine.model.system import Event, Quantity, Species, System
 
-__all__ = ["Event", "Expr", "Quantity", "Species", "System", "load", "load_sbml", "show", "to_sbml"]
+__all__ = ["Event", "Expr", "Limits", "Quantity", "Species", "System", "load", "load_sbml", "show", "to_sbml"]
 
 
-def load(name: str, library: Library = BUILT_IN) -> System:
-    """A model of the library (``human``, ``rat``, ``mouse``), with all units, numbers and sources checked.
+def load(
+    source: str | Path,
+    library: Library = BUILT_IN,
+    *,
+    values: Mapping[str, float] | None = None,
+    limits: Limits = LIMITS,
+) -> System:
+    """A checked system from a library name, an Antimony or SBML file (``.ant``, ``.xml``), or Antimony or SBML text.
 
-    Raises InputError with every problem of its modules and tables, or with the names there are for an unknown name.
+    A string with a line break, or one that begins with ``<``, is text; a ``Path`` is a file. Models of the library
+    (``human``, ``rat``, ``mouse``) have all units, numbers and sources checked; in others units may be absent.
+    ``values`` gives numbers to symbols that the file leaves without one, such as the size of a compartment.
+    ``limits`` bounds what a document from outside may take. Raises InputError with every fault, by line.
     """
-    from respine.model.assemble import load as assembled
+    from respine.model.loading import load as opened
 
-    return assembled(name, library)
+    return opened(source, library, values, limits)
 
 
-def load_sbml(path_or_text: str | Path) -> System:
-    """A system from SBML of any level, given as a file or as text.
+def load_sbml(
+    path_or_text: str | Path, *, values: Mapping[str, float] | None = None, limits: Limits = LIMITS
+) -> System:
+    """A system from SBML of any level, given as a file or as text; otherwise as ``load``.
 
     Raises InputError with every fault, and with every construct respine cannot compute faithfully, by name and line.
     """
-    from respine.model.read_sbml import load_sbml as read
+    from respine.model.loading import load_sbml as read
 
-    return read(path_or_text)
+    return read(path_or_text, values, limits)
 
 
 def to_sbml(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from respine.errors import InputError, Problem
+from respine.errors import InputError, Problem, printable
 from respine.model.expression import Expr, sym, symbols
 from respine.model.infix import infix
 from respine.model.system import Quantity, System
@@ -14,12 +14,17 @@ from respine.model.system import Quantity, System
 def show(system: System, name: str | None = None, *, width: int = 120) -> str:
     """The text of a whole system, of one module (``synapse``), or of one symbol and every equation it stands in.
 
-    Raises InputError for a name that is neither a module nor a symbol.
+    Control characters of the file are written out. Raises InputError for a name that is neither a module nor a symbol.
     """
+    return printable(_show(system, name, width), keep="\n")
+
+
+def _show(system: System, name: str | None, width: int) -> str:
     groups = modules(system)
     if name is None:
         counts = ", ".join(f"{len(table)} {role}s" for role, table in _roles(system).items())
         head = f"{system.name}: {counts}; time in {system.time_unit or 'units of the file'}"
+        head = "\n".join([head, *(f"not read: {note}" for note in system.notes)])
         return "\n\n".join(
             [head, *(_module(system, group, names, width) for group, names in groups.items()), *_events(system)]
         )

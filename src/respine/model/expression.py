@@ -6,15 +6,20 @@
 * functions (unary): ``exp ln sqrt abs floor ceil sin cos tan asin acos atan sinh cosh tanh``;
 * logic, as 0 or 1: ``lt le gt ge eq ne`` ``and or xor`` (binary), ``not`` (unary);
 * ``("if", condition, then, otherwise)``.
+
+One tuple may stand in several places of a formula. Every walk here visits it once and needs no recursion, so that
+neither shared nor deep formulas cost more than the nodes they have.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    from respine.model.evaluation import NUMPY as _NUMPY  # noqa: F401
+    from respine.model.evaluation import evaluate as evaluate
 
 Expr = tuple[Any, ...]
 
@@ -25,6 +30,8 @@ UNARY = frozenset({
     "neg", "exp", "ln", "sqrt", "abs", "floor", "ceil", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
     "cosh", "tanh", "not",
 })  # fmt: skip
+LEAVES = frozenset({"num", "sym", "time"})
+RATE_OF = "rateOf:"  # marks a symbol that means the rate of change of another; the reader of SBML resolves it
 
 
 def num(value: float) -> Expr:
@@ -37,49 +44,68 @@ def sym(name: str) -> Expr:
     return ("sym", name)
 
 
+def postorder(*roots: Expr) -> Iterator[Expr]:
+    """Every node of the formulas once, operands before the nodes that use them, from left to right."""
+    done: set[int] = set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, ready = stack.pop()
+        if ready or node[0] in LEAVES:
+            if id(node) not in done:
+                done.add(id(node))
+                yield node
+        elif id(node) not in done:
+            stack.append((node, True))
+            stack.extend((part, False) for part in reversed(node[1:]))
+
+
 def symbols(expr: Expr) -> Iterator[str]:
-    """Every symbol an expression mentions, repeats included."""
-    if expr[0] == "sym":
-        yield expr[1]
-    elif expr[0] != "num":
-        for part in expr[1:]:
-            yield from symbols(part)
+    """Every symbol a formula mentions, from left to right; one that is written in several places may come again."""
+    stack, done = [expr], set()
+    while stack:
+        node = stack.pop()
+        if node[0] == "sym":
+            yield node[1]
+        elif node[0] not in LEAVES and id(node) not in done:
+            done.add(id(node))
+            stack.extend(reversed(node[1:]))
 
 
 def mentions_time(expr: Expr) -> bool:
-    """Whether an expression depends on the time itself."""
-    return expr[0] == "time" or (expr[0] not in ("sym", "num") and any(map(mentions_time, expr[1:])))
+    """Whether a formula depends on the time itself."""
+    return any(node[0] == "time" for node in postorder(expr))
+
+
+def rebuild(expr: Expr, leaf: Callable[[Expr], Expr], node: Callable[[Expr], Expr] = tuple) -> Expr:
+    """The formula with ``leaf`` applied to its numbers, symbols and times, and ``node`` to every node made anew."""
+    made: dict[int, Expr] = {}
+    for old in postorder(expr):
+        if old[0] in LEAVES:
+            made[id(old)] = leaf(old)
+            continue
+        parts = [made[id(part)] for part in old[1:]]
+        same = all(new is part for new, part in zip(parts, old[1:], strict=True))
+        made[id(old)] = node(old if same else (old[0], *parts))
+    return made[id(expr)]
 
 
 def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:
-    """The expression with symbols replaced by other expressions."""
-    if expr[0] == "sym":
-        return values.get(expr[1], expr)
-    if expr[0] in ("num", "time"):
-        return expr
-    return (expr[0], *(substitute(part, values) for part in expr[1:]))
+    """The formula with symbols replaced by other formulas; what is shared stays shared."""
+    return rebuild(expr, lambda leaf: values.get(leaf[1], leaf) if leaf[0] == "sym" else leaf)
 
 
-_NUMPY: dict[str, Callable[..., Any]] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "pow": np.power, "neg": np.negative,
-    "min": np.minimum, "max": np.maximum, "exp": np.exp, "ln": np.log, "sqrt": np.sqrt, "abs": np.abs,
-    "floor": np.floor, "ceil": np.ceil, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
-    "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "lt": np.less,
-    "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-    "and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor, "not": np.logical_not,
-}  # fmt: skip
+def fold(op: str, parts: Sequence[Expr]) -> Expr:
+    """One operator over many operands: from the left, or as a balanced tree where the left fold would nest too deep."""
+    if len(parts) <= 32:
+        return reduce(lambda a, b: (op, a, b), parts)
+    half = len(parts) // 2
+    return (op, fold(op, parts[:half]), fold(op, parts[half:]))
 
 
-def evaluate(expr: Expr, values: Mapping[str, Any], time: float = math.nan) -> Any:
-    """The value of an expression for numbers or arrays (one per subject) given by symbol. Raises KeyError."""
-    op = expr[0]
-    if op == "num":
-        return expr[1]
-    if op == "sym":
-        return values[expr[1]]
-    if op == "time":
-        return time
-    if op == "if":
-        return np.where(*(evaluate(part, values, time) for part in expr[1:]))
-    with np.errstate(all="ignore"):  # 1/0 and the like are values here; the engine reports them per subject
-        return _NUMPY[op](*(np.asarray(evaluate(part, values, time), float) for part in expr[1:]))
+def __getattr__(name: str) -> Any:
+    """Numpy is imported by the first formula that is evaluated: whoever only reads formulas need not wait for it."""
+    if name in ("evaluate", "_NUMPY"):
+        from respine.model import evaluation
+
+        return evaluation.evaluate if name == "evaluate" else evaluation.NUMPY
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
@@ -11,9 +11,10 @@ from typing import Any
 
 import libsbml
 
-from respine.model.expression import Expr, num, substitute, sym
+from respine.model.expression import RATE_OF, Expr, fold, num, sym
+from respine.model.limits import LIMITS
+from respine.model.sharing import Shared
 
-RATE_OF = "rateOf:"  # marks a symbol that means the rate of change of another; the reader resolves it
 AVOGADRO = 6.02214179e23  # the value SBML L3 fixes for its csymbol
 
 _A = libsbml
@@ -25,14 +26,22 @@ class Unsupported(Exception):
 
 @dataclass
 class Scope:
-    """What names mean inside a formula: user functions (arguments, body) and local names (reaction parameters)."""
+    """What names mean inside a formula: user functions (arguments, body) and local names (reaction parameters).
+
+    Formulas read under one ``shared`` keep equal parts once, so that a function that calls another twice doubles nothing.
+    """
 
     functions: dict[str, tuple[tuple[str, ...], Expr]] = field(default_factory=dict)
     local: Mapping[str, Expr] = field(default_factory=dict)
+    shared: Shared = field(default_factory=lambda: Shared(LIMITS.terms))
 
 
 def formula(node: Any, scope: Scope) -> Expr:
-    """The formula of a libSBML AST node. Raises Unsupported."""
+    """The formula of a libSBML AST node. Raises Unsupported, TooLarge."""
+    return scope.shared.intern(_formula(node, scope))
+
+
+def _formula(node: Any, scope: Scope) -> Expr:
     kind = node.getType()
     if kind in _LEAVES:
         return _LEAVES[kind](node)
@@ -51,7 +60,7 @@ def formula(node: Any, scope: Scope) -> Expr:
     try:
         return _OPERATORS[kind](*parts)
     except TypeError:
-        name = libsbml.formulaToL3String(node)
+        name = libsbml.formulaToL3String(node)[:80]
         raise Unsupported(f'"{name}", which has {len(parts)} operands') from None
 
 
@@ -63,18 +72,20 @@ def _call(name: str, parts: list[Expr], scope: Scope) -> Expr:
         raise Unsupported(f'the function "{name}" with {len(parts)} arguments; it is defined with {len(arguments)}')
     meaning = dict(zip(arguments, parts, strict=True))
     rates = {RATE_OF + a: sym(RATE_OF + part[1]) for a, part in meaning.items() if part[0] == "sym"}
-    return substitute(body, meaning | rates)
+    known = {name: scope.shared.intern(expr) for name, expr in (meaning | rates).items()}
+    return scope.shared.substitute(body, known)
 
 
 def _rate_of(node: Any, scope: Scope) -> Expr:
-    target = formula(node.getChild(0), scope)
-    if target[0] != "sym":
+    target = formula(node.getChild(0), scope) if node.getNumChildren() == 1 else num(0)
+    if target[0] != "sym" or target[1].startswith(RATE_OF):
         raise Unsupported("rateOf of something other than one symbol")
     return sym(RATE_OF + target[1])
 
 
 def _real_e(node: Any) -> Expr:
-    return num(float(f"{node.getMantissa()!r}e{node.getExponent()}"))  # one rounding, not two
+    mantissa, _, inner = f"{node.getMantissa()!r}".partition("e")
+    return num(float(f"{mantissa}e{node.getExponent() + int(inner or 0)}"))  # one rounding, not two
 
 
 def _negative(x: Expr) -> Expr:
@@ -112,14 +123,6 @@ def _many(op: str, empty: float | None = None) -> Callable[..., Expr]:
         return fold(op, parts)
 
     return build
-
-
-def fold(op: str, parts: Sequence[Expr]) -> Expr:
-    """One operator over many operands: from the left, or as a balanced tree where the left fold would nest too deep."""
-    if len(parts) <= 32:
-        return reduce(_binary(op), parts)
-    half = len(parts) // 2
-    return (op, fold(op, parts[:half]), fold(op, parts[half:]))
 
 
 def _chain(op: str) -> Callable[..., Expr]:

@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from respine.errors import InputError, Problem
-from respine.model.expression import Expr, evaluate, num, substitute, sym, symbols
-from respine.model.mathml import RATE_OF, fold
-from respine.model.order import circle, in_order
-from respine.model.sbml_content import Content, Variable, read_content, unit_text
-from respine.model.sbml_document import open_document
+from respine.model.content import Content, Variable
+from respine.model.expression import (
+    RATE_OF,
+    Expr,
+    evaluate,
+    fold,
+    mentions_time,
+    num,
+    rebuild,
+    substitute,
+    sym,
+    symbols,
+)
+from respine.model.limits import LIMITS, Limits
+from respine.model.order import in_order
+from respine.model.sharing import Key, Shared, TooLarge, name_repeated_parts
 from respine.model.system import Event, Quantity, Species, System
 
 
-def load_sbml(path_or_text: str | Path) -> System:
-    """A system from SBML of any level. Raises InputError with every fault and every construct respine cannot solve."""
-    document = open_document(path_or_text)
+def system_of(content: Content, limits: Limits = LIMITS) -> System:
+    """The equations of what a document declares. Raises InputError."""
     try:
-        return _Builder(read_content(document)).system()
-    except RecursionError:
-        why = "a formula is nested too deeply, or formulas need each other's values in a long circle."
-        raise InputError(Problem(document.name, "<model>", "", why, "Write it in smaller parts.")) from None
+        return _Builder(content, limits).system()
+    except TooLarge:
+        why = f"its start values, written out, have more than {limits.terms:,} different terms."
+        cure = "Write some of the initial assignments as rules, or limits=Limits(terms=...)."
+        raise InputError(Problem(content.name, "starts", "", why, cure)) from None
 
 
 class _Builder:
     """Turns declarations into equations: which symbols are states, rules, inputs, parameters, and their formulas."""
 
-    def __init__(self, content: Content) -> None:
-        self.content = content
+    def __init__(self, content: Content, limits: Limits) -> None:
+        self.content, self.limits = content, limits
         self.parameters: dict[str, float] = {}
         self.inputs: dict[str, float] = {}
         self.rules: dict[str, Expr] = {**content.rules, **content.reactions}
@@ -39,6 +49,7 @@ class _Builder:
         self.amount_of: dict[str, str] = {}  # species whose amount has a symbol of its own
         self.rate_rules: dict[str, Expr] = {}  # what each rateOf marker means
         self.species: dict[str, Species] = {}
+        self.flows = _by_species(content)
         self.changed = {name for event in content.events for name, _ in event.assignments}
         self.moving = {*content.rules, *content.rates, *self.changed}
 
@@ -56,12 +67,13 @@ class _Builder:
         self.rates |= zero_rate
         events = tuple(_without_markers(event, self._rate_symbol) for event in events)
         self._complain_about_missing_values(events)
-        order = in_order({name: list(symbols(expr)) for name, expr in self.rules.items()}, self.content.where)
-        rules = {name: self.rules[name] for name in order}
-        model = content.document.model
+        events = self._name_repeated_parts(events)
+        needs = {name: list(symbols(expr)) for name, expr in self.rules.items()}
+        rules = {name: self.rules[name] for name in in_order(needs, content.where)}
+        in_order(needs | {name: list(symbols(expr)) for name, expr in self.initial.items()}, content.where)
         return System(
-            name=model.getId() or "model",
-            time_unit=_time_unit(model),
+            name=content.model,
+            time_unit=content.time_unit,
             parameters=self.parameters,
             inputs=self.inputs,
             rules=rules,
@@ -70,6 +82,7 @@ class _Builder:
             events=events,
             quantities=self._quantities(rules),
             species=self.species,
+            notes=content.notes,
         )
 
     # -- one variable at a time: state, rule, input or parameter, and its start ------------------------------------
@@ -128,10 +141,10 @@ class _Builder:
         """Change of the species' amount by reactions, None where nothing changes it."""
         if v.boundary or v.constant:
             return None
-        flows = [f for f in self.content.flows if f.species == v.id and f.stoichiometry != num(0)]
+        flows = self.flows.get(v.id)
         if not flows:
             return None
-        total = fold("add", [_times(f.stoichiometry, sym(f.reaction)) for f in flows])
+        total = fold("add", flows)
         return ("mul", sym(v.conversion), total) if v.conversion else total
 
     def _start(self, v: Variable, as_amount: bool) -> Expr:
@@ -160,32 +173,53 @@ class _Builder:
 
     def _settle_starts(self) -> None:
         """Symbols with a computed start and no rate: rules of constants, or, if events change them, resting states."""
-        for name in [n for n in self.initial if n not in self.rates and n not in self.changed]:
-            expr = self._at_start(self.initial[name], (name,))
-            if not any(True for _ in symbols(expr)):
-                self.parameters[name] = float(evaluate(expr, {}, 0.0))
-            else:
+        settled = [n for n in self.initial if n not in self.rates and n not in self.changed]
+        at_start = self._at_start(settled)
+        for name in settled:
+            expr = at_start[name]
+            if any(True for _ in symbols(expr)):
                 self.rules[name] = expr
-        for name in [n for n in self.initial if n in self.rules or n in self.parameters]:
+            else:
+                self.parameters[name] = float(evaluate(expr, {}, 0.0))
             del self.initial[name]
-        self.initial = {name: substitute_time(expr) for name, expr in self.initial.items()}
+        self.initial = {name: _at_time_zero(expr) for name, expr in self.initial.items()}
 
-    def _at_start(self, expr: Expr, path: tuple[str, ...]) -> Expr:
-        """The expression at the start of time, over parameters only."""
-        values: dict[str, Expr] = {}
-        for name in dict.fromkeys(symbols(expr)):
-            if name in path:
-                raise circle([*path[path.index(name) :], name], self.content.where)
-            if name.startswith(RATE_OF):
-                inner: Expr = self._rate_expression(name.removeprefix(RATE_OF))
-                values[name] = self._at_start(inner, (*path, name))
-            elif name in self.inputs:
-                values[name] = num(self.inputs[name])
-            elif name in self.initial:
-                values[name] = self._at_start(self.initial[name], (*path, name))
-            elif name in self.rules:
-                values[name] = self._at_start(self.rules[name], (*path, name))
-        return substitute_time(substitute(expr, values))
+    def _at_start(self, settled: list[str]) -> dict[str, Expr]:
+        """What each of these constants is at the start of time, over symbols that never change."""
+        formulas, order = self._formulas_at_start(settled)
+        fixed = set(settled)
+        shared = Shared(self.limits.terms)
+        known: dict[str, Expr] = {}
+        for name in order:
+            needed = set(symbols(formulas[name]))
+            if name in self.rules and not mentions_time(self.rules[name]) and not (needed & formulas.keys()) - fixed:
+                fixed.add(name)
+            values = {s: shared.intern(sym(s) if s in fixed else known[s]) for s in needed & formulas.keys()}
+            known[name] = shared.substitute(shared.intern(formulas[name]), values)
+        return {name: known[name] for name in settled}
+
+    def _formulas_at_start(self, settled: list[str]) -> tuple[dict[str, Expr], list[str]]:
+        """The formulas behind these names, at time 0, and an order in which to evaluate them. Raises InputError."""
+        formulas: dict[str, Expr] = {}
+        waiting = list(settled)
+        while waiting:
+            name = waiting.pop()
+            if name in formulas:
+                continue
+            expr = self._formula_at_start(name)
+            if expr is not None:
+                formulas[name] = _at_time_zero(expr)
+                waiting += symbols(formulas[name])
+        needs = {name: list(symbols(expr)) for name, expr in formulas.items()}
+        return formulas, in_order(needs, self.content.where)
+
+    def _formula_at_start(self, name: str) -> Expr | None:
+        """What a symbol is at the start of time; None for a parameter, which is itself."""
+        if name.startswith(RATE_OF):
+            return self._rate_expression(name.removeprefix(RATE_OF))
+        if name in self.inputs:
+            return num(self.inputs[name])
+        return self.initial.get(name, self.rules.get(name))
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -194,13 +228,13 @@ class _Builder:
         assignments = tuple((self.amount_of.get(name, name), expr) for name, expr in event.assignments)
         kept = [name for name, _ in event.assignments if name in self.amount_of]
         volumes = tuple((self.amount_of[name], self.content.variables[name].compartment) for name in kept)
-        return Event(**{**event.__dict__, "assignments": assignments, "by_volume": volumes})
+        return replace(event, assignments=assignments, by_volume=volumes)
 
     # -- rateOf --------------------------------------------------------------------------------------------------
 
     def _resolve_rates_of(self, events: Iterable[Event]) -> None:
         wanted = {s for table in (self.rules, self.rates, self.initial) for e in table.values() for s in symbols(e)}
-        wanted |= {s for event in events for e in _formulas(event) for s in symbols(e)}
+        wanted |= {s for event in events for e in event.formulas().values() for s in symbols(e)}
         for marker in sorted(s for s in wanted if s.startswith(RATE_OF)):
             self._rate_symbol(marker)
         for table in (self.rules, self.rates, self.initial):
@@ -237,12 +271,28 @@ class _Builder:
             raise InputError(Problem(where, name, f"rateOf({name})", why, "Write the derivative out."))
         return num(0)
 
+    def _name_repeated_parts(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        """Large formulas keep each repeated part once, as a rule; most were named when they were read."""
+        tables = {"rules": self.rules, "rates": self.rates, "initial": self.initial}
+        formulas: dict[Key, Expr] = {(n, slot): e for slot, table in tables.items() for n, e in table.items()}
+        for k, event in enumerate(events):
+            formulas |= {(event.id, str(k), part): expr for part, expr in event.formulas().items()}
+        written, parts = name_repeated_parts(formulas, self.limits.terms, self.content.unique)
+        for slot, table in tables.items():
+            table.update({name: written[name, slot] for name in table})
+        self.rules |= {name: expr for name, (_, expr) in parts.items()}
+        self.content.lines |= {name: self.content.lines.get(owner, 0) for name, (owner, _) in parts.items()}
+        return tuple(
+            event.with_formulas({part: written[event.id, str(k), part] for part in event.formulas()})
+            for k, event in enumerate(events)
+        )
+
     # -- order and completeness ----------------------------------------------------------------------------------
 
     def _complain_about_missing_values(self, events: Iterable[Event]) -> None:
         """A symbol without a value is an error where anything depends on it; elsewhere it stays NaN."""
         used = {s for table in (self.rules, self.rates, self.initial) for e in table.values() for s in symbols(e)}
-        used |= {s for event in events for e in _formulas(event) for s in symbols(e)}
+        used |= {s for event in events for e in event.formulas().values() for s in symbols(e)}
         used |= set(self.rates)
         empty = [n for n, v in {**self.parameters, **self.inputs}.items() if math.isnan(v) and n in used]
         empty += [n for n, e in self.initial.items() if e[0] == "num" and math.isnan(e[1])]
@@ -253,11 +303,10 @@ class _Builder:
             v = self.content.variables.get(public)
             if v is None or v.given or public in self.content.starts or public in self.changed:
                 continue
-            where = f"{self.content.document.name}:{v.line}"
+            where = self.content.at(v.line)
             why = f"the {v.kind} has no value, and formulas of the model need it."
-            problems.append(
-                Problem(where, f"{v.kind} {public}", "", why, "Give it a value, an initial assignment or a rule.")
-            )
+            cure = f'Give it a value, an initial assignment or a rule; or load(..., values={{"{public}": 1.0}}).'
+            problems.append(Problem(where, f"{v.kind} {public}", "", why, cure))
         if problems:
             raise InputError(*problems)
 
@@ -271,9 +320,7 @@ class _Builder:
             value = self.parameters.get(name, self.inputs.get(name, start[1] if start and start[0] == "num" else None))
             unit = self._species_unit(v) if v else ""
             line = v.line if v else self.content.lines.get(name, 0)
-            out[name] = Quantity(
-                name, role, unit, value, v.label if v else "", file=self.content.document.name, line=line
-            )
+            out[name] = Quantity(name, role, unit, value, v.label if v else "", file=self.content.name, line=line)
         return out
 
     def _species_unit(self, v: Variable) -> str:
@@ -282,13 +329,18 @@ class _Builder:
         return f"{v.unit}/{self.content.variables[v.compartment].unit or 'volume'}"
 
 
-def substitute_time(expr: Expr) -> Expr:
+def _at_time_zero(expr: Expr) -> Expr:
     """The expression at time 0, where SBML starts."""
-    if expr[0] == "time":
-        return num(0)
-    if expr[0] in ("num", "sym"):
-        return expr
-    return (expr[0], *(substitute_time(part) for part in expr[1:]))
+    return rebuild(expr, lambda leaf: num(0) if leaf[0] == "time" else leaf)
+
+
+def _by_species(content: Content) -> dict[str, list[Expr]]:
+    """What each species gains per time, reaction by reaction."""
+    flows: dict[str, list[Expr]] = {}
+    for f in content.flows:
+        if f.stoichiometry != num(0):
+            flows.setdefault(f.species, []).append(_times(f.stoichiometry, sym(f.reaction)))
+    return flows
 
 
 def _times(factor: Expr, of: Expr) -> Expr:
@@ -297,27 +349,10 @@ def _times(factor: Expr, of: Expr) -> Expr:
     return ("neg", of) if factor == num(-1) else ("mul", factor, of)
 
 
-def _formulas(event: Event) -> list[Expr]:
-    optional = [part for part in (event.delay, event.priority) if part is not None]
-    return [event.trigger, *(expr for _, expr in event.assignments), *optional]
-
-
 def _replace_markers(expr: Expr, rate_symbol: Callable[[str], Expr]) -> Expr:
     markers = {s: rate_symbol(s) for s in symbols(expr) if s.startswith(RATE_OF)}
     return substitute(expr, markers) if markers else expr
 
 
 def _without_markers(event: Event, rate_symbol: Callable[[str], Expr]) -> Event:
-    clean = {
-        "trigger": _replace_markers(event.trigger, rate_symbol),
-        "assignments": tuple((name, _replace_markers(expr, rate_symbol)) for name, expr in event.assignments),
-        "delay": None if event.delay is None else _replace_markers(event.delay, rate_symbol),
-        "priority": None if event.priority is None else _replace_markers(event.priority, rate_symbol),
-    }
-    return Event(**{**event.__dict__, **clean})
-
-
-def _time_unit(model: Any) -> str:
-    name = model.getTimeUnits() if model.getLevel() >= 3 else "time"
-    text = unit_text(model, name)
-    return "second" if text == "time" else text
+    return event.with_formulas({part: _replace_markers(e, rate_symbol) for part, e in event.formulas().items()})

@@ -1,150 +1,167 @@
-"""What an SBML model declares, as plain Python: variables, rules, reactions, events. No meaning is resolved here."""
+"""An open SBML document -> its content: every declaration, with functions and local names resolved in formulas."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any
 
 from respine.errors import InputError, Problem
-from respine.model.expression import Expr, num, sym, symbols
+from respine.model.content import Content, Flow, Variable
+from respine.model.expression import RATE_OF, Expr, num, sym, symbols
+from respine.model.limits import LIMITS, Limits
 from respine.model.mathml import Scope, Unsupported, formula
-from respine.model.sbml_document import Document
+from respine.model.order import in_order
+from respine.model.sbml_document import Document, called
+from respine.model.sharing import Key, Shared, TooLarge, name_repeated_parts
 from respine.model.system import Event
 
 
-@dataclass(frozen=True)
-class Variable:
-    """A compartment, species, parameter or species reference; ``value`` is NaN where the file gives none."""
-
-    id: str
-    kind: str
-    value: float
-    line: int
-    given: bool = True  # whether the file gives the value; NaN can be meant
-    unit: str = ""
-    label: str = ""
-    compartment: str = ""
-    dimensions: float = 3.0
-    initial_is_amount: bool = True
-    only_substance: bool = False
-    boundary: bool = False
-    constant: bool = False
-    conversion: str = ""
-
-
-@dataclass(frozen=True)
-class Flow:
-    """One species of one reaction: the species' amount gains ``stoichiometry`` times the reaction's rate."""
-
-    species: str
-    reaction: str
-    stoichiometry: Expr
-
-
 @dataclass
-class Content:
-    """Everything a model declares; formulas are expressions with function definitions and local names resolved."""
+class _Reading:
+    """A document on its way into ``content``, and what is wrong with it so far."""
 
     document: Document
-    variables: dict[str, Variable] = field(default_factory=dict)
-    rules: dict[str, Expr] = field(default_factory=dict)
-    rates: dict[str, Expr] = field(default_factory=dict)
-    starts: dict[str, Expr] = field(default_factory=dict)
-    reactions: dict[str, Expr] = field(default_factory=dict)
-    flows: list[Flow] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    lines: dict[str, int] = field(default_factory=dict)  # where each rule, rate, reaction or start is written
+    content: Content
+    scope: Scope
     problems: list[Problem] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
 
-    def unique(self, name: str) -> str:
-        """A name nothing in the model has."""
-        while name in self.taken:
-            name += "_"
-        self.taken.add(name)
-        return name
+    @property
+    def model(self) -> Any:
+        return self.document.model
 
-    def where(self, name: str) -> str:
-        """Where the formula of a symbol is written."""
-        return f"{self.document.name}:{self.lines.get(name, 0)}"
+    def line(self, element: Any) -> int:
+        return self.document.line(element.getLine())
+
+    def complain(self, element: Any, seen: str, why: str, cure: str) -> None:
+        self.problems.append(self.document.problem(element, seen, why, cure))
 
 
-def read_content(document: Document) -> Content:
-    """All declarations of an open document. Raises InputError with every construct that cannot be read."""
-    content = Content(document)
-    content.taken = _ids(document)
-    scope = Scope(_functions(content))
-    _compartments(content)
-    _species(content)
-    _parameters(content)
-    _rules(content, scope)
-    _starts(content, scope)
-    for reaction in document.model.getListOfReactions():
-        _reaction(content, scope, reaction)
-    for k, event in enumerate(document.model.getListOfEvents()):
-        _event(content, scope, event, k)
-    _undefined(content)
-    if content.problems:
-        raise InputError(*content.problems)
+def read_content(document: Document, limits: Limits = LIMITS, lift: Callable[[Content], None] | None = None) -> Content:
+    """All declarations of an open document. Raises InputError with every construct that cannot be read.
+
+    ``lift`` may change what has been read before large formulas are cut.
+    """
+    model = document.model
+    content = Content(document.name, model.getId() or "model", _time_unit(model), tuple(document.notes))
+    content.taken = _ids(model)
+    reading = _Reading(document, content, Scope(shared=Shared(limits.terms)))
+    try:
+        _functions(reading)
+        _compartments(reading)
+        _species(reading)
+        _parameters(reading)
+        _rules(reading)
+        _starts(reading)
+        for reaction in model.getListOfReactions():
+            _reaction(reading, reaction)
+        for k, event in enumerate(model.getListOfEvents()):
+            _event(reading, event, k)
+        _undefined(reading)
+        if reading.problems:
+            raise InputError(*reading.problems)
+        if lift is not None:
+            lift(content)
+        _name_repeated_parts(content, limits)
+    except TooLarge:
+        raise InputError(*reading.problems, _too_large(document.name, limits)) from None
     return content
 
 
-def _ids(document: Document) -> set[str]:
+def _too_large(name: str, limits: Limits) -> Problem:
+    why = f"its formulas, with functions written out, have more than {limits.terms:,} different terms."
+    return Problem(
+        name, "formulas", "", why, "Write functions that call each other as rules, or limits=Limits(terms=...)."
+    )
+
+
+def _name_repeated_parts(content: Content, limits: Limits) -> None:
+    """Large formulas keep each repeated part once, as a rule."""
+    formulas: dict[Key, Expr] = {}
+    for slot in ("rules", "rates", "starts", "reactions"):
+        formulas |= {(name, slot): expr for name, expr in getattr(content, slot).items()}
+    formulas |= {(f.reaction, "flow", str(k)): f.stoichiometry for k, f in enumerate(content.flows)}
+    for k, event in enumerate(content.events):
+        formulas |= {(event.id, "event", str(k), part): expr for part, expr in event.formulas().items()}
+    written, parts = name_repeated_parts(formulas, limits.terms, content.unique)
+    if not parts:
+        return
+    for slot in ("rules", "rates", "starts", "reactions"):
+        table = getattr(content, slot)
+        table.update({name: written[name, slot] for name in table})
+    content.flows = [replace(f, stoichiometry=written[f.reaction, "flow", str(k)]) for k, f in enumerate(content.flows)]
+    content.events = [
+        event.with_formulas({part: written[event.id, "event", str(k), part] for part in event.formulas()})
+        for k, event in enumerate(content.events)
+    ]
+    content.rules |= {name: expr for name, (_, expr) in parts.items()}
+    content.lines |= {name: content.lines.get(owner, 0) for name, (owner, _) in parts.items()}
+    content.parts = frozenset(parts)
+
+
+def _ids(model: Any) -> set[str]:
     """Every id of the model, those of species references included."""
-    elements = document.model.getListOfAllElements()
-    return {e.getId() for e in (elements.get(k) for k in range(elements.getSize())) if e.isSetId()}
+    return {element.getId() for element in _all_elements(model) if element.isSetId()}
 
 
-def _math(content: Content, element: Any, scope: Scope, node: Any = None) -> Expr | None:
+def _all_elements(model: Any) -> Iterator[Any]:
+    """Every element; libSBML's own list takes its first entry off in no time, but looks up the k-th slowly."""
+    elements = model.getListOfAllElements()
+    for _ in range(elements.getSize()):
+        yield elements.remove(0)
+
+
+def _time_unit(model: Any) -> str:
+    name = model.getTimeUnits() if model.getLevel() >= 3 else "time"
+    text = unit_text(model, name)
+    return "second" if text == "time" else text
+
+
+def _math(reading: _Reading, element: Any, scope: Scope | None = None, node: Any = None) -> Expr | None:
     """The element's formula; None where it has none (L3V2 lets it be absent) or cannot be read (a problem is kept)."""
     node = element.getMath() if node is None else node
     if node is None:
         return None
     try:
-        return formula(node, scope)
+        return formula(node, scope or reading.scope)
     except Unsupported as reason:
-        cure = "Rewrite the formula without it."
-        content.problems.append(content.document.problem(element, str(reason), "respine cannot compute this.", cure))
+        reading.complain(element, str(reason), "respine cannot compute this.", "Rewrite the formula without it.")
         return None
 
 
-def _functions(content: Content) -> dict[str, tuple[tuple[str, ...], Expr]]:
+def _functions(reading: _Reading) -> None:
     """Function definitions with calls to each other resolved, in whatever order they are written."""
-    waiting = {f.getId(): f for f in content.document.model.getListOfFunctionDefinitions() if f.getBody() is not None}
-    done: dict[str, tuple[tuple[str, ...], Expr]] = {}
-    while waiting:
-        ready = [f for f in waiting.values() if not (set(_called(f.getBody())) & set(waiting))]
-        if not ready:
-            first = next(iter(waiting.values()))
-            why = "these functions call each other in a circle."
-            content.problems.append(content.document.problem(first, ", ".join(waiting), why, "Break the circle."))
-            return done
-        for f in ready:
-            del waiting[f.getId()]
-            arguments = tuple(f.getArgument(k).getName() for k in range(f.getNumArguments()))
-            body = _math(content, f, Scope(done), f.getBody())
-            done[f.getId()] = (arguments, num(math.nan) if body is None else body)
-    return done
+    waiting = {f.getId(): f for f in reading.model.getListOfFunctionDefinitions() if f.getBody() is not None}
+    calls = {name: set(called(f.getBody())) & waiting.keys() for name, f in waiting.items()}
+    try:
+        order = in_order(calls, lambda name: reading.document.where(waiting[name].getLine()))
+    except InputError as circle:
+        reading.problems += circle.problems
+        return
+    for name in order:
+        f = waiting[name]
+        arguments = tuple(f.getArgument(k).getName() for k in range(f.getNumArguments()))
+        body = _math(reading, f, node=f.getBody())
+        unknown = sorted(set(symbols(body)) - set(arguments)) if body is not None else []
+        if unknown:
+            cure = "Make it an argument of the function."
+            reading.complain(f, ", ".join(unknown), "a function may use nothing but its arguments.", cure)
+        reading.scope.functions[name] = (arguments, num(math.nan) if body is None else body)
 
 
-def _called(node: Any) -> Iterator[str]:
-    if node.isFunction() and node.getName():
-        yield node.getName()
-    for k in range(node.getNumChildren()):
-        yield from _called(node.getChild(k))
-
-
-def _declare(content: Content, variable: Variable, element: Any) -> None:
+def _declare(reading: _Reading, variable: Variable, element: Any) -> None:
+    content = reading.content
     if variable.id in content.variables or variable.id in content.reactions:
         why = "two elements have this id."
-        content.problems.append(content.document.problem(element, variable.id, why, "Give each its own id."))
+        reading.complain(element, variable.id, why, "Give each its own id.")
     content.variables[variable.id] = variable
 
 
-def _compartments(content: Content) -> None:
-    model = content.document.model
+def _compartments(reading: _Reading) -> None:
+    model = reading.model
     for c in model.getListOfCompartments():
         dimensions = c.getSpatialDimensionsAsDouble() if c.isSetSpatialDimensions() or c.getLevel() < 3 else 3.0
         if c.getLevel() >= 3 and any((c.isSetSize(), model.getInitialAssignment(c.getId()), model.getRule(c.getId()))):
@@ -153,12 +170,12 @@ def _compartments(content: Content) -> None:
         value = 1.0 if level_one else (c.getSize() if c.isSetSize() else math.nan)
         unit = unit_text(model, c.getUnits())
         given = c.isSetSize() or level_one
-        v = Variable(c.getId(), "compartment", value, c.getLine(), given, unit, c.getName(), dimensions=dimensions)
-        _declare(content, v, c)
+        v = Variable(c.getId(), "compartment", value, reading.line(c), given, unit, c.getName(), dimensions=dimensions)
+        _declare(reading, v, c)
 
 
-def _species(content: Content) -> None:
-    model = content.document.model
+def _species(reading: _Reading) -> None:
+    model = reading.model
     for s in model.getListOfSpecies():
         amount = not s.isSetInitialConcentration()
         value = (
@@ -166,28 +183,28 @@ def _species(content: Content) -> None:
             if not amount
             else (s.getInitialAmount() if s.isSetInitialAmount() else math.nan)
         )
-        home = content.variables.get(s.getCompartment())
+        home = reading.content.variables.get(s.getCompartment())
         conversion = s.getConversionFactor() if s.isSetConversionFactor() else model.getConversionFactor()
         unit = unit_text(model, s.getSubstanceUnits())
         given = s.isSetInitialConcentration() or s.isSetInitialAmount()
         v = Variable(
-            s.getId(), "species", value, s.getLine(), given, unit, s.getName(), s.getCompartment(),
+            s.getId(), "species", value, reading.line(s), given, unit, s.getName(), s.getCompartment(),
             home.dimensions if home else 3.0, amount, s.getHasOnlySubstanceUnits(), s.getBoundaryCondition(),
             s.getConstant(), conversion or "",
         )  # fmt: skip
-        _declare(content, v, s)
+        _declare(reading, v, s)
 
 
-def _parameters(content: Content) -> None:
-    for p in content.document.model.getListOfParameters():
-        _declare(content, _parameter(content, p, p.getId()), p)
+def _parameters(reading: _Reading) -> None:
+    for p in reading.model.getListOfParameters():
+        _declare(reading, _parameter(reading, p, p.getId()), p)
 
 
-def _parameter(content: Content, p: Any, name: str) -> Variable:
+def _parameter(reading: _Reading, p: Any, name: str) -> Variable:
     """A global or local parameter under a name of the model."""
     value = p.getValue() if p.isSetValue() else math.nan
-    unit = unit_text(content.document.model, p.getUnits())
-    return Variable(name, "parameter", value, p.getLine(), p.isSetValue(), unit, p.getName())
+    unit = unit_text(reading.model, p.getUnits())
+    return Variable(name, "parameter", value, reading.line(p), p.isSetValue(), unit, p.getName())
 
 
 def unit_text(model: Any, name: str) -> str:
@@ -210,25 +227,34 @@ def _unit_part(u: Any) -> str:
     return base if power == 1 else f"{base}^{power:g}"
 
 
-def _rules(content: Content, scope: Scope) -> None:
-    for rule in content.document.model.getListOfRules():
-        expr = _math(content, rule, scope)
+def _rules(reading: _Reading) -> None:
+    content = reading.content
+    for rule in reading.model.getListOfRules():
+        expr = _math(reading, rule)
         if expr is not None and not rule.isAlgebraic():
-            (content.rates if rule.isRate() else content.rules)[rule.getVariable()] = expr
-            content.lines[rule.getVariable()] = rule.getLine()
+            name = rule.getVariable()
+            if name in content.rules or name in content.rates:
+                why = f"another rule determines it already, {content.where(name)}."
+                reading.complain(rule, name, why, "Keep one of the two.")
+            (content.rates if rule.isRate() else content.rules)[name] = expr
+            content.lines[name] = reading.line(rule)
 
 
-def _starts(content: Content, scope: Scope) -> None:
-    for start in content.document.model.getListOfInitialAssignments():
-        expr = _math(content, start, scope)
+def _starts(reading: _Reading) -> None:
+    for start in reading.model.getListOfInitialAssignments():
+        expr = _math(reading, start)
+        name = start.getSymbol()
         if expr is not None:
-            content.starts[start.getSymbol()] = expr
-            content.lines.setdefault(start.getSymbol(), start.getLine())
+            if name in reading.content.starts or name in reading.content.rules:
+                why = f"its start is determined already, {reading.content.where(name)}."
+                reading.complain(start, name, why, "Keep one of the two.")
+            reading.content.starts[name] = expr
+            reading.content.lines.setdefault(name, reading.line(start))
 
 
-def _reaction(content: Content, scope: Scope, reaction: Any) -> None:
-    name = reaction.getId()
-    content.lines[name] = reaction.getLine()
+def _reaction(reading: _Reading, reaction: Any) -> None:
+    content, name = reading.content, reaction.getId()
+    content.lines[name] = reading.line(reaction)
     law = reaction.getKineticLaw()
     expr = None
     if law is not None:
@@ -236,40 +262,38 @@ def _reaction(content: Content, scope: Scope, reaction: Any) -> None:
         locals_ = law.getListOfLocalParameters() if reaction.getLevel() >= 3 else law.getListOfParameters()
         for p in locals_:
             own = content.unique(f"{name}_{p.getId()}")
-            content.variables[own] = _parameter(content, p, own)
+            content.variables[own] = _parameter(reading, p, own)
             local[p.getId()] = sym(own)
-        expr = _math(content, law, replace(scope, local=local))
+        expr = _math(reading, law, replace(reading.scope, local=local))
     flows = [flow for sign, references in ((-1, reaction.getListOfReactants()), (1, reaction.getListOfProducts()))
-             for flow in (_flow(content, scope, r, name, sign) for r in references)]  # fmt: skip
+             for flow in (_flow(reading, r, name, sign) for r in references)]  # fmt: skip
     if expr is None:
         moved = [
             f.species for f in flows if f.species in content.variables and not content.variables[f.species].boundary
         ]
-        if moved and not content.problems:
+        if moved and not reading.problems:
             why = f"the reaction has no kinetic law, so how fast it changes {moved[0]} is unknown."
-            content.problems.append(content.document.problem(reaction, "", why, "Add a <kineticLaw> with a formula."))
+            reading.complain(reaction, "", why, "Add a <kineticLaw> with a formula.")
         return
     content.reactions[name] = expr
     content.flows += flows
 
 
-def _flow(content: Content, scope: Scope, reference: Any, reaction: str, sign: int) -> Flow:
+def _flow(reading: _Reading, reference: Any, reaction: str, sign: int) -> Flow:
     stoichiometry: Expr | None
     if reference.isSetStoichiometryMath() and reference.getStoichiometryMath().getMath() is not None:
-        stoichiometry = _math(content, reference.getStoichiometryMath(), scope)
+        stoichiometry = _math(reading, reference.getStoichiometryMath())
     elif reference.getLevel() >= 3 and reference.isSetId():
         name = reference.getId()
         given = reference.isSetStoichiometry()
         value = reference.getStoichiometry() if given else math.nan
-        v = Variable(name, "stoichiometry", value, reference.getLine(), given, "1", reference.getName())
-        _declare(content, v, reference)
+        v = Variable(name, "stoichiometry", value, reading.line(reference), given, "1", reference.getName())
+        _declare(reading, v, reference)
         stoichiometry = sym(name)
     elif reference.getLevel() >= 3 and not reference.isSetStoichiometry():
         stoichiometry = None
         why = "the stoichiometry is not given, and SBML Level 3 has no default."
-        content.problems.append(
-            content.document.problem(reference, reference.getSpecies(), why, 'Write stoichiometry="1".')
-        )
+        reading.complain(reference, reference.getSpecies(), why, 'Write stoichiometry="1".')
     else:
         stoichiometry = num(reference.getStoichiometry() / (reference.getDenominator() or 1))
     signed = num(0) if stoichiometry is None else stoichiometry
@@ -278,41 +302,70 @@ def _flow(content: Content, scope: Scope, reference: Any, reaction: str, sign: i
     return Flow(reference.getSpecies(), reaction, signed)
 
 
-def _event(content: Content, scope: Scope, event: Any, k: int) -> None:
+def _event(reading: _Reading, event: Any, k: int) -> None:
+    content = reading.content
     trigger = event.getTrigger()
-    condition = _math(content, trigger, scope) if trigger is not None else None
+    condition = _math(reading, trigger) if trigger is not None else None
     if condition is None:
         return  # L3V2: an event without a trigger formula never happens
-    changes = ((a.getVariable(), _math(content, a, scope)) for a in event.getListOfEventAssignments())
+    changes = [(a.getVariable(), _math(reading, a)) for a in event.getListOfEventAssignments()]
+    for name, times in Counter(name for name, _ in changes).items():
+        if times > 1:
+            reading.complain(event, name, f"the event sets it {times} times at once.", "Keep one of the assignments.")
     modern = event.getLevel() >= 3
     content.events.append(
         Event(
             id=event.getId() or f"event_{k + 1}",
             trigger=condition,
             assignments=tuple((name, expr) for name, expr in changes if expr is not None),
-            delay=_math(content, event.getDelay(), scope) if event.isSetDelay() else None,
-            priority=_math(content, event.getPriority(), scope) if modern and event.isSetPriority() else None,
+            delay=_math(reading, event.getDelay()) if event.isSetDelay() else None,
+            priority=_math(reading, event.getPriority()) if modern and event.isSetPriority() else None,
             persistent=trigger.getPersistent() if modern else True,
             initial_value=trigger.getInitialValue() if modern else True,
             values_from_trigger_time=event.getUseValuesFromTriggerTime(),
         )
     )
-    content.lines[content.events[-1].id] = event.getLine()
+    content.lines[content.events[-1].id] = reading.line(event)
 
 
-def _undefined(content: Content) -> None:
-    """Formulas that mention a name the model does not define."""
+def _undefined(reading: _Reading) -> None:
+    """Formulas and declarations that mention a name the model does not define."""
+    content = reading.content
     known = {*content.variables, *content.reactions}
     places = [*content.rules.items(), *content.rates.items(), *content.starts.items(), *content.reactions.items()]
     places += [(f.reaction, f.stoichiometry) for f in content.flows]
     for e in content.events:
-        parts = [e.trigger, *(expr for _, expr in e.assignments), *(x for x in (e.delay, e.priority) if x is not None)]
-        places += [(e.id, part) for part in parts]
+        places += [(e.id, part) for part in e.formulas().values()]
     for place, expr in places:
         for name in dict.fromkeys(symbols(expr)):
-            bare = name.split(":")[-1]
+            bare = name.removeprefix(RATE_OF)
             if bare not in known:
                 why = f"the formula of {place} uses a name that has no value in the model."
-                content.problems.append(
-                    Problem(content.where(place), place, bare, why, "Declare it, or correct the name.")
-                )
+                _unknown(reading, content.where(place), place, bare, why)
+    set_by_events = {(e.id, name) for e in content.events for name, _ in e.assignments}
+    targets = {(name, name) for name in {*content.rules, *content.rates, *content.starts}} | set_by_events
+    for place, name in sorted(targets):
+        if name not in content.variables:
+            _unknown(reading, content.where(place), place, name, "it is set, but is no variable of the model.")
+    kinds = {name: v.kind for name, v in content.variables.items()}
+    for v in content.variables.values():
+        if v.kind == "species" and kinds.get(v.compartment) != "compartment":
+            _unknown(
+                reading, content.at(v.line), v.id, v.compartment, "the species lies in no compartment of the model."
+            )
+        if v.conversion and kinds.get(v.conversion) != "parameter":
+            _unknown(
+                reading, content.at(v.line), v.id, v.conversion, "the conversion factor is no parameter of the model."
+            )
+    for f in content.flows:
+        if kinds.get(f.species) != "species":
+            _unknown(
+                reading, content.where(f.reaction), f.reaction, f.species, "it reacts, but is no species of the model."
+            )
+
+
+def _unknown(reading: _Reading, where: str, place: str, name: str, why: str) -> None:
+    few = len(reading.problems) < 20  # to look through every name takes time
+    near = get_close_matches(name, reading.content.variables, 1) if few else []
+    cure = f"Write {near[0]}, or declare it." if near else "Declare it, or correct the name."
+    reading.problems.append(Problem(where, place, name, why, cure))

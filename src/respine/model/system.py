@@ -53,6 +53,18 @@ class Event:
     values_from_trigger_time: bool = True
     by_volume: tuple[tuple[str, str], ...] = ()
 
+    def formulas(self) -> dict[str, Expr]:
+        """Every formula of the event: trigger, delay and priority where it has them, and assignments by their number."""
+        optional = {"delay": self.delay, "priority": self.priority}
+        given = {"trigger": self.trigger} | {part: expr for part, expr in optional.items() if expr is not None}
+        return given | {str(k): expr for k, (_, expr) in enumerate(self.assignments)}
+
+    def with_formulas(self, formulas: Mapping[str, Expr]) -> Event:
+        """The event with other formulas in the places that ``formulas()`` names."""
+        changes = tuple((name, formulas[str(k)]) for k, (name, _) in enumerate(self.assignments))
+        delay, priority = formulas.get("delay"), formulas.get("priority")
+        return replace(self, trigger=formulas["trigger"], assignments=changes, delay=delay, priority=priority)
+
 
 @dataclass(frozen=True)
 class Species:
@@ -75,7 +87,7 @@ class System:
     ``parameters`` are constant in time; ``inputs`` are piecewise constant in time (a study or an event changes them)
     and carry their value at the start; ``rules`` are assignment rules in an order in which they can be evaluated;
     ``rates`` gives d(state)/d(time) per ``time_unit``; ``initial`` gives each state's start, over parameters, inputs,
-    rules and other states' starts.
+    rules and other states' starts. ``notes`` say what the model's file holds and respine does not read.
     """
 
     name: str
@@ -88,6 +100,7 @@ class System:
     events: tuple[Event, ...] = ()
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     species: Mapping[str, Species] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (

@@ -134,7 +134,9 @@ def test_what_cannot_be_put_together_is_refused(inside: str, definitions: str) -
 def external(source: str) -> str:
     text = sbml(submodels(submodel("a", of="out")), version=1, attributes=package("comp", "true"))
     outside = f'<comp:externalModelDefinition comp:id="out" comp:source="{source}" comp:modelRef="m"/>'
-    return text.replace("</model>", f"</model><comp:listOfExternalModelDefinitions>{outside}</comp:listOfExternalModelDefinitions>")
+    return text.replace(
+        "</model>", f"</model><comp:listOfExternalModelDefinitions>{outside}</comp:listOfExternalModelDefinitions>"
+    )
 
 
 def test_a_definition_in_a_file_beside_is_read(tmp_path: Path) -> None:
@@ -143,7 +145,9 @@ def test_a_definition_in_a_file_beside_is_read(tmp_path: Path) -> None:
     assert rates_at_start(load(tmp_path / "whole.xml")) == {"a__x": 2}
 
 
-@pytest.mark.parametrize("source", ["/etc/passwd", "../part.xml", "http://127.0.0.1:1/x.xml", "missing.xml", "folder", "file:///etc/hosts"])
+@pytest.mark.parametrize(
+    "source", ["/etc/passwd", "../part.xml", "http://127.0.0.1:1/x.xml", "missing.xml", "folder", "file:///etc/hosts"]
+)
 def test_a_definition_elsewhere_is_refused(source: str, tmp_path: Path) -> None:
     (tmp_path / "part.xml").write_text(sbml(parameters(x=8), version=1))
     (tmp_path / "in" / "folder").mkdir(parents=True)

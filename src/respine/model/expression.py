@@ -3,7 +3,7 @@
 ``("num", 2.0)``, ``("sym", "spine_thin")``, ``("time",)``; every other node is ``(op, *operands)`` with ``op`` one of
 
 * arithmetic: ``add sub mul div pow`` (binary), ``neg`` (unary), ``min max`` (binary);
-* functions (unary): ``exp ln sqrt abs floor ceil sin cos tan asin acos atan sinh cosh tanh``;
+* functions (unary): ``exp ln sqrt abs floor ceil sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh``;
 * logic, as 0 or 1: ``lt le gt ge eq ne`` ``and or xor`` (binary), ``not`` (unary);
 * ``("if", condition, then, otherwise)``.
 
@@ -28,7 +28,7 @@ BINARY = frozenset({
 })  # fmt: skip
 UNARY = frozenset({
     "neg", "exp", "ln", "sqrt", "abs", "floor", "ceil", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
-    "cosh", "tanh", "not",
+    "cosh", "tanh", "asinh", "acosh", "atanh", "not",
 })  # fmt: skip
 LEAVES = frozenset({"num", "sym", "time"})
 RATE_OF = "rateOf:"  # marks a symbol that means the rate of change of another; the reader of SBML resolves it

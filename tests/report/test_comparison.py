@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from respine.report import Folder, plot_comparison, text_table
-from respine.report.comparison import interval_text
+from respine.report.comparison import interval_text, labels
 from respine.report.text import decimals, hours, thousands
 
 
@@ -17,19 +17,12 @@ def rows(folder: Folder, **columns: object) -> list[tuple[str, ...]]:
 
 
 def test_rows_read_as_people_write_them(folder: Folder) -> None:
-<<<<<<< HEAD
-    assert words(folder.compared) == [
-        ("MADRS change 24 h", "ketamine", "-15.9 (-19.0 … -12.6)", "-16.5 ± 2.6", "yes", "fit"),
-        ("MADRS change 24 h", "midazolam", "-8.4 (-11.9 … -5.0)", "-4.2", "no", "validate"),
-        ("MADRS response 24 h [%]", "ketamine", "61 (48 … 74)", "64 (50 … 76)", "yes", "validate"),
-=======
     table = text_table(folder)
     assert table.header == ("endpoint", "arm", "predicted (90 % of trials)", "unit", "published", "inside", "role")
     assert list(table.rows) == [
         ("MADRS change 24 h", "ketamine", "-15.9 (-19.0 … -12.6)", "MADRS points", "-16.5 ± 2.6", "yes", "fit"),
         ("MADRS change 24 h", "midazolam", "-8.4 (-11.9 … -5.0)", "MADRS points", "-4.2", "no", "validate"),
         ("MADRS response 24 h", "ketamine", "61 (48 … 74)", "%", "64 (50 … 76)", "yes", "validate"),
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
     ]
 
 
@@ -47,12 +40,7 @@ def test_rows_without_prediction_are_kept_with_their_reason(folder: Folder) -> N
 
 
 def test_a_published_word_is_shown_as_it_is_written(folder: Folder) -> None:
-<<<<<<< HEAD
-    alone = folder.compared.iloc[[0]].assign(published=float("nan"), inside=pd.NA, published_text="~-30 to -50")
-    assert words(alone)[0][3] == "~-30 to -50"
-=======
     assert rows(folder, published=float("nan"), inside=pd.NA, published_text="~-30 to -50")[0][4] == "~-30 to -50"
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
 
 
 def test_no_interval_from_too_few_draws(folder: Folder) -> None:
@@ -105,28 +93,20 @@ def test_two_endpoints_of_one_measure_keep_their_names(folder: Folder) -> None:
     assert [row[0] for row in table.rows] == ["change-ancova 24 h", "change-observed 24 h"]
 
 
-def test_a_difference_names_the_arm_it_is_set_against(folder: Folder, study) -> None:  # type: ignore[no-untyped-def]
-    endpoint = study.endpoints[0].model_copy(update={"name": "vs", "kind": "difference-in-change", "arm": "midazolam"})
-    changed = folder.study.model_copy(update={"endpoints": (endpoint,)})
-    table = text_table(
-        dataclasses.replace(folder, study=changed, comparison=folder.comparison.iloc[[0]].assign(endpoint="vs"))
-    )
-    assert table.rows[0][0] == "MADRS difference in change vs midazolam 24 h"
-
-
 def test_a_difference_names_the_arm_it_is_set_against(folder: Folder) -> None:
     rows = folder.compared.iloc[[0, 0, 0]].assign(
         kind="difference-in-change", arm=["a", "b", "b"], endpoint=["x", "vs-midazolam", "vs-saline"],
         against=["midazolam", "midazolam", "saline"],
     )  # fmt: skip
-    assert [row[0] for row in words(rows)] == [
-        f"MADRS difference in change vs {arm} 24 h" for arm in ("midazolam", "midazolam", "saline")
-    ]
+    assert labels(rows) == [f"MADRS difference in change vs {arm} 24 h" for arm in ("midazolam", "midazolam", "saline")]
 
 
 def test_a_recorded_output_is_shown_with_its_unit(folder: Folder) -> None:
-    rows = folder.compared.iloc[[0, 0]].assign(of=["plasma_ketamine", "symptom"], kind="score", unit=["ng/mL", "1"])
-    assert [row[0] for row in words(rows)] == ["plasma ketamine score 24 h [ng/mL]", "symptom score 24 h"]
+    endpoint = folder.study.endpoints[0].model_copy(update={"name": "plasma", "of": "plasma_ketamine", "kind": "score"})
+    study = folder.study.model_copy(update={"endpoints": (endpoint,)})
+    one = folder.comparison.iloc[[0]].assign(endpoint="plasma", unit="ng/mL")
+    table = text_table(dataclasses.replace(folder, study=study, comparison=one))
+    assert (table.rows[0][0], table.rows[0][3]) == ("plasma ketamine score 24 h", "ng/mL")
 
 
 def test_the_plot_has_one_axis_a_unit_and_hands_back_its_table(folder: Folder) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-<<<<<<< HEAD
-=======
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -23,17 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-<<<<<<< HEAD
-    from respine.report.folder import Folder
-
-MOST_TEXT = 30  # characters of a published result that is no number
-HEADER = ("endpoint", "arm", "predicted (90 % of trials)", "published", "inside", "role")
-=======
 _MOST_TEXT = 30  # characters of a published result that is no number
 _PITCH, _LINE, _BAR = 0.38, 0.14, 0.26  # inches: a row, a further line of its label, the bar below the label
 _OF_ARM = {"percent-of-control": "percent of {arm}", "percent-restored": "percent of the loss in {arm} restored"}
 _MOST_ROWS = 16  # in one piece of a page, so that it fits on paper
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
 
 
 @dataclass(frozen=True)
@@ -77,20 +67,12 @@ def labels(comparison: pd.DataFrame) -> list[str]:
     A difference names the arm it is set against.
     """
     rows = records(comparison)
-<<<<<<< HEAD
-    against = [f"vs {r.against}" if r.against else "" for r in rows]
-    plain = [
-        _joined(r.of.replace("_", " "), r.kind.replace("-", " "), arm, hours(r.time_h)) if r.kind else ""
-        for r, arm in zip(rows, against, strict=True)
-    ]
-=======
     against = [f"vs {r.against}" if r.against and r.kind not in _OF_ARM else "" for r in rows]
     plain = [
         _joined(r.of.replace("_", " "), _OF_ARM.get(r.kind, r.kind).replace("-", " ").format(arm=r.against), arm, hours(r.time_h))
         if r.kind else ""
         for r, arm in zip(rows, against, strict=True)
     ]  # fmt: skip
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
     pairs = list(zip(plain, comparison["arm"], strict=True))
     return [
         label if label and pairs.count((label, row.arm)) == 1 else _joined(row.endpoint, arm, hours(row.time_h))
@@ -98,39 +80,6 @@ def labels(comparison: pd.DataFrame) -> list[str]:
     ]
 
 
-<<<<<<< HEAD
-def _joined(*parts: str) -> str:
-    return " ".join(part for part in parts if part)
-
-
-def _words(row: Any, label: str, digits: int) -> tuple[str, str, str, str, str, str]:
-    def number(value: float) -> str:
-        return "-" if missing(value) else f"{value:.{digits}f}"
-
-    predicted = f"{number(row.median)} ({number(row.p05)} … {number(row.p95)})"
-    text = "" if missing(row.published_text) else str(row.published_text)
-    published = text[:MOST_TEXT] if text and missing(row.published) else number(row.published)
-    low, high = row.published_low, row.published_high
-    if not (missing(row.published) or missing(low) or missing(high) or low == high):
-        below, above = row.published - low, high - row.published
-        even = math.isclose(below, above, rel_tol=0.02, abs_tol=1e-9)
-        published += f" ± {number(above)}" if even else f" ({number(low)} … {number(high)})"
-    inside = "" if missing(row.inside) else "yes" if row.inside else "no"
-    if row.unit and row.unit != "1" and "point" not in row.unit:  # a scale's points go without saying
-        label = f"{label} [{row.unit}]"
-    return (label, str(row.arm), predicted, published, inside, str(row.role or ""))
-
-
-def _digits(comparison: pd.DataFrame) -> dict[str, int]:
-    """Decimals by unit: as many as show two figures of the narrowest interval in it."""
-    found: dict[str, int] = {}
-    for row in records(comparison):
-        width = 0.0 if missing(row.p05) or missing(row.p95) else abs(row.p95 - row.p05)
-        if width == 0 or width <= 1e-6 * max(abs(row.p05), abs(row.p95)):  # what rounding leaves is no width
-            continue
-        needed = min(6, max(0, 1 - math.floor(math.log10(width))))
-        found[str(row.unit)] = max(needed, found.get(str(row.unit), 0))
-=======
 def units(folder: Folder) -> list[str]:
     """The unit of each compared row; that of the model's table where the run does not say it."""
     found = []
@@ -139,7 +88,6 @@ def units(folder: Folder) -> list[str]:
         if unit == "of the output":
             unit = folder.quantity(row.of).unit
         found.append("" if unit == "1" else unit)
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
     return found
 
 

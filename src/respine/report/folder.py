@@ -19,13 +19,8 @@ from respine.report.text import records
 from respine.run.plan import PEOPLE_PER_DRAW
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
-    from respine.model.system import Quantity
-    from respine.study import Endpoint, Study
-=======
     from respine.model.system import Quantity, System
-    from respine.study import Study
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
+    from respine.study import Endpoint, Study
 
 LEAST_DRAWS = 20  # of the uncertain parameters, below which 5th and 95th percentiles mean nothing
 _COMPLAINTS = ("severity", "relative", "level")  # rules of scales that count complaints and side effects
@@ -92,10 +87,6 @@ class Folder:
 
     @property
     def compared(self) -> pd.DataFrame:
-<<<<<<< HEAD
-        """Rows with a prediction, with ``of`` and ``kind`` of their endpoint and the arm it is set ``against``."""
-        return self._rows[self._rows["median"].notna()]
-=======
         """Rows with a prediction, with ``of`` and ``kind`` of their endpoint and the arm it is set ``against``.
 
         An interval that too few draws or no size of the trial stand behind is left out (`no_interval`).
@@ -126,7 +117,6 @@ class Folder:
         if self.draws is not None and self.draws < LEAST_DRAWS:
             return [self.no_interval()] if len(self.compared) else []
         return [note] if (note := self.no_interval(*dict.fromkeys(self.compared["arm"]))) else []
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
 
     @property
     def not_compared(self) -> pd.DataFrame:
@@ -158,8 +148,6 @@ class Folder:
         meant = [known.get((r.arm, r.endpoint), known.get(("", r.endpoint), nothing)) for r in records(rows)]
         of, kind, against = zip(*meant, strict=True) if meant else ((), (), ())
         return rows.assign(of=of, kind=kind, against=against)
-<<<<<<< HEAD
-=======
 
     def is_relative(self, name: str) -> bool:
         """Whether a quantity without unit is counted in multiples of its healthy value."""
@@ -173,7 +161,6 @@ class Folder:
         rated = [scales.load(name, self.study.library) for name in self.study.library.names("scales")]
         bad = [scale for scale in rated if scale.rule in _COMPLAINTS]
         return frozenset({name for scale in bad for name in (scale.name, *scale.aliases, scale.output)})
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
 
     def quantity(self, output: str) -> Known:
         """Label, unit and note of a model output."""
@@ -193,7 +180,6 @@ class Folder:
 
 def _measured(study: Study) -> dict[tuple[str, str], tuple[str, str, str]]:
     """What each endpoint of each arm measures: scale or output, kind, and the arm it is set against."""
-<<<<<<< HEAD
     from respine import published, trial
 
     def of(endpoint: Endpoint) -> tuple[str, str, str]:
@@ -201,15 +187,6 @@ def _measured(study: Study) -> dict[tuple[str, str], tuple[str, str, str]]:
 
     known = {("", endpoint.name): of(endpoint) for endpoint in trial.of_study(study)}
     for match in published.matches(study):
-=======
-    from respine import trial
-
-    def of(endpoint: Any) -> tuple[str, str, str]:
-        return endpoint.of, endpoint.kind, endpoint.arm or ""
-
-    known = {("", endpoint.name): of(endpoint) for endpoint in trial.of_study(study)}
-    for match in trial.matches(study):
->>>>>>> ec5cdb0 (Redraw the report for reading on paper and telephones)
         if match.endpoint is not None:
             known[match.arm, match.endpoint.name] = of(match.endpoint)
     return known

@@ -12,7 +12,6 @@ import numpy as np
 
 from respine.trial.analysis.arrays import Array, Flags, Ints
 
-
 ALONE, TOGETHER = 200_000, 20_000_000  # multiplications below which one thread, above which several are faster
 
 

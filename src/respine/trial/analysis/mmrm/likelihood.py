@@ -15,7 +15,7 @@ import numpy as np
 
 from respine.trial.analysis.arrays import Array
 from respine.trial.analysis.mmrm.covariance import Parts
-from respine.trial.analysis.mmrm.patterns import Patterns
+from respine.trial.analysis.mmrm.patterns import ALONE, TOGETHER, Patterns
 
 
 class NotPositiveDefinite(ValueError):
@@ -77,7 +77,7 @@ class Likelihood:
 
         # first derivatives of M by every parameter
         wd = w @ d1
-        m_a = self._unpacked(-self._packed(wd @ w) @ p.products)
+        m_a = self._unpacked(-self._over_visits(wd @ w))
         h_a = m_a[:, : self.q, : self.q]
         try:
             lower = np.linalg.cholesky(value.information)
@@ -116,7 +116,7 @@ class Likelihood:
         kernel = np.einsum("apjk,apkl->pjl", d1 @ w, mixed)
         if second:
             kernel = kernel - 0.25 * np.einsum("ab,abtjk->tjk", variance, parts.second)[p.template]
-        inner = self._unpacked(self._packed((w @ kernel @ w)[None]) @ p.products)[0][: self.q, : self.q]
+        inner = self._unpacked(self._over_visits((w @ kernel @ w)[None]))[0][: self.q, : self.q]
         product = np.einsum("ab,aij,jk,bkl->il", variance, slopes, information, slopes, optimize=True)
         return np.asarray(inner - product)
 
@@ -127,7 +127,7 @@ class Likelihood:
     def _at(self, parts: Parts) -> tuple[Value, Array, Array]:
         p = self.patterns
         w, log_det = self._inverse(parts.sigma)
-        m = self._unpacked(self._packed(w[None]) @ p.products)[0]
+        m = self._unpacked(self._over_visits(w[None]))[0]
         h = m[: self.q, : self.q]
         if self.q:
             try:
@@ -157,6 +157,21 @@ class Likelihood:
         log_det = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
         return np.where(self._both, inverse, 0.0), log_det
 
+    def _over_visits(self, matrices: Array) -> Array:
+        """Sums over visits of the cross-products with the entries of matrices (r, P, m, m) as weights, (r, k(k+1)/2).
+
+        Products of middling size are cut in pieces: threads of a linear algebra library cost more there than they give.
+        """
+        packed, products = self._packed(matrices), self.patterns.products
+        work = packed.size * products.shape[1]
+        if not ALONE < work < TOGETHER:
+            return np.asarray(packed @ products)
+        if len(packed) == 1:
+            return np.einsum("ij,jk->ik", packed, products)
+        rows = max(1, ALONE * len(products) // work)
+        pieces = (packed[:, i : i + rows] @ products[i : i + rows] for i in range(0, len(products), rows))
+        return np.asarray(sum(pieces))
+
     def _packed(self, matrices: Array) -> Array:
         """(r, P, m, m) symmetric in the sum -> (r, P * m(m+1)/2), so that the product with ``products`` sums over visits."""
         j, k = self._upper
@@ -172,7 +187,9 @@ class Likelihood:
 
     def _contract(self, matrix: Array) -> Array:
         """Sum over the columns of Z: <matrix, cross-product of visits j, k>, (P, m, m)."""
-        flat = (self.patterns.products @ (matrix[self._cells] * self._weight)).reshape(-1, len(self._doubled))
+        products, weight = self.patterns.products, matrix[self._cells] * self._weight
+        flat = np.einsum("ij,j->i", products, weight) if products.size < TOGETHER else products @ weight
+        flat = flat.reshape(-1, len(self._doubled))
         full = np.empty((len(flat), self.m, self.m))
         j, k = self._upper
         full[:, j, k] = full[:, k, j] = flat / self._doubled

@@ -12,6 +12,8 @@ import numpy as np
 
 from respine.trial.analysis.arrays import Array, Flags, Ints
 
+ALONE, TOGETHER = 200_000, 20_000_000  # multiplications below which one thread, above which several are faster
+
 
 @dataclass(frozen=True)
 class Patterns:
@@ -33,6 +35,15 @@ class Patterns:
     log_weights: float
 
 
+def _gram(z: Array) -> Array:
+    """z'z, in pieces where the threads of a linear algebra library would cost more than they give."""
+    work = z.size * z.shape[1]
+    if not ALONE < work < TOGETHER:
+        return np.asarray(z.T @ z)
+    rows = max(1, ALONE // z.shape[1] ** 2)
+    return np.asarray(sum(z[i : i + rows].T @ z[i : i + rows] for i in range(0, len(z), rows)))
+
+
 def group(z: Array, subject: Ints, visit: Ints, m: int, template: Ints, weights: Array | None) -> Patterns:
     """Patterns of rows of Z (N, k) with codes of subject and visit (N,) and the covariance matrix of each subject (n,).
 
@@ -52,8 +63,7 @@ def group(z: Array, subject: Ints, visit: Ints, m: int, template: Ints, weights:
     a, b = np.triu_indices(k)
     products = np.empty((len(unique), len(j), len(a)))
     for p in range(len(unique)):
-        of_pattern = dense[member == p]
-        cross = (of_pattern.T @ of_pattern).reshape(m, k, m, k)
+        cross = _gram(dense[member == p]).reshape(m, k, m, k)
         both = cross[j, :, i, :] + cross[i, :, j, :]
         both[j == i] *= 0.5
         products[p] = both[:, a, b]

@@ -116,10 +116,8 @@ def _limit(limits: Limits | None) -> None:
         import resource
         import signal
 
-        if limits is not None:
-            resource.setrlimit(
-                resource.RLIMIT_AS, (int(limits.memory_gb * 1e9), resource.getrlimit(resource.RLIMIT_AS)[1])
-            )
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (hard if limits is None else int(limits.memory_gb * 1e9), hard))
         signal.setitimer(signal.ITIMER_REAL, 0 if limits is None else limits.seconds + 5)
 
 
@@ -128,6 +126,7 @@ def main() -> None:
     threading.stack_size(_STACK)
     thread = threading.Thread(target=serve)
     thread.start()
+    threading.stack_size(0)  # the watches need no such stack
     thread.join()
 
 

@@ -13,6 +13,7 @@ import pickle
 import struct
 import sys
 import threading
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from respine.errors import InputError, Problem
@@ -53,7 +54,10 @@ def read(source: Source, limits: Limits) -> Any:
     made = translate(source.data, source.name, limits, source.folder)
     document = open_document(made.sbml, source.name, limits, line=made.line)
     document.notes += made.notes
-    return read_content(document, limits, lift=made.disguise.lift if made.disguise else None)
+    content = read_content(document, limits, lift=made.disguise.lift if made.disguise else None)
+    if content.model == "__main":  # equations that stand in no model block
+        content.model = Path(source.name).stem if source.folder else "model"
+    return content
 
 
 def answer(source: Source, limits: Limits) -> tuple[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from respine.engine.dosing.covariates import line
 from respine.engine.dosing.moments import Moments
 from respine.engine.dosing.records import Records
+from respine.engine.tolerances import OF_RTOL
 from respine.model.expression import Expr
 from respine.model.system import System
 
@@ -58,9 +59,9 @@ def tolerances_of(system: System, rtol: float, atol: float | Mapping[str, float]
         raise ValueError(f"rtol is {rtol:g}; numbers of 64 bits cannot do better than {SMALLEST_RTOL:g}")
     if isinstance(atol, Mapping):
         check_known(atol, system.states, "atol state", system)
-        tolerances = np.array([atol.get(s, 1e-3 * rtol) for s in system.states], float)
+        tolerances = np.array([atol.get(s, OF_RTOL * rtol) for s in system.states], float)
     else:
-        tolerances = np.full(len(system.states), 1e-3 * rtol if atol is None else atol, float)
+        tolerances = np.full(len(system.states), OF_RTOL * rtol if atol is None else atol, float)
     if not (np.isfinite(tolerances).all() and (tolerances > 0).all()):
         raise ValueError("atol must be positive: with 0 a state at rest at zero could never be solved")
     return tolerances

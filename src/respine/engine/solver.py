@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from respine.engine.codegen.layout import CONTROL
 from respine.engine.codegen.step_size import WIDE
 from respine.engine.codegen.target import host_target
 from respine.engine.dosing.covariates import on_lines
-from respine.engine.dosing.events_table import EventTable
+from respine.engine.dosing.events_table import CYCLE_START, EventTable, Readings
 from respine.engine.dosing.moments import Moments
 from respine.engine.dosing.records import Records
 from respine.engine.dosing.schedule import Schedule
+from respine.engine.dosing.steady_state import in_closed_form
+from respine.engine.equations.linear import linear_form
 from respine.engine.equations.rate_jumps import jumps_by_state, needed_states, refuse_jumps
 from respine.engine.equations.specialise import RATE_PREFIX, Ask, rate_slope, specialise, start_values
 from respine.engine.equations.start_slopes import scales, start_slopes
@@ -37,6 +40,7 @@ from respine.engine.run.conservation import watch
 from respine.engine.run.deduplicate import representatives
 from respine.engine.solution import Options, Solution
 from respine.engine.status import Failure, Status
+from respine.engine.tolerances import OwnScales, joined, never_above, own_scales, told
 from respine.model.system import System
 
 Progress = Callable[[int, int], None]
@@ -129,6 +133,7 @@ class Solver:
         self.lines: tuple[str, ...] = ()  # covariates the system has as straight lines, see dosing/covariates.py
         self.modes: TimeModes | None = None  # inputs that stand for conditions of time, see events/time_modes.py
         self._twins: dict[tuple[str, ...], Solver] = {}
+        self._scales: dict[float, OwnScales] = {}
 
     def ask(self, schedule: Schedule | Records) -> Ask:
         """What this schedule needs of the system. Raises ValueError for an unknown dose target or input."""
@@ -196,7 +201,8 @@ class Solver:
         """Trajectories for every row of ``parameters`` (n_subjects, len(vary)).
 
         ``times`` ascend from ``start`` on; an output at the time of an event is taken before it unless ``after``.
-        ``atol`` is one number or one per state (default 1e-3 * rtol); ``initial`` overrides start values (a number, or
+        ``atol`` is one number or one per state; without it it is 1e-3 * rtol, or less where the model's own scale is small (see
+        tolerances.py and ``settings["atol"]``). ``initial`` overrides start values (a number, or
         one a subject). With `Records` there are no ``times``: every record is read, ``values`` is (n_records, n_outputs)
         and ``times`` (n_records,). The result does not depend on ``threads``.
 
@@ -229,22 +235,35 @@ class Solver:
         for name, value in (initial or {}).items():
             if np.shape(value) not in ((), (len(p),)):
                 raise ValueError(f"start of {name} has shape {np.shape(value)}; write one number or {len(p)}")
+        initial = initial or {}
+        own, level = (self._own_scales(start) if atol is None else None), 1.0
+        if own:
+            levels = own.of_subjects(schedule, initial)
+            if len(np.unique(levels)) > 1:
+                return self._apart(levels, p, schedule, times, initial, start=start, rtol=rtol, threads=threads,
+                                   after=after, locate_jumps=locate_jumps, progress=progress)  # fmt: skip
+            level = float(levels[0]) if len(levels) else 1.0
         by_state = self._jumps_by_state if locate_jumps is None else ()
         alone = self.system.events or locate_jumps or (by_state and not self._only_in_lanes(schedule))
         if alone:
             if self.sensitivities:
                 raise ValueError(f"sensitivities stop at triggered events, and {self.system.name} has some or jumps are "
                                  "to be located; build without sensitivities")  # fmt: skip
-            return self._with_events(p, schedule, moments, start, rtol, tolerances, initial or {}, after, progress)
+            return self._with_events(
+                p, schedule, moments, start, rtol, tolerances, initial, after, progress, own, level
+            )
         if locate_jumps is None and self._with_modes is not None:
             return self._with_modes.solve(
                 parameters, schedule, times, start=start, rtol=rtol, atol=atol, threads=threads,
                 after=after, initial=initial, progress=progress,
             )  # fmt: skip
         p = self._extended(p)
-        code = self._code_for(schedule, initial or {})
-        starts, good = self._starts(code, p, initial or {}, start)
-        run = _Run(self, code, p, schedule, moments, start, rtol, tolerances, starts, after)
+        code = self._code_for(schedule, initial)
+        starts, good = self._starts(code, p, initial, start)
+        scale = np.ones(len(tolerances))
+        if own:
+            tolerances, scale = own.tolerances(self.system.states, tolerances, level, code.rooted, initial, rtol)
+        run = _Run(self, code, p, schedule, moments, start, rtol, tolerances, starts, after, scale=scale)
         workers = thread_count(threads, len(p))
         run.go(good & schedule.finite, workers, progress)
         settings = {
@@ -252,6 +271,7 @@ class Solver:
             "precision": self.options.precision,
             "lanes": self.target.lanes,
             "rtol": rtol,
+            "atol": told(self.system.states, tolerances, scale),
             "equal_time_order": "events before outputs" if after else "outputs before events",
             "equations": len(code.states),
             "equations_before": len(self.system.states),
@@ -264,7 +284,7 @@ class Solver:
         if schedule.covariates:
             settings["covariates"] = schedule.covariates
         if self.options.precision == "float32":
-            judge = self._judge._code_for(schedule, initial or {})
+            judge = self._judge._code_for(schedule, initial)
             settings["float64_check"] = self._spot_check(
                 run, judge, schedule, moments, start, rtol, tolerances, starts, after, workers
             )
@@ -278,6 +298,10 @@ class Solver:
         shape = (-1,) if own_times else (len(p), len(moments))
         count, names = len(self.outputs), self.sensitivities
         values = run.rows[:, :count].reshape(*shape, count)[..., : self.asked]
+        if low := never_above(
+            self.outputs[: self.asked], values, dict(zip(self.system.states, tolerances, strict=True))
+        ):
+            settings["below_atol"] = low
         gradients = None
         if names:
             gradients = run.rows[:, count:].reshape(*shape, count, len(names))[..., : self.asked, :]
@@ -324,11 +348,6 @@ class Solver:
         worst = np.max(np.abs(run.rows[rows, : self.asked] - exact) / size, initial=0.0)
         return {"subjects": len(chosen), "largest_difference": float(worst)}
 
-    def counts_as_zero(self, tolerances: np.ndarray) -> float:
-        """How far below zero a power's base may fall and still mean zero: what a step may err by in one of its states."""
-        rounding = 1e-14 if self.target.double else 1e-6
-        return min(max(10 * float(np.max(tolerances)), rounding), 1e-4)
-
     @cached_property
     def _judge(self) -> Solver:
         """The float64 twin of a float32 solver."""
@@ -336,6 +355,23 @@ class Solver:
         judge = Solver(self.system, self.outputs[: self.asked], self.vary, self.values, options)
         judge.modes = self.modes
         return judge
+
+    def _own_scales(self, start: float) -> OwnScales:
+        if start not in self._scales:
+            self._scales[start] = own_scales(self.system, self.values, start)
+        return self._scales[start]
+
+    def _apart(
+        self, levels: np.ndarray, p: np.ndarray, schedule: Schedule | Records, times: Sequence[float] | np.ndarray,
+        initial: Mapping[str, float | np.ndarray], **more: Any,
+    ) -> Solution:  # fmt: skip
+        """Subjects whose doses differ by orders of magnitude, each group with tolerances of its own."""
+        parts = []
+        for level in np.unique(levels):
+            mine = np.flatnonzero(levels == level)
+            starts = {s: np.asarray(v)[mine] if np.ndim(v) else v for s, v in initial.items()}
+            parts.append((mine, self.solve(p[mine], schedule.of(mine), times, initial=starts, **more)))
+        return joined(parts, schedule)
 
     @cached_property
     def _jumps_by_state(self) -> tuple[str, ...]:
@@ -388,6 +424,8 @@ class Solver:
         initial: Mapping[str, float | np.ndarray],
         after: bool,
         progress: Progress | None,
+        own: OwnScales | None,
+        level: float,
     ) -> Solution:
         """One subject at a time, in float64: what the lanes cannot do."""
         if isinstance(schedule, Records):
@@ -399,7 +437,7 @@ class Solver:
         self.ask(schedule)
         check_known(initial, self.system.states, "start state", self.system)
         job = Job(self.system, self.outputs, self.vary, self.values, self.options, p, schedule, moments, start, rtol,
-                  tolerances, initial, after)  # fmt: skip
+                  tolerances, initial, after, own, level)  # fmt: skip
         return solve_subjects(job, progress)
 
     def _starts(
@@ -438,6 +476,7 @@ class _Run:
         after: bool,
         only: np.ndarray | None = None,  # the subjects whose outputs are kept
         like: _Run | None = None,  # a run of the same equations, whose table of events is used
+        scale: np.ndarray | None = None,  # of each state of the system, where it is its own
     ) -> None:
         self.solver, self.code, self.parameters, self.times, self.start = solver, code, parameters, times, start
         self.starts = starts
@@ -470,16 +509,30 @@ class _Run:
             if solver.modes:
                 numbers = {**solver.values, **{name: parameters[:, k] for k, name in enumerate(solver.free)}}
                 self.events, readings, self.sure = solver.modes.put_in(self.events, readings, slow, numbers, start)
+            if (self.events.kind == CYCLE_START).any() and not solver.sensitivities:
+                self.events, readings = self._steady_states(readings, {states[s]: k for s, k in rates.items()})
         self.all_readings = readings
         self.readings = readings if only is None else readings.only(only)
         self.rows = np.full((len(self.readings.need), len(solver.outputs) * self.columns), np.nan)
         self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.free) :]], float)
-        values = {**solver.values, "#zero": solver.counts_as_zero(tolerances)}
         index = {s: k for k, s in enumerate(solver.system.states)}
-        live = [tolerances[index[s]] for s in code.states]
+        live = np.array([tolerances[index[s]] for s in code.states])
+        of_live = 1.0 if scale is None else np.array([scale[index[s]] for s in code.states])
+        values = {**solver.values, **code.zeros(live, of_live)}
         self.shared = np.concatenate([code.uniform(values), [rtol, *live]])
         self.scales = scales(solver.sensitivities, solver.values)
         self.tolerance = np.concatenate([[rtol, *live], np.outer(self.scales, live).ravel()])
+
+    def _steady_states(self, readings: Readings, flows: Mapping[int, int]) -> tuple[EventTable, Readings]:
+        """Events and readings with steady states in closed form where the equations are linear."""
+        solver, code = self.solver, self.code
+        linear = linear_form(code.text.programs.equations, solver.values)
+        if linear is None:
+            return self.events, readings
+        rest = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.free) :]], float)
+        slow = np.hstack([self.parameters, np.broadcast_to(rest, (len(self.parameters), len(rest)))])
+        into = {k: state for state, k in flows.items()}
+        return in_closed_form(self.events, readings, linear, slow, into, self.starts, self.rates_from)
 
     def go(self, good: np.ndarray, threads: int, progress: Progress | None) -> None:
         self.status[~good] = Status.BAD_PARAMETER
@@ -561,8 +614,16 @@ class _Run:
             last = kept.get(int(same[s]))
             if last is not None:
                 state, value = self.code.culprit(self._values_of(s), last[2:], last[1], self.end_time[s])
+                if self._left_float32(s, last[2:]):
+                    self.status[s] = Status.FLOAT32_RANGE
             found.append(Failure(int(s), Status(self.status[s]), float(self.end_time[s]), state, float(value)))
         return found
+
+    def _left_float32(self, subject: int, states: np.ndarray) -> bool:
+        """Whether float64 has the numbers that float32 lacked."""
+        if self.solver.target.double or self.status[subject] != Status.NOT_FINITE:
+            return False
+        return self.code.has_numbers(self._values_of(subject), states, self.end_time[subject])
 
     def _values_of(self, subject: int) -> dict[str, float]:
         values = dict(self.solver.values)

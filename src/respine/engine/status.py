@@ -20,6 +20,7 @@ class Status(IntEnum):
     EVENT_DELAY = 8
     NEGATIVE = 9
     NOT_KEPT = 10
+    FLOAT32_RANGE = 11
 
     @property
     def reason(self) -> str:
@@ -51,8 +52,9 @@ _REASONS = {
         "check the population file and the columns that feed this parameter",
     ),
     Status.NO_STEADY_STATE: (
-        "repeated dosing does not settle to a steady state",
-        "check that the dosed substance is eliminated; dose explicitly instead of with SS",
+        "repeated dosing had not settled to a steady state after 20000 intervals, or grew without limit",
+        "what is dosed, or something it feeds, is not eliminated or very slowly against the interval; dose explicitly "
+        "instead of with SS",
     ),
     Status.EVENT_LOOP: (
         "events set each other off without end",
@@ -66,6 +68,10 @@ _REASONS = {
         "a state fell below zero, which an amount, level or density cannot",
         "look at the state named: for these parameters more is taken away than is there; narrow their belief or bound "
         "the term in the module",
+    ),
+    Status.FLOAT32_RANGE: (
+        "a number left the range of float32 (1e-38 to 3e38) on the way to a rate; float64 holds it",
+        'solve with precision="float64", or count in units in which the states are nearer to one',
     ),
     Status.NOT_KEPT: (
         "a total that the equations keep has changed",

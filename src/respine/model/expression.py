@@ -3,7 +3,7 @@
 ``("num", 2.0)``, ``("sym", "spine_thin")``, ``("time",)``; every other node is ``(op, *operands)`` with ``op`` one of
 
 * arithmetic: ``add sub mul div pow`` (binary), ``neg`` (unary), ``min max`` (binary);
-* functions (unary): ``exp ln sqrt abs floor ceil sin cos tan asin acos atan sinh cosh tanh``;
+* functions (unary): ``exp ln sqrt abs floor ceil sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh``;
 * logic, as 0 or 1: ``lt le gt ge eq ne`` ``and or xor`` (binary), ``not`` (unary);
 * ``("if", condition, then, otherwise)``.
 """
@@ -23,7 +23,7 @@ BINARY = frozenset({
 })  # fmt: skip
 UNARY = frozenset({
     "neg", "exp", "ln", "sqrt", "abs", "floor", "ceil", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
-    "cosh", "tanh", "not",
+    "cosh", "tanh", "asinh", "acosh", "atanh", "not",
 })  # fmt: skip
 
 
@@ -64,7 +64,8 @@ _NUMPY: dict[str, Callable[..., Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "pow": np.power, "neg": np.negative,
     "min": np.minimum, "max": np.maximum, "exp": np.exp, "ln": np.log, "sqrt": np.sqrt, "abs": np.abs,
     "floor": np.floor, "ceil": np.ceil, "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin,
-    "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "lt": np.less,
+    "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "lt": np.less,
     "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
     "and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor, "not": np.logical_not,
 }  # fmt: skip

@@ -12,7 +12,15 @@ _SIGN = {
     "pow": ("^", 7),
 }  # fmt: skip
 _NEGATIVE, _ALONE = 6, 9
-_NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "not": "!"}
+_NAMES = {
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "asinh": "arcsinh",
+    "acosh": "arccosh",
+    "atanh": "arctanh",
+    "not": "!",
+}
 
 
 def infix(expr: Expr) -> str:

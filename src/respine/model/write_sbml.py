@@ -28,6 +28,7 @@ _TYPES = {
     "sin": libsbml.AST_FUNCTION_SIN, "cos": libsbml.AST_FUNCTION_COS, "tan": libsbml.AST_FUNCTION_TAN,
     "asin": libsbml.AST_FUNCTION_ARCSIN, "acos": libsbml.AST_FUNCTION_ARCCOS, "atan": libsbml.AST_FUNCTION_ARCTAN,
     "sinh": libsbml.AST_FUNCTION_SINH, "cosh": libsbml.AST_FUNCTION_COSH, "tanh": libsbml.AST_FUNCTION_TANH,
+    "asinh": libsbml.AST_FUNCTION_ARCSINH, "acosh": libsbml.AST_FUNCTION_ARCCOSH, "atanh": libsbml.AST_FUNCTION_ARCTANH,
     "lt": libsbml.AST_RELATIONAL_LT, "le": libsbml.AST_RELATIONAL_LEQ, "gt": libsbml.AST_RELATIONAL_GT,
     "ge": libsbml.AST_RELATIONAL_GEQ, "eq": libsbml.AST_RELATIONAL_EQ, "ne": libsbml.AST_RELATIONAL_NEQ,
     "and": libsbml.AST_LOGICAL_AND, "or": libsbml.AST_LOGICAL_OR, "xor": libsbml.AST_LOGICAL_XOR,

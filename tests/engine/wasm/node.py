@@ -65,7 +65,7 @@ def answer(
     code = solver.code(ask)
     starts, good = solver._starts(code, p, {}, start)
     run = _Run(solver, code, p, schedule, moments, start, rtol, tolerances, starts, after)
-    values = {**solver.values, "#zero": solver.counts_as_zero(tolerances)}
+    values = {**solver.values, **code.zeros(run.tolerance[1 : 1 + len(code.states)])}
     problem = {
         "values": values,
         "uniform": None if own_uniform else code.uniform(values).tolist(),

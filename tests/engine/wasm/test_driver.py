@@ -151,7 +151,7 @@ def test_what_all_subjects_share_is_computed_as_python_does():
     schedule = Schedule(1)
     schedule.dose("s_ketamine_central", time=0.0, amount=1.0)
     ask = solver.ask(schedule)
-    values = {k: v * 1.07 for k, v in solver.values.items()} | {"#zero": 1e-7}
+    values = {k: v * 1.07 for k, v in solver.values.items()} | solver.code(ask).zeros(np.full(96, 1e-8))
     formulas = compile_module(human, ask, solver.values).description["uniform"]
     script = (
         f'import {{ uniformNumbers }} from "{(SOURCE / "numbers.js").as_uri()}";'

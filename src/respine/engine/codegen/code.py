@@ -35,7 +35,7 @@ class Code:
     """Machine code of one system under one ask."""
 
     def __init__(self, system: System, text: Text, target: Target) -> None:
-        self.system, self.text = system, text
+        self.system, self.text, self.target = system, text, target
         self.machine = Machine(text.ir, target, EXPORTS)
         equations = text.programs.equations
         self.states, self.slow = equations.states, equations.slow
@@ -46,15 +46,38 @@ class Code:
         """The run-wide numbers the kernels read."""
         return uniform_numbers(self.text.programs, values)
 
-    def culprit(self, values: Mapping[str, float], states: np.ndarray, step: float, time: float) -> tuple[str, float]:
-        """The state that most likely broke a step: one that is or turns negative, else one whose rate is no number."""
-        known = {**values, **self.constant, **dict(zip(self.states, states, strict=True))}
+    @property
+    def rooted(self) -> frozenset[str]:
+        """Live states under a root, a logarithm or a power below one, where their slope at zero is infinite."""
+        equations = self.text.programs.equations
+        graph = equations.graph
+        needed = graph.order(self.text.programs.hoisted.uniform)
+        names = {graph.nodes[node][1] for node in needed if graph.nodes[node][0] == "uniform"}
+        return frozenset(s for k, s in enumerate(equations.states) if f"#zero {k}" in names)
+
+    def zeros(self, absolute: np.ndarray, scale: np.ndarray | float = 1.0) -> dict[str, float]:
+        """How far from zero each live state, and any of them, may lie and still mean it: what a step may err by.
+
+        ``absolute`` (n_states,): their absolute tolerances; ``scale``: of what size they are.
+        """
+        rounding = (1e-14 if self.target.double else 1e-6) * np.asarray(scale, float)
+        each = np.minimum(np.maximum(10 * np.asarray(absolute, float), rounding), 1e-4)
+        return {"#zero": float(each.max()), **{f"#zero {k}": float(value) for k, value in enumerate(each)}}
+
+    def _known(self, values: Mapping[str, float], states: np.ndarray, time: float) -> dict[str, float]:
+        """All numbers at a state; those over states this run cut stay unknown."""
+        known = {**values, **self.constant, **dict(zip(self.states, map(float, states), strict=True))}
         pending = dict(self.system.rules)
-        while pending:  # rules may stand before what they need; those over states this run cut stay unknown
+        while pending:  # rules may stand before what they need
             ready = [name for name, rule in pending.items() if all(s in known for s in symbols(rule))]
             if not ready:
                 break
             known |= {name: float(evaluate(pending.pop(name), known, time)) for name in ready}
+        return known
+
+    def culprit(self, values: Mapping[str, float], states: np.ndarray, step: float, time: float) -> tuple[str, float]:
+        """The state that most likely broke a step: one that is or turns negative, else one whose rate is no number."""
+        known = self._known(values, states, time)
         below = min(self.states, key=lambda s: known[s])
         if known[below] < 0:
             return below, known[below]
@@ -66,6 +89,12 @@ class Code:
         fastest = max(here, key=lambda s: abs(rates[s]) / (abs(known[s]) + 1e-9), default="")
         name = (sinking or no_number or [fastest])[0]
         return name, known.get(name, np.nan)
+
+    def has_numbers(self, values: Mapping[str, float], states: np.ndarray, time: float) -> bool:
+        """Whether all rates at a state are finite numbers in float64."""
+        known = self._known(values, states, time)
+        here = [s for s in self.states if all(name in known for name in symbols(self.system.rates[s]))]
+        return all(np.isfinite(float(evaluate(self.system.rates[s], known, time))) for s in here)
 
 
 def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> Code:

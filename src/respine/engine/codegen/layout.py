@@ -29,6 +29,7 @@ CONTROL = (
     "begin_step",
     "lowest",
     "kink",
+    "runaway",
     "float_mode",
 )
 

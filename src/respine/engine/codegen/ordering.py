@@ -56,3 +56,50 @@ def markowitz(n: int, nonzeros: Iterable[tuple[int, int]]) -> Pivoting:
             columns[j] |= column
             columns[j].discard(pivot)
     return Pivoting(tuple(order), {ij: slot for slot, ij in enumerate(sorted(pattern))})
+
+
+def circles_of(n: int, nonzeros: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """States that act on each other in a circle, or one on itself (i, i); all others cannot grow by themselves.
+
+    Strongly connected parts, by Tarjan R (1972) SIAM J Comput 1:146, without recursion.
+    """
+    acts: list[list[int]] = [[] for _ in range(n)]
+    itself = set()
+    for i, j in nonzeros:
+        acts[j].append(i)
+        if i == j:
+            itself.add(i)
+    number, lowest, waiting, found = [-1] * n, [0] * n, [], []
+    standing = [False] * n
+    count = 0
+    for root in range(n):
+        if number[root] >= 0:
+            continue
+        path = [(root, iter(acts[root]))]
+        number[root] = lowest[root] = count
+        count += 1
+        waiting.append(root)
+        standing[root] = True
+        while path:
+            node, rest = path[-1]
+            step = next(rest, None)
+            if step is None:
+                path.pop()
+                if path:
+                    lowest[path[-1][0]] = min(lowest[path[-1][0]], lowest[node])
+                if lowest[node] == number[node]:
+                    place = waiting.index(node)
+                    circle, waiting[place:] = waiting[place:], []
+                    for member in circle:
+                        standing[member] = False
+                    if len(circle) > 1 or node in itself:
+                        found.append(sorted(circle))
+            elif number[step] < 0:
+                number[step] = lowest[step] = count
+                count += 1
+                waiting.append(step)
+                standing[step] = True
+                path.append((step, iter(acts[step])))
+            elif standing[step]:
+                lowest[node] = min(lowest[node], number[step])
+    return found

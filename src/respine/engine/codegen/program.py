@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from respine.engine.codegen.ordering import Pivoting, markowitz
+from respine.engine.codegen.ordering import Pivoting, circles_of, markowitz
 from respine.engine.equations.differentiate import TIME, Derivatives
 from respine.engine.equations.graph import MASKS, Graph
 from respine.engine.equations.specialise import Equations, rank
@@ -81,7 +81,8 @@ def compile_programs(equations: Equations, *, narrow: bool = False) -> Programs:
     ``narrow``, for float32: what depends on time alone is left to the clock (see float64_in_float32.py).
     """
     graph, n = equations.graph, len(equations.states)
-    derivatives = Derivatives(graph, equations.sensitivities, 2.0**90 if narrow else 2.0**960)
+    largest = 2.0**90 if narrow else 2.0**960
+    derivatives = Derivatives(graph, equations.sensitivities, largest, blunt=not equations.sensitivities)
     rows = [derivatives.row(r) for r in equations.rates]
     jacobian = {(i, j): node for i, row in enumerate(rows) for j, node in row.items() if isinstance(j, int)}
     time_slopes = {i: row[TIME] for i, row in enumerate(rows) if TIME in row}
@@ -264,6 +265,7 @@ def _factor(
     """
     p = Program()
     lowering = Lowering(equations, hoisted, p)
+    circles = _Runaway(p, circles_of(len(equations.states), jacobian))
     slopes = {q: k for k, q in enumerate(time_slopes)}
     varying = {place: k for k, place in enumerate(tangent.varying)} if tangent else {}
     columns: dict[int, list[int]] = {}
@@ -277,6 +279,7 @@ def _factor(
             if (i, j) in varying:
                 p.store("matrix", varying[i, j], row[j])
         rate = lowering.value(equations.rates[i])
+        moving = rate
         if i in slopes:
             slope = lowering.value(time_slopes[i])
             p.store("time_slope", slopes[i], slope)
@@ -294,12 +297,46 @@ def _factor(
                     row[j] = p.do("add", row[j], product) if j in row else product
         inverse = p.do("reciprocal", diagonal)
         p.store("factor", pivoting.slots[i, i], inverse)
+        circles.look(i, inverse, moving)
         for j in pivoting.right(k):
             p.store("factor", pivoting.slots[i, j], p.do("mul", row[j], inverse))
+    circles.store()
     for area, nodes in (("drive", tangent.drive.values()), ("switch", tangent.switches)) if tangent else ():
         for k, node in enumerate(nodes):
             p.store(area, k, lowering.value(node))
     return p
+
+
+class _Runaway:
+    """Whether a step is too long for something that grows: an implicit method would have it decay.
+
+    States that act on each other in a circle grow at a rate above 1/(h gamma) where the determinant of c*I - J over them, the
+    product of their pivots, is negative (an odd number of such rates); a pivot that is infinite stands for a slope that
+    is. What does not move at all (a state at zero) is left alone: it stays.
+    """
+
+    def __init__(self, program: Program, circles: Sequence[Sequence[int]]) -> None:
+        self.p = program
+        self.circle = {state: k for k, circle in enumerate(circles) for state in circle}
+        self.negative: dict[int, int] = {}
+        self.moves: dict[int, int] = {}
+
+    def look(self, state: int, inverse: int, rate: int) -> None:
+        if state not in self.circle:
+            return
+        k, p = self.circle[state], self.p
+        negative, moves = p.do("le", inverse, p.const(0.0)), p.do("ne", rate, p.const(0.0))
+        self.negative[k] = p.do("xor", self.negative[k], negative) if k in self.negative else negative
+        self.moves[k] = p.do("or", self.moves[k], moves) if k in self.moves else moves
+
+    def store(self) -> None:
+        p = self.p
+        total: int | None = None
+        for k, negative in self.negative.items():
+            here = p.do("and", negative, self.moves[k])
+            total = here if total is None else p.do("or", total, here)
+        flag = p.const(0.0) if total is None else p.do("select", total, p.const(1.0), p.const(0.0))
+        p.store("runaway", 0, flag)
 
 
 def uniform_numbers(programs: Programs, values: Mapping[str, float]) -> np.ndarray:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ALLOWED_BELOW_ZERO = 1e3  # error weights a state may undershoot zero by before it counts as negative
 BEGIN = 0.01  # the first step changes the state by about this share
+TOO_LONG = 1e30  # the squared error of a step in which something grows faster than the method can follow
 KERNELS = ("begin", "step", "commit", "interpolate", "observe")
 EXPORTS = (*KERNELS, *(f"{name}_inside" for name in KERNELS), "advance", "read_out", "enter", "leave")
 
@@ -122,7 +123,9 @@ def _finish(layout: Layout, tableau: Tableau, n: int, target: Target, nonnegativ
     for part in parts[1:]:
         total = p.do("add", total, part)
     scale = 1.0 if target.double else tableau.gamma
-    step_size.growth(p, p.do("mul", total, p.const(scale**2 / n)), tableau)
+    error = p.do("mul", total, p.const(scale**2 / n))
+    too_long = p.do("gt", p.load("runaway"), p.const(0.5))
+    step_size.growth(p, p.do("select", too_long, p.do("max", p.const(TOO_LONG), error), error), tableau)
     return p
 
 

@@ -25,6 +25,13 @@ class EventSlopes:
     def names(self) -> set[str]:
         return {*self.value, *self.time}
 
+    def of(self, subjects: np.ndarray) -> EventSlopes:
+        """Those of some of the subjects."""
+        value, time = (
+            {name: x[subjects] if np.ndim(x) else x for name, x in part.items()} for part in (self.value, self.time)
+        )
+        return EventSlopes(value, time)
+
 
 NONE = EventSlopes()
 

@@ -234,6 +234,15 @@ class Records:
         """`times` has done so."""
 
     @property
+    def largest(self) -> np.ndarray:
+        """(n_subjects,) the largest amount that is given."""
+        return np.array([max((r.given for r in records if r.evid in (1, 4)), default=0.0) for records in self.subjects])
+
+    def of(self, subjects: np.ndarray) -> Records:
+        """The same for some of the subjects."""
+        return Records([self.subjects[s] for s in subjects], self.interpolation)
+
+    @property
     def finite(self) -> np.ndarray:
         return np.ones(self.n_subjects, bool)
 

@@ -251,6 +251,28 @@ class Schedule:
         return frozenset(e.target for e in self._entries if e.kind in (ADD_STATE, SET_STATE))
 
     @property
+    def largest(self) -> np.ndarray:
+        """(n_subjects,) the largest amount that is given at once or infused, or value a state is set to."""
+        found = np.zeros(self.n_subjects)
+        for e in self._entries:
+            if e.kind in (ADD_STATE, SET_STATE):
+                found = np.fmax(found, np.where(np.isnan(e.time), 0.0, np.abs(e.value)))
+            elif e.begun is not None and e.over is not None:
+                found = np.fmax(found, np.where(np.isnan(e.time), 0.0, np.abs(e.value) * e.over))
+        return found
+
+    def of(self, subjects: np.ndarray) -> Schedule:
+        """The same for some of the subjects."""
+        part = Schedule(len(subjects))
+        made = {id(e): replace(e, time=_compact(e.time[subjects]), value=_compact(e.value[subjects]),
+                               slopes=e.slopes.of(subjects)) for e in self._entries}  # fmt: skip
+        for e in self._entries:
+            if e.begun is not None and e.over is not None:
+                made[id(e)].begun, made[id(e)].over = made[id(e.begun)], _compact(e.over[subjects])
+        part._entries, part._covariates = list(made.values()), dict(self._covariates)
+        return part
+
+    @property
     def finite(self) -> np.ndarray:
         """(n_subjects,) False where a subject's event has a value that is not a finite number."""
         good = np.ones(self.n_subjects, bool)

@@ -14,8 +14,10 @@ from respine.model.expression import Expr
 
 LEAVES = frozenset(("const", "state", "time", "slow", "uniform"))
 COMPARISONS = frozenset(["lt", "le", "gt", "ge", "eq", "ne"])
+BLUNTED = frozenset(("sqrt", "log2"))  # may name, beside what they are of, a distance from zero: see differentiate.py
 MASKS = COMPARISONS | {"and", "or", "xor", "not"}
 LOG2_E, LN_2 = 1 / math.log(2), math.log(2)
+SERIES_SINH, SERIES_ATANH = 0.75, 0.3  # up to where the series of sinh and atanh have all digits
 SMALLEST = 1e-100  # stands in for 0 under a logarithm or a reciprocal
 
 _FOLD: dict[str, Callable[[float, float], bool]] = {
@@ -30,6 +32,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[tuple] = []
         self._index: dict[tuple, int] = {}
+        self._moving: list[bool] = []  # whether a node depends on a state
         self.zero, self.one = self.const(0.0), self.const(1.0)
 
     def _node(self, *key: object) -> int:
@@ -37,6 +40,7 @@ class Graph:
         if found is None:
             found = self._index[key] = len(self.nodes)
             self.nodes.append(key)
+            self._moving.append(key[0] == "state" or any(self._moving[part] for part in self.operands(found)))
         return found
 
     def const(self, value: float) -> int:
@@ -162,14 +166,41 @@ class Graph:
     def exp(self, a: int) -> int:
         return self.unary("exp2", self.mul(self.const(LOG2_E), a))
 
+    def log2(self, a: int, blunt: int) -> int:
+        """log2 of a number above zero, whose slope for steps is at most 1/``blunt`` (see differentiate.py)."""
+        x = self.value(a)
+        if x is not None or self.value(blunt) == SMALLEST:
+            return self.unary("log2", a)
+        return self._node("log2", a, blunt)
+
     def ln(self, a: int) -> int:
-        magnitude = self.mul(self.const(LN_2), self.unary("log2", self.maximum(a, self.const(SMALLEST))))
+        magnitude = self.mul(self.const(LN_2), self.log2(self.maximum(a, self.const(SMALLEST)), self.as_zero(a)))
         below = self.select(self.compare("eq", a, self.zero), self.const(-math.inf), self.const(math.nan))
         return self.select(self.compare("gt", a, self.zero), magnitude, below)
 
     def square_root(self, a: int) -> int:
-        root = self.unary("sqrt", self.maximum(a, self.zero))
-        return self.select(self.compare("gt", a, self.neg(self.uniform("#zero"))), root, self.const(math.nan))
+        near = self.as_zero(a)
+        inside = self.maximum(a, self.zero)
+        x = self.value(inside)
+        root = (
+            self._node("sqrt", inside, self.unary("sqrt", near)) if x is None else self.const(_unary_value("sqrt", x))
+        )
+        return self.select(self.compare("gt", a, self.neg(near)), root, self.const(math.nan))
+
+    def as_zero(self, a: int) -> int:
+        """How far a number may lie from zero and still mean it: what a step may err by in the state it is a multiple of.
+
+        Of a state times what rests; anything else is measured by the state with the largest tolerance.
+        """
+        op, *parts = self.nodes[a]
+        if op == "state":
+            return self.uniform(f"#zero {parts[0]}")
+        if op == "mul":
+            moving = [part for part in parts if self._moving[part]]
+            if len(moving) == 1:
+                (rest,) = [part for part in parts if part != moving[0]]
+                return self.mul(self.as_zero(moving[0]), self.unary("abs", rest))
+        return self.uniform("#zero")
 
     def power(self, a: int, b: int) -> int:
         """a^b, real and safe near zero: a base that undershoots 0 by less than the tolerance counts as 0.
@@ -185,7 +216,10 @@ class Graph:
         if y == 0.5:
             return self.square_root(a)
         base = a if self.nonnegative(a) else self.unary("abs", a)
-        result = self.unary("exp2", self.mul(b, self.unary("log2", self.maximum(base, self.const(SMALLEST)))))
+        root = self.compare("lt", b, self.one) if y is None else self.mask(0 < y < 1)
+        root = self.logic("and", self.compare("gt", b, self.zero), root) if y is None else root
+        blunt = self.select(root, self.as_zero(a), self.const(SMALLEST))
+        result = self.unary("exp2", self.mul(b, self.log2(self.maximum(base, self.const(SMALLEST)), blunt)))
         at_zero = self.select(self.compare("gt", b, self.zero), self.zero, self.const(math.inf))
         at_zero = self.select(self.compare("eq", b, self.zero), self.one, at_zero)
         if base == a:
@@ -195,7 +229,7 @@ class Graph:
         half = self.mul(self.const(0.5), b)
         odd = self.compare("ne", self.unary("floor", half), half)
         sign = self.select(whole, self.select(odd, self.const(-1.0), self.one), self.const(math.nan))
-        near = self.select(whole, self.zero, self.uniform("#zero"))
+        near = self.select(whole, self.zero, self.as_zero(a))
         below = self.const(math.nan) if self.value(sign) != self.value(sign) else self.mul(sign, result)
         negative = self.select(self.compare("ge", a, self.neg(near)), at_zero, below)
         return self.select(self.compare("gt", a, self.zero), result, negative)
@@ -224,6 +258,53 @@ class Graph:
             if left:
                 square = self.mul(square, square)
         return result if n >= 0 else self.reciprocal(result)
+
+    # ---- hyperbolic functions; near zero by their series, as exponentials and logarithms cancel there ------------------
+    def _odd_series(self, x: int, coefficients: Iterable[float]) -> int:
+        """x (1 + c1 x^2 + c2 x^4 + ...)."""
+        square, total = self.mul(x, x), self.zero
+        for c in reversed(list(coefficients)):
+            total = self.mul(square, self.add(self.const(c), total))
+        return self.mul(x, self.add(self.one, total))
+
+    def _near_zero(self, x: int, width: float, near: int, far: int) -> int:
+        return self.select(self.compare("lt", self.unary("abs", x), self.const(width)), near, far)
+
+    def _small_sinh(self, x: int) -> int:
+        return self._odd_series(x, (1 / math.factorial(k) for k in range(3, 20, 2)))
+
+    def sinh(self, x: int) -> int:
+        far = self.mul(self.const(0.5), self.sub(self.exp(x), self.exp(self.neg(x))))
+        return self._near_zero(x, SERIES_SINH, self._small_sinh(x), far)
+
+    def cosh(self, x: int) -> int:
+        return self.mul(self.const(0.5), self.add(self.exp(x), self.exp(self.neg(x))))
+
+    def tanh(self, x: int) -> int:
+        doubled = self.exp(self.mul(self.const(2.0), x))  # 1 - 2/(e^2x + 1) does not overflow
+        far = self.sub(self.one, self.mul(self.const(2.0), self.reciprocal(self.add(doubled, self.one))))
+        return self._near_zero(x, SERIES_SINH, self.div(self._small_sinh(x), self.cosh(x)), far)
+
+    def _small_atanh(self, x: int) -> int:
+        return self._odd_series(x, (1 / k for k in range(3, 34, 2)))
+
+    def atanh(self, x: int) -> int:
+        far = self.mul(self.const(0.5), self.ln(self.div(self.add(self.one, x), self.sub(self.one, x))))
+        return self._near_zero(x, SERIES_ATANH, self._small_atanh(x), far)
+
+    def asinh(self, x: int) -> int:
+        size, square = self.unary("abs", x), self.add(self.mul(x, x), self.one)
+        near = self._small_atanh(self.div(x, self.square_root(square)))
+        up = self.select(
+            self.compare("lt", size, self.const(1e8)),
+            self.ln(self.add(size, self.square_root(square))),
+            self.add(self.ln(size), self.const(LN_2)),
+        )
+        return self._near_zero(x, SERIES_ATANH, near, self.select(self.compare("lt", x, self.zero), self.neg(up), up))
+
+    def acosh(self, x: int) -> int:
+        half = self.mul(self.const(0.5), self.sub(x, self.one))
+        return self.mul(self.const(2.0), self.asinh(self.square_root(half)))
 
     # ---- logic ------------------------------------------------------------------------------------------------------
     def compare(self, op: str, a: int, b: int) -> int:
@@ -293,13 +374,17 @@ class Graph:
         (x,) = a
         if op == "tan":
             return self.div(self.unary("sin", x), self.unary("cos", x))
-        if op in ("sinh", "cosh"):
-            up, down = self.exp(x), self.exp(self.neg(x))
-            return self.mul(self.const(0.5), self.sub(up, down) if op == "sinh" else self.add(up, down))
-        if op == "tanh":  # 1 - 2/(e^2x + 1) does not overflow
-            doubled = self.exp(self.mul(self.const(2.0), x))
-            return self.sub(self.one, self.mul(self.const(2.0), self.reciprocal(self.add(doubled, self.one))))
+        hyperbolic: dict[str, Callable[[int], int]] = {
+            "sinh": self.sinh, "cosh": self.cosh, "tanh": self.tanh,
+            "asinh": self.asinh, "acosh": self.acosh, "atanh": self.atanh,
+        }  # fmt: skip
+        if op in hyperbolic:
+            return hyperbolic[op](x)
         return self.unary(op, x)
+
+    def moves(self, node: int) -> bool:
+        """Whether a node depends on a state."""
+        return self._moving[node]
 
     def order(self, roots: Iterable[int]) -> list[int]:
         """All nodes the roots need, operands before users."""
@@ -318,7 +403,9 @@ class Graph:
 
     def operands(self, node: int) -> tuple[int, ...]:
         op, *parts = self.nodes[node]
-        return () if op in LEAVES else tuple(parts)
+        if op in LEAVES:
+            return ()
+        return (parts[0],) if op in BLUNTED else tuple(parts)  # what blunts a slope is no part of the value
 
 
 _FUNCTIONS: dict[str, Callable[[float], float]] = {

@@ -190,6 +190,7 @@ _OPERATORS: dict[str, Callable[..., Interval]] = {
     "floor": _rising(np.floor, exact=True), "ceil": _rising(np.ceil, exact=True),
     "sin": _sine, "cos": _cosine, "tan": _tangent, "asin": _rising(np.arcsin), "acos": _falling(np.arccos),
     "atan": _rising(np.arctan), "sinh": _rising(np.sinh), "cosh": _cosh, "tanh": _rising(np.tanh),
+    "asinh": _rising(np.arcsinh), "acosh": _rising(np.arccosh), "atanh": _rising(np.arctanh),
     "lt": _less, "le": _at_most, "gt": lambda a, b: _less(b, a), "ge": lambda a, b: _at_most(b, a),
     "eq": _equal, "ne": lambda a, b: _not(_equal(a, b)), "and": _and, "or": _or, "xor": _either, "not": _not,
     "if": _choice,

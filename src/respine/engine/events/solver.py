@@ -21,6 +21,7 @@ from respine.engine.events.stepper import Stepper
 from respine.engine.events.time_conditions import Ahead, Clock
 from respine.engine.solution import Options, Solution
 from respine.engine.status import Failure, Status
+from respine.engine.tolerances import OwnScales, never_above, told
 from respine.model.system import System
 
 FEWEST_STEPS = 20  # of the horizon, where conditions are watched
@@ -50,6 +51,8 @@ class Job:
     tolerances: np.ndarray
     initial: Mapping[str, float | np.ndarray]
     after: bool
+    own: OwnScales | None = None  # of states, where no tolerances are given, and that of what starts at zero
+    level: float = 1.0
 
 
 def solve_subjects(job: Job, progress: Callable[[int, int], None] | None = None) -> Solution:
@@ -74,6 +77,7 @@ def solve_subjects(job: Job, progress: Callable[[int, int], None] | None = None)
         "precision": "float64",
         "lanes": prepared.target.lanes,
         "rtol": job.rtol,
+        "atol": told(prepared.code.states, prepared.tolerances, prepared.scale),
         "equal_time_order": "triggered events, doses, outputs" if job.after else "triggered events, outputs, doses",
         "equations": len(prepared.code.states),
         "equations_before": len(job.system.states),
@@ -81,6 +85,8 @@ def solve_subjects(job: Job, progress: Callable[[int, int], None] | None = None)
         "switches": len(prepared.hybrid.switches),
         "jumps": _told(len(prepared.left), prepared.clock_is_sure),
     }
+    if low := never_above(job.outputs, values, dict(zip(prepared.code.states, prepared.tolerances, strict=True))):
+        settings["below_atol"] = low
     if job.schedule.covariates:
         settings["covariates"] = job.schedule.covariates
     seconds = clock.perf_counter() - begun
@@ -115,11 +121,15 @@ class _Prepared:
         self.states = {name: k for k, name in enumerate(self.code.states)}
         index = {s: k for k, s in enumerate(job.system.states)}
         self.tolerances = np.array([job.tolerances[index[s]] if s in index else 1.0 for s in self.code.states])
+        self.scale = np.ones(len(self.code.states))
+        if job.own:
+            self.tolerances, self.scale = job.own.tolerances(
+                self.code.states, self.tolerances, job.level, self.code.rooted, job.initial, job.rtol
+            )
         self.names = (*job.system.states, *job.system.inputs)
         where = {name: k for k, name in enumerate(self.names)}
         self.table = schedule.table(where, where, where, moments=Moments.of_run(job.start, job.times, after=job.after))
-        smallest = min(max(float(np.max(self.tolerances)), 1e-14), 1e-4)
-        self.uniform = self.code.uniform({**values, "#zero": smallest})
+        self.uniform = self.code.uniform({**values, **self.code.zeros(self.tolerances, self.scale)})
         self.clock = Clock(self.hybrid.clocked, self.hybrid.clock_rules)
 
     def _split(self, *, clock: bool) -> tuple[Hybrid, Ask, dict[str, float]]:

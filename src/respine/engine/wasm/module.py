@@ -81,7 +81,7 @@ def uniform_formulas(programs: Programs) -> list[list[Any]]:
     at: dict[int, int] = {}
     for node in graph.order(list(slots)):
         op, *parts = graph.nodes[node]
-        operands = parts if op in ("const", "uniform") else [at[p] for p in parts]
+        operands = parts if op in ("const", "uniform") else [at[p] for p in graph.operands(node)]
         at[node] = len(rows)
         rows.append([op, *map(_number, operands)])
     return rows + [["slot", k, at[node]] for node, k in slots.items()]

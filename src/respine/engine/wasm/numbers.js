@@ -28,6 +28,9 @@ const FUNCTIONS = {
   sinh: Math.sinh,
   cosh: Math.cosh,
   tanh: Math.tanh,
+  asinh: Math.asinh,
+  acosh: Math.acosh,
+  atanh: Math.atanh,
   lt: (a, b) => a < b,
   le: (a, b) => a <= b,
   gt: (a, b) => a > b,
@@ -81,7 +84,7 @@ export function uniformNumbers(formulas, values) {
   for (const [op, ...parts] of formulas) {
     if (op === "slot") result[parts[0]] = known[parts[1]];
     else if (op === "const") known.push(constant(parts[0]));
-    else if (op === "uniform") known.push(values[parts[0]]);
+    else if (op === "uniform") known.push(values[parts[0]] ?? (parts[0].startsWith("#zero ") ? values["#zero"] : NaN));
     else known.push(FUNCTIONS[op](...parts.map((part) => known[part])));
   }
   return Float64Array.from(result);

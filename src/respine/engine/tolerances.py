@@ -1,0 +1,139 @@
+"""Absolute tolerances by the model's own scale, where the user gives none.
+
+The default, a thousandth of the relative tolerance, suits amounts of about one. A state in mol that never rises above
+1e-9 would be free to be anything, so that
+
+* a state that starts below `SMALL` is held to its start,
+* in a model whose starts and doses all lie below, the states that start at zero are held to the largest of these,
+* a state that starts at zero under a root, a logarithm or a power below one is held much closer: the slope there is
+  infinite, and what is lost at the beginning is multiplied.
+
+Scales come from the typical start values and from a subject's own doses, never from other subjects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from respine.engine.dosing.records import Records
+from respine.engine.dosing.schedule import Schedule
+from respine.engine.equations.specialise import start_values
+from respine.engine.solution import Solution
+from respine.model.system import System
+
+OF_RTOL = 1e-3  # absolute tolerance of a state of size one, as a share of the relative one
+SMALL = 1e-4  # scale from which on that serves: there it is ten times the relative tolerance
+ROOTED = 1e-6  # share of the tolerance for a state that starts at zero under a root
+STEP = 1e3  # scales of subjects are told apart by this factor
+LEAST = 1e-290
+
+
+@dataclass(frozen=True)
+class OwnScales:
+    """Sizes of the typical start of each state, and what they say of its scale."""
+
+    starts: Mapping[str, float]
+
+    def of_subjects(self, schedule: Schedule | Records, initial: Mapping[str, float | np.ndarray]) -> np.ndarray:
+        """The scale of what starts at zero, (n_subjects,): 1, or less where all starts and doses of a subject are small."""
+        typical = max((size for s, size in self.starts.items() if s not in initial), default=0.0)
+        if typical >= SMALL:
+            return np.ones(schedule.n_subjects)
+        amounts = np.maximum(typical, schedule.largest)
+        for value in initial.values():
+            amounts = np.maximum(amounts, np.abs(value))
+        with np.errstate(divide="ignore"):
+            level = STEP ** np.floor(np.log(amounts) / np.log(STEP) + 1e-9)
+        return np.where((amounts > 0) & (amounts < SMALL), level, 1.0)
+
+    def of_states(
+        self, level: float, rooted: Collection[str], initial: Mapping[str, float | np.ndarray], rtol: float
+    ) -> dict[str, float]:
+        """The scale of every state, below 1 where it is small, for subjects of one ``level``."""
+        found = {}
+        for s, size in self.starts.items():
+            size = abs(float(initial[s])) if np.ndim(initial.get(s, np.zeros(1))) == 0 else size
+            found[s] = size if 0 < size < SMALL else 1.0
+            if size <= 10 * OF_RTOL * rtol and found[s] == 1.0:
+                found[s] = level * (ROOTED if s in rooted else 1.0)
+        return found
+
+    def tolerances(
+        self,
+        states: Sequence[str],
+        absolute: np.ndarray,
+        level: float,
+        rooted: Collection[str],
+        initial: Mapping[str, float | np.ndarray],
+        rtol: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Absolute tolerances by scale, and the scales, (n_states,) each."""
+        found = self.of_states(level, rooted, initial, rtol)
+        scale = np.array([found.get(s, 1.0) for s in states])
+        return np.maximum(absolute * scale, LEAST), scale
+
+
+def told(states: Sequence[str], absolute: np.ndarray, scale: np.ndarray) -> float | dict[str, float]:
+    """The absolute tolerance, or that of the states that have one of their own scale and of all others."""
+    own = {s: float(value) for s, value, size in zip(states, absolute, scale, strict=True) if size < 1.0}
+    others = [float(value) for value, size in zip(absolute, scale, strict=True) if size >= 1.0]
+    if not own:
+        return others[0] if len(set(others)) == 1 else dict(zip(states, map(float, absolute), strict=True))
+    return own | ({"others": others[0]} if others else {})
+
+
+def never_above(names: Sequence[str], values: np.ndarray, absolute: Mapping[str, float]) -> list[str]:
+    """The states among outputs ``names`` that stay below their absolute tolerance; ``values`` (..., n_outputs)."""
+    found = []
+    for k, name in enumerate(names):
+        if name in absolute:
+            largest = np.nanmax(np.abs(values[..., k]), initial=0.0)
+            if 0 < largest <= absolute[name]:
+                found.append(name)
+    return found
+
+
+def own_scales(system: System, values: Mapping[str, float], start: float) -> OwnScales:
+    """Sizes of typical starts; ``values``: parameters and inputs."""
+    with np.errstate(all="ignore"):
+        typical = start_values(system, {k: v for k, v in values.items() if k not in system.states}, start)
+    sizes = {s: abs(float(v)) for s, v in typical.items()}
+    return OwnScales({s: size if np.isfinite(size) else 1.0 for s, size in sizes.items()})
+
+
+def joined(parts: Sequence[tuple[np.ndarray, Solution]], schedule: Schedule | Records) -> Solution:
+    """Solutions of groups of subjects, each with the subjects' numbers, as one."""
+    n, (_, first) = schedule.n_subjects, parts[0]
+    if isinstance(schedule, Records):
+        count = np.array([len(records) for records in schedule.subjects])
+        begin = np.cumsum(count) - count
+        rows = [np.concatenate([begin[s] + np.arange(count[s]) for s in mine]) for mine, _ in parts]
+        total, times = int(count.sum()), schedule.own_times
+    else:
+        rows, total, times = [mine for mine, _ in parts], n, first.times
+
+    def put(arrays: Sequence[np.ndarray], places: Sequence[np.ndarray], length: int) -> np.ndarray:
+        whole = np.empty((length, *arrays[0].shape[1:]), arrays[0].dtype)
+        for array, place in zip(arrays, places, strict=True):
+            whole[place] = array
+        return whole
+
+    subjects = [mine for mine, _ in parts]
+    solutions = [solution for _, solution in parts]
+    failures = [replace(f, subject=int(mine[f.subject])) for mine, part in parts for f in part.failures]
+    low = list(dict.fromkeys(name for part in solutions for name in part.settings.get("below_atol", ())))  # type: ignore[attr-defined]
+    settings = {
+        **first.settings,
+        "atol": [part.settings["atol"] for part in solutions],
+        **({"below_atol": low} if low else {}),
+    }
+    gradients = [part.gradients for part in solutions if part.gradients is not None]
+    return Solution(
+        put([part.values for part in solutions], rows, total), times, first.outputs,
+        put([part.status for part in solutions], subjects, n), put([part.steps for part in solutions], subjects, n),
+        sorted(failures, key=lambda f: f.subject), sum(part.seconds for part in solutions), settings,
+        put(gradients, rows, total) if gradients else None, first.sensitivities,
+    )  # fmt: skip

@@ -23,7 +23,9 @@ def test_a_file_is_shown(suffix: str, tmp_path: Path) -> None:
     assert one.exit_code == 0 and "1.5" in one.stdout
 
 
-@pytest.mark.parametrize(("text", "where"), [("x' = -k*x\n", "1  parameter k"), ("x = 1\nx' = (\n", "2  Antimony"), (None, "no such file")])
+@pytest.mark.parametrize(
+    ("text", "where"), [("x' = -k*x\n", "1  parameter k"), ("x = 1\nx' = (\n", "2  Antimony"), (None, "no such file")]
+)
 def test_a_faulty_file_is_told_by_line(text: str | None, where: str, tmp_path: Path) -> None:
     file = tmp_path / "two.ant"
     if text is not None:

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - rows of a recipe
 """A block as a whole on a recipe with a known answer: data made by the model itself are found again."""
 
 from __future__ import annotations

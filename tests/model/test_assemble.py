@@ -1,6 +1,5 @@
 """Library models: what is right loads, what is wrong is told by file, line and symbol, all at once."""
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import math

@@ -43,12 +43,24 @@ def test_every_way_to_name_a_model_gives_the_same(tmp_path: Path) -> None:
     assert system.states == ("depot", "central", "peripheral") and system.name == "two_compartments"
     assert system.parameters == {"ka": 1.5, "CL": 4, "Vc": 20, "Q": 2, "Vp": 50}
     exported = to_sbml(system)
-    for name, text in {"a.ant": TWO, "b.xml": exported, "c.sbml": exported, "d.antimony": TWO, "e.txt": TWO, "f": exported, "g.XML": exported}.items():
+    for name, text in {
+        "a.ant": TWO,
+        "b.xml": exported,
+        "c.sbml": exported,
+        "d.antimony": TWO,
+        "e.txt": TWO,
+        "f": exported,
+        "g.XML": exported,
+    }.items():
         (tmp_path / name).write_text(text)
         for given in (tmp_path / name, str(tmp_path / name)):
             assert rates_at_start(load(given)) == rates_at_start(system)
     assert rates_at_start(load(exported)) == rates_at_start(system)
-    assert rates_at_start(load("\ufeff" + TWO)) == rates_at_start(load(TWO.replace("\n", "\r\n"))) == rates_at_start(system)
+    assert (
+        rates_at_start(load("\ufeff" + TWO))
+        == rates_at_start(load(TWO.replace("\n", "\r\n")))
+        == rates_at_start(system)
+    )
 
 
 def test_the_text_of_a_model_is_solved() -> None:
@@ -65,7 +77,10 @@ def test_a_library_name_comes_before_a_file_of_that_name(tmp_path: Path, monkeyp
     assert load(Path("mouse")).name == load("two").name == "two_compartments"
 
 
-@pytest.mark.parametrize("given", ["humann", "two.ant", "human.xml", "no such thing", "", " ", "x" * 5000, None, 3, 1.5, ["human"], b"human", True])
+@pytest.mark.parametrize(
+    "given",
+    ["humann", "two.ant", "human.xml", "no such thing", "", " ", "x" * 5000, None, 3, 1.5, ["human"], b"human", True],
+)
 def test_what_names_no_model_is_told(given: object) -> None:
     message = str(refusal(given))  # type: ignore[arg-type]
     assert len(message) < 1000
@@ -87,7 +102,17 @@ def test_units_may_be_absent_or_given() -> None:
 def test_lines_are_those_of_the_text() -> None:
     system = load(TWO)
     lines = {name: system.quantities[name].line for name in system.quantities}
-    assert lines == {"depot": 7, "central": 7, "peripheral": 7, "concentration": 6, "ka": 8, "CL": 8, "Vc": 8, "Q": 8, "Vp": 8}
+    assert lines == {
+        "depot": 7,
+        "central": 7,
+        "peripheral": 7,
+        "concentration": 6,
+        "ka": 8,
+        "CL": 8,
+        "Vc": 8,
+        "Q": 8,
+        "Vp": 8,
+    }
 
 
 def test_a_text_may_import_what_lies_beside_it(tmp_path: Path) -> None:
@@ -174,7 +199,10 @@ def test_functions_units_events_and_reactions_of_antimony_are_read() -> None:
     end
     """
     assert "Antimony cannot read it" in str(refusal(text))
-    right = text.replace('      "text with // no comment": ; \n', "      J: S -> P; c*mm(S, Vmax, Km)\n      Vmax = 3; Km = 2\n      at (S < 1): S = 10\n      S is \"a // name\"\n")
+    right = text.replace(
+        '      "text with // no comment": ; \n',
+        '      J: S -> P; c*mm(S, Vmax, Km)\n      Vmax = 3; Km = 2\n      at (S < 1): S = 10\n      S is "a // name"\n',
+    )
     system = load(right)
     values = at_start(system)
     assert values["J"] == pytest.approx(2 * 3 * 10 / 12) and len(system.events) == 1

@@ -1,6 +1,5 @@
 """Every MathML function of SBML against Python's own mathematics."""
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import math

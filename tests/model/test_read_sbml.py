@@ -1,6 +1,5 @@
 """What SBML says each construct means, on models small enough to know the answer."""
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import math

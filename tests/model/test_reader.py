@@ -38,7 +38,11 @@ def behave(monkeypatch: pytest.MonkeyPatch, action: str) -> None:
         + "".join(f"        {line}\n" for line in action.split("\n"))
         + "    return right(source, limits)\np.read = read\np.main()"
     )
-    monkeypatch.setattr(reader, "_START", "import sys; sys.path[:] = sys.argv[1].split({sep!r})\n" + code.replace("{", "{{").replace("}", "}}"))
+    monkeypatch.setattr(
+        reader,
+        "_START",
+        "import sys; sys.path[:] = sys.argv[1].split({sep!r})\n" + code.replace("{", "{{").replace("}", "}}"),
+    )
 
 
 def bad_refusal(limits: Limits = LIMITS) -> str:
@@ -86,7 +90,9 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(GOOD).parameters == {"a": 1}
 
 
-def test_what_the_libraries_print_disturbs_nobody(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_the_libraries_print_disturbs_nobody(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     behave(monkeypatch, "os.write(1, b'noise' * 1000); os.write(2, b'noise'); print('noise', flush=True)")
     assert load(sbml(parameters(bad=1))).parameters == {"bad": 1}
     assert capfd.readouterr() == ("", "")
@@ -102,7 +108,10 @@ def test_one_process_reads_many_documents() -> None:
 
 def test_a_process_that_went_home_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends after a while without questions, perhaps just as the next one comes."""
-    behave(monkeypatch, "if not os.path.exists(os.environ['MARK']): open(os.environ['MARK'], 'w').close(); os._exit(p.IDLE)")
+    behave(
+        monkeypatch,
+        "if not os.path.exists(os.environ['MARK']): open(os.environ['MARK'], 'w').close(); os._exit(p.IDLE)",
+    )
     mark = Path(os.environ.get("TMPDIR", "/tmp")) / f"respine-mark-{os.getpid()}"
     monkeypatch.setenv("MARK", str(mark))
     try:
@@ -112,7 +121,9 @@ def test_a_process_that_went_home_is_started_again(monkeypatch: pytest.MonkeyPat
 
 
 def test_silence_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = reader._START.replace("import main;", "import main; import respine.model.reader_process as p; p.IDLE_S = 0.5;")
+    start = reader._START.replace(
+        "import main;", "import main; import respine.model.reader_process as p; p.IDLE_S = 0.5;"
+    )
     monkeypatch.setattr(reader, "_START", start)
     load(GOOD)
     assert reader._reader is not None
@@ -155,7 +166,16 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
-@pytest.mark.parametrize("ending", ["", "import os; os._exit(0)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "raise SystemExit(3)", "1 / 0"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "",
+        "import os; os._exit(0)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "raise SystemExit(3)",
+        "1 / 0",
+    ],
+)
 def test_nothing_is_left_behind(ending: str) -> None:
     """However its caller ends, the process ends with it."""
     code = f"from respine.model import load, reader\nload({GOOD!r})\nprint(reader._reader.process.pid, flush=True)\n{ending}"

@@ -1,7 +1,5 @@
 """People: published means come back, shares stay shares, the same person is the same in any batch and arm."""
 
-# ruff: noqa: E501 - one case a line reads best
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From an arm to the engine's events: exact amounts and times, one person at a time."""
 
-# ruff: noqa: E501 - one case a line reads best
-
 import dataclasses
 
 import numpy as np

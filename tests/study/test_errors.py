@@ -1,7 +1,5 @@
 """Every mistake of a study file gives one error that names file, line and field, says why, and what to write."""
 
-# ruff: noqa: E501 - one case a line reads best
-
 import json
 import random
 import re

@@ -1,7 +1,5 @@
 """Times, shares and doses as texts; formulas of drug files."""
 
-# ruff: noqa: E501 - one case a line reads best
-
 import numpy as np
 import pytest
 

@@ -16,7 +16,7 @@ from respine.engine.codegen.layout import CONTROL
 from respine.engine.codegen.step_size import WIDE
 from respine.engine.codegen.target import host_target
 from respine.engine.dosing.covariates import on_lines
-from respine.engine.dosing.events_table import CYCLE_START, EventTable, Readings
+from respine.engine.dosing.events_table import CYCLE_START, EventTable, Readings, Readings
 from respine.engine.dosing.moments import Moments
 from respine.engine.dosing.records import Records
 from respine.engine.dosing.schedule import Schedule
@@ -511,7 +511,7 @@ class _Run:
                 self.events, readings, self.sure = solver.modes.put_in(self.events, readings, slow, numbers, start)
             if (self.events.kind == CYCLE_START).any() and not solver.sensitivities:
                 self.events, readings = self._steady_states(readings, {states[s]: k for s, k in rates.items()})
-        self.all_readings = readings
+        self.all_readings: Readings = readings
         self.readings = readings if only is None else readings.only(only)
         self.rows = np.full((len(self.readings.need), len(solver.outputs) * self.columns), np.nan)
         self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.free) :]], float)

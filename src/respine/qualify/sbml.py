@@ -74,7 +74,9 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
         "every value: |x - expected| <= absolute + relative * |expected|, with the tolerances of the case",
         ("file", "worst"),
         cases,
-        ("refused: algebraic rules, fast reactions, delay(), packages that change the mathematics - by design; never numbers",),
+        (
+            "refused: algebraic rules, fast reactions, delay(), packages that change the mathematics - by design; never numbers",
+        ),
     )
 
 

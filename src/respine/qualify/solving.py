@@ -46,9 +46,7 @@ def trajectories(system: System, outputs: Sequence[str], times: np.ndarray, rtol
     return solve(times, rtol, tight)[:, : len(outputs)]
 
 
-def _largest(
-    solve: Solve, times: np.ndarray, recorded: Sequence[str], scales: Mapping[str, float]
-) -> dict[str, float]:
+def _largest(solve: Solve, times: np.ndarray, recorded: Sequence[str], scales: Mapping[str, float]) -> dict[str, float]:
     """The largest value of everything recorded in the first rough run that comes through; none if none does."""
     for rtol, share in ROUGH_RUNS:
         with contextlib.suppress(Unsolved):

@@ -28,7 +28,8 @@ class EventSlopes:
     def of(self, subjects: np.ndarray) -> EventSlopes:
         """Those of some of the subjects."""
         value, time = (
-            {name: x[subjects] if np.ndim(x) else x for name, x in part.items()} for part in (self.value, self.time)
+            {name: np.asarray(x)[subjects] if np.ndim(x) else x for name, x in part.items()}
+            for part in (self.value, self.time)
         )
         return EventSlopes(value, time)
 

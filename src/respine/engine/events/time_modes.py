@@ -230,7 +230,7 @@ class _Split:
         inputs = {**self.system.inputs, **dict.fromkeys(self.conditions.values(), 0.0)}
         conditions = {mode: expr for expr, mode in self.conditions.items()}
         needed = {s for expr in conditions.values() for s in symbols(expr)}
-        for name in reversed(self.system.rules):
+        for name in reversed(list(self.system.rules)):
             if name in needed:
                 needed |= set(symbols(self.system.rules[name]))
         clock_rules = {name: rule for name, rule in self.system.rules.items() if name in needed}

@@ -24,6 +24,7 @@ from .engine import build as compile
 from .engine import solve as solve
 from .errors import InputError as InputError
 from .errors import Problem as Problem
+from .interop import read_nonmem as read_nonmem
 from .library import Library as Library
 from .model import System as System
 from .model import load as load_model
@@ -35,6 +36,8 @@ from .protocol import Protocol as Protocol
 from .protocol import resolve as resolve
 from .run import Plan as Plan
 from .run import Results as Results
+from .run import RunComparison as RunComparison
+from .run import compare as compare
 from .run import execute as execute
 from .run import load as load_results
 from .run import plan as plan
@@ -61,12 +64,14 @@ __all__ = [
     "Protocol",
     "Records",
     "Results",
+    "RunComparison",
     "Schedule",
     "Solution",
     "Solver",
     "Study",
     "System",
     "cli",
+    "compare",
     "compile",
     "credibility",
     "engine",
@@ -86,6 +91,7 @@ __all__ = [
     "protocol",
     "published",
     "qualify",
+    "read_nonmem",
     "report",
     "resolve",
     "run",

@@ -53,8 +53,8 @@ def test_every_way_to_name_a_model_gives_the_same(tmp_path: Path) -> None:
         "g.XML": exported,
     }.items():
         (tmp_path / name).write_text(text)
-        for given in (tmp_path / name, str(tmp_path / name)):
-            assert rates_at_start(load(given)) == rates_at_start(system)
+        for source in (tmp_path / name, str(tmp_path / name)):
+            assert rates_at_start(load(source)) == rates_at_start(system)
     assert rates_at_start(load(exported)) == rates_at_start(system)
     assert (
         rates_at_start(load("\ufeff" + TWO))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from respine.cli import analyze, calibrate, credibility, doctor, errors, evidence, model, qualify, run, studies
+from respine.cli import analyze, calibrate, compare, credibility, doctor, errors, evidence, model, qualify, run, studies
 
 app = typer.Typer(
     name="respine",
@@ -34,6 +34,7 @@ def options(
 
 
 app.command("run")(run.run)
+app.command("compare")(compare.compare)
 app.command("studies")(studies.studies)
 app.command("new")(studies.new)
 app.add_typer(studies.group, name="study")

@@ -16,7 +16,7 @@ from respine.engine.codegen.layout import CONTROL
 from respine.engine.codegen.step_size import WIDE
 from respine.engine.codegen.target import host_target
 from respine.engine.dosing.covariates import on_lines
-from respine.engine.dosing.events_table import CYCLE_START, EventTable, Readings, Readings
+from respine.engine.dosing.events_table import CYCLE_START, EventTable, Readings
 from respine.engine.dosing.moments import Moments
 from respine.engine.dosing.records import Records
 from respine.engine.dosing.schedule import Schedule

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from respine.library import Library
 from respine.protocol import Protocol
+from respine.run.compare import RunComparison, compare
 from respine.run.execute import Stopped, execute, free_folder
 from respine.run.plan import Plan, Shard, plan
 from respine.run.results import Results, load
@@ -28,4 +29,16 @@ def simulate(
     return execute(made, where, resume=resume, threads=threads, progress=progress)
 
 
-__all__ = ["Plan", "Results", "Shard", "Stopped", "execute", "free_folder", "load", "plan", "protocol"]
+__all__ = [
+    "Plan",
+    "Results",
+    "RunComparison",
+    "Shard",
+    "Stopped",
+    "compare",
+    "execute",
+    "free_folder",
+    "load",
+    "plan",
+    "protocol",
+]

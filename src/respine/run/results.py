@@ -52,11 +52,10 @@ class Results:
         from importlib import import_module
 
         report = import_module("respine.report")  # a later room: drawing is asked for here, done there
-        folder = report.read(self.folder)
         if what == "comparison":
-            return report.plot_comparison(folder)
-        names = None if what == "chain" else [what] if isinstance(what, str) else list(what)
-        return report.plot_chain(folder, only=names)
+            return report.plot_comparison(self)
+        names = () if what == "chain" else [what] if isinstance(what, str) else list(what)
+        return report.plot_chain(self, only=names)
 
     def __repr__(self) -> str:
         failed = f", {len(self.failures)} not simulated to the end" if len(self.failures) else ""

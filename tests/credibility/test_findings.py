@@ -10,7 +10,9 @@ import pytest
 from respine import fit, library, model
 from respine.credibility import Assessment, calibration, provenance, question, sensitivity, structure, validation
 from respine.fit import values
+from respine.protocol import resolve
 from respine.protocol.typical import typical
+from respine.study import population_of
 from tests.credibility.conftest import line
 
 
@@ -18,7 +20,7 @@ def test_the_question_can_be_asked() -> None:
     asked = question.read()
     assert asked.experiments == list(asked.data["experiments"])
     for one in asked.readouts:
-        system = model.load(asked.study(one.experiment).model)
+        system = model.load(population_of(asked.study(one.experiment)).model)
         assert one.of in {*system.rates, *system.rules} or one.of in library.names("scales")
     assert "\a" not in str(asked.data) and "  " not in asked.data["question"]
 
@@ -94,11 +96,11 @@ def test_a_block_that_cannot_be_used_says_why() -> None:
 def test_read_outs_are_those_of_the_typical_subject() -> None:
     asked = question.read()
     (one,) = (r for r in asked.readouts if r.name == "spines-rat-24h")
-    study = asked.study("rat-dose")
-    system = model.load(study.model)
-    course = typical(study, ["spine_total"], [0.0, 24.0])["ketamine"]["spine_total"]
-    id = sensitivity.uncertain(system, study, "ketamine")[0]
-    found = sensitivity.Courses(study, "ketamine", [one], [id], system).values(np.array([[system.parameters[id]]]))
+    protocol = resolve(asked.study("rat-dose"))
+    course = typical(protocol, ["spine_total"], [0.0, 24.0])["ketamine"]["spine_total"]
+    id = sensitivity.uncertain(protocol.arm("ketamine"))[0]
+    value = protocol.system.parameters[id]
+    found = sensitivity.Courses(protocol, "ketamine", [one], [id]).values(np.array([[value]]))
     assert found[0, 0] == pytest.approx(course[1] / course[0], rel=1e-5)
 
 
@@ -106,7 +108,7 @@ def test_every_row_of_the_evidence_has_a_line() -> None:
     lines = validation.gather([], list(validation.library_studies()))
     ids = {row["id"] for table in ("clinical", "preclinical") for row in library.rows("evidence", table)}
     assert {one.id for one in lines} == ids
-    assert any(one.reason == validation.LEFT_OUT for one in lines)
+    assert any(one.reason == validation.LEFT_OUT.text for one in lines)
 
 
 def test_a_simulated_study_is_known_to_be_kept(own_cache) -> None:  # type: ignore[no-untyped-def]

@@ -163,3 +163,32 @@ def test_odd_rows_are_predicted_or_refused_by_name(tmp_path: Path) -> None:
     assert two.inside is None and "not one number" in two.note
     assert sd.remarks == ("no number of people is given for placebo; taken: 40, as in the other arm",)
     assert "in %" in percent.reason and "PHQ-9" in other.reason
+
+
+RATS = """\
+schema: respine/study/1
+name: rats-2026
+title: Restraint and ketamine
+population: rat-naive
+subjects: 60
+seed: 3
+arms:
+  restraint: {exposures: [{exposure: restraint, from: -21 d, until: 0 d}]}
+  treated:
+    exposures: [{exposure: restraint, from: -21 d, until: 0 d}]
+    doses: [{drug: ketamine, route: ip, amount: 10 mg/kg, at: 0 h}]
+visits: [0 h, 24 h]
+record: [spine_total]
+endpoints:
+  - {name: spines, of: spine_total, kind: percent-of-control, arm: restraint, at: 24 h}
+"""
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_results_in_animals_are_brought_by_their_output(tmp_path: Path) -> None:
+    header = "study,year,arm,output,measure,time_h,value,unit,n,system\n"
+    rows = header + "Rats,2026,treated,spine_total,percent-of-control,24 h,110,%,6,stress and structure\n"
+    rows += "Rats,2026,treated,spine_total,percent-of-control,24 h,112,%,6,\n"
+    named, other = user_data.predict(*write(tmp_path, rows, rats=RATS), subjects=60)
+    assert named.low < named.predicted < named.high and named.unit == "%" and named.n == 6
+    assert (named.system, other.system) == ("stress and structure", "other")  # nothing is taken from the words of a row

@@ -59,7 +59,7 @@ def solved(plan: run.Plan, arm: str = "a", people: range = range(24)):
     if not chosen.rules:
         return chosen.solve(who, plan.outputs, plan.times, vary=plan.vary, threads=1), None
     decisions = Decisions(chosen, who)
-    scores = trial.Seen(chosen, who, decisions.times, decisions.scales())
+    scores = trial.InterimScores(chosen, who, decisions.times, decisions.scales())
     solution = solve_in_stages(chosen, who, plan.outputs, plan.times, scores, decisions, vary=plan.vary, threads=1)
     return solution, decisions
 

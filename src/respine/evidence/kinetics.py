@@ -17,14 +17,16 @@ from respine.model import formula
 from respine.model.expression import evaluate, symbols
 from respine.model.system import System
 from respine.population import normals
-from respine.population.sample import belief
+from respine.population.sample import belief as values_at
 from respine.protocol import resolve
 from respine.protocol.typical import TypicalStudy, dose_symbols
 from respine.published import NotCompared, Reason
 from respine.published.bars import number, published
 
 SCHEMA = "respine/pk-experiments/1"
-DRAWS = 200  # of the typical values one may believe in
+DRAWS = 200  # of the uncertain typical values
+RANGES_OVERLAP = "published range or bar and the model's 90 % range overlap"
+WITHIN_RANGE = "published value within the model's 90 % range"
 SEED = 20260
 Progress = Callable[[str, int, int], None]
 
@@ -52,7 +54,7 @@ def _why_not(data: Mapping[str, Any], row: Mapping[str, str]) -> Reason:
     return kind.because(kind.value)
 
 
-def beliefs(system: System, outputs: Sequence[str], keep: Sequence[str] = ()) -> dict[str, np.ndarray]:
+def uncertain_values(system: System, outputs: Sequence[str], keep: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Draws ``(DRAWS + 1,)`` of every uncertain typical value the outputs can depend on; the first is the value itself.
 
     The same parameter has the same draws in every experiment, so that ratios of experiments are of one draw. Names in
@@ -64,7 +66,7 @@ def beliefs(system: System, outputs: Sequence[str], keep: Sequence[str] = ()) ->
         if id in keep or one is None or one.low is None or one.high is None or one.low == one.high:
             continue
         z = normals(SEED, f"typical:{id}", 0, DRAWS)[:, 0]
-        found[id] = np.concatenate([[system.parameters[id]], belief(one, system.parameters[id], z)])
+        found[id] = np.concatenate([[system.parameters[id]], values_at(one, system.parameters[id], z)])
     return found
 
 
@@ -124,7 +126,7 @@ class _Course:
         assert dose.amount is not None
         weight = (entry.get("covariates") or {}).get("weight_kg", self.system.parameters.get("weight_kg", NAN))
         self.mg = dose.amount.value * (weight if "kg" in dose.amount.unit.split("/")[1:] else 1.0)
-        drawn = beliefs(
+        drawn = uncertain_values(
             self.system,
             [*outputs, *sorted(dose_symbols(protocol.arm("only")))],
             keep=tuple(entry.get("covariates") or {}),
@@ -234,14 +236,14 @@ def _parameters(data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]]) 
     for one in data["parameters"]:
         system = model.load(one["model"])
         expr = formula.parse(one["formula"])
-        drawn = beliefs(system, list(symbols(expr)))
+        drawn = uncertain_values(system, list(symbols(expr)))
         names = list(symbols(expr))
         values = np.asarray(evaluate(expr, {n: drawn.get(n, system.parameters[n]) for n in names}), float)
         values = np.broadcast_to(values, (DRAWS + 1,))
         row = rows[one["id"]]
         low, q25, q75, high = map(float, np.quantile(values[1:], [0.05, 0.25, 0.75, 0.95]))
-        if len(names) == 1 and len(drawn) == 1:  # the belief itself, without the chance of its draws
-            ends = [belief(system.quantities[names[0]], system.parameters[names[0]], np.array([z]))[0]
+        if len(names) == 1 and len(drawn) == 1:  # the uncertainty itself, without the chance of its draws
+            ends = [values_at(system.quantities[names[0]], system.parameters[names[0]], np.array([z]))[0]
                     for z in (-Z90, -0.6745, 0.6745, Z90)]  # fmt: skip
             low, q25, q75, high = sorted(float(evaluate(expr, {names[0]: end})) for end in ends)
         facts = about(row, "pk") | {
@@ -255,9 +257,9 @@ def _parameters(data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]]) 
         value, bottom, top = result
         se = (top - bottom) / (2 * 1.96) if np.isfinite(bottom) else 0.0
         overlap = np.isfinite(bottom) and (_is_range(row) or se > 0)
-        rule = "published range or bar and 90 % belief overlap" if overlap else "published value within 90 % belief"
+        rule = RANGES_OVERLAP if overlap else WITHIN_RANGE
         reach = bool(low <= top and high >= bottom) if overlap else within(value, low, high)
-        if low == high:  # no belief: an exact input
+        if low == high:  # no uncertainty: an exact input
             reach, rule = bool(np.isclose(value, low, rtol=0.02)), "the model's number is the published one"
         lines[one["id"]] = ComparedRow(**facts, published=value, published_low=bottom, published_high=top, inside=reach,
                                 z=score(value, float(values[0]), low, high, se), rule=rule)  # fmt: skip

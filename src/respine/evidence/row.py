@@ -122,8 +122,10 @@ def systems() -> list[str]:
 
 
 def system_of(row: Row, table: str) -> str:
-    """The system of the field a row speaks of."""
+    """The system of the field a row speaks of; a user's row (``_table``) says it in a column, or is of none."""
     otherwise, rules = _rules()
+    if "_table" in row:
+        return row.get("system") or otherwise
     for rule in rules:
         if all(
             value == table if key == "table" else re.search(value, row.get(key) or "", re.IGNORECASE)

@@ -13,7 +13,7 @@ from respine import library
 from respine import study as studies
 from respine.errors import InputError, Problem
 from respine.evidence import studies as predictions
-from respine.evidence.row import ROLES, ComparedRow, unpredicted
+from respine.evidence.row import ROLES, ComparedRow, systems, unpredicted
 from respine.evidence.studies import SUBJECTS, Progress
 from respine.files import units
 from respine.files.suggest import nearest
@@ -133,7 +133,7 @@ def _table_of(header: Sequence[str]) -> str:
 
 def _header(file: Path, header: list[str], table: str) -> list[Problem]:
     known = [name for name in library.rows("evidence", table)[0] if not name.startswith("_")]
-    known += [name for name in ("output", "direction", "low", "high", "sign", "counts") if name not in known]
+    known += [name for name in ("output", "direction", "low", "high", "sign", "counts", "system") if name not in known]
     where, problems = f"{file}:1", []
     if ";" in "".join(header) and len(header) == 1:
         return [Problem(where, "(header)", header[0][:60], "The cells are parted by semicolons.",
@@ -174,6 +174,8 @@ def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
     seen.setdefault(row["id"], where)
     if row.get("year") and not re.fullmatch(r"(19|20)\d\d", row["year"]):
         tell("year", "This is no year.", 'Write it like "2025", or leave it blank.')
+    if row.get("system") and row["system"] not in systems():
+        tell("system", "There is no such system.", nearest(row["system"], systems()))
     count = number(row.get("n") or "")
     if count is not None and (count < 1 or count != int(count)):
         tell("n", "The number of people is a whole number from 1.", 'Write it like "47", or leave it blank.')

@@ -97,14 +97,14 @@ def scores_at(
     study = arm.protocol.study
     names, at = list(solution.outputs), _positions(np.asarray(solution.times), times)
     subjects = people.covariates["subject"].to_numpy(np.int64)
-    belief = None  # computed once, for the first symptom scale
+    strength = None  # of expectancy; computed once, for the first symptom scale
     for name in chosen:
         scale = arm.protocol.scale(name)
         series = solution.values[:, :, names.index(scale.output)]
-        if scale.rule == "severity" and belief is None:
+        if scale.rule == "severity" and strength is None:
             felt = _felt(arm.protocol, subjects, names, solution, at)
-            belief = expectancy.strength(arm, subjects, times, felt, draw=people.draw, given=given)
-        gain = belief if scale.rule == "severity" else None
+            strength = expectancy.strength(arm, subjects, times, felt, draw=people.draw, given=given)
+        gain = strength if scale.rule == "severity" else None
         yield scale, true_scores(study, scale, people, subjects, series[:, at], gain)
 
 

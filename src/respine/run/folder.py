@@ -14,7 +14,6 @@ from respine.run import manifest
 from respine.study import own_library
 from respine.study.schema import Origin, Study
 
-
 TABLES = ("subjects", "visits", "doses", "endpoints", "chain", "failures")
 """Tables that every finished run has."""
 

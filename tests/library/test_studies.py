@@ -174,8 +174,8 @@ def test_published_arm_sizes_agree_with_the_rows(name: str) -> None:
         printed: dict[str, int] = {}
         for link in block.rows:
             row = rows_of(block)[str(link.id)]
-            follow_up_of_responders = "responders" in row["arm"] or row["measure"] == "difference"
-            if row["n"].isdigit() and not follow_up_of_responders:
+            of_another_size = "responders" in row["arm"] or row["measure"] in ("difference", "score-difference")
+            if row["n"].isdigit() and not of_another_size:
                 printed[str(link.arm)] = max(printed.get(str(link.arm), 0), int(row["n"]))
         for arm, n in printed.items():
             assert study.arms[arm].n_published == n, arm

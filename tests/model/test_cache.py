@@ -44,7 +44,7 @@ def test_a_broken_source_is_still_an_error(home: Home) -> None:
 
 def test_a_torn_or_foreign_file_is_ignored(home: Home) -> None:
     right = model.load("oral", home.library)
-    file = store.cache_folder() / "models" / f"{cache.key_of('oral', home.library)}.pickle"
+    file = store.cache_folder() / "models" / f"{cache.key_of('oral', home.library)}.json"
     for content in (file.read_bytes()[:50], b"", pickle.dumps("something else")):
         file.write_bytes(content)
         assert model.load("oral", home.library) == right

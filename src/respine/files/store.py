@@ -5,10 +5,13 @@ table.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import shutil
+import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,69 @@ def cache_folder() -> Path:
         return Path(own)
     shared = os.environ.get("XDG_CACHE_HOME")
     return (Path(shared) if shared else Path("~/.cache").expanduser()) / "respine"
+
+
+def read_kept(name: str) -> bytes | None:
+    """A file of the cache, None where there is none.
+
+    Only what this user alone can have written is taken: the cache folder, the folder of the file and the file itself
+    belong to the user and nobody else may write to them. Else the file is left out, with one warning.
+    """
+    path = cache_folder() / name
+    try:
+        flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as file:
+            places = ((path, os.fstat(file.fileno())), *_folders_above(path))
+            strange = next((at for at, facts in places if not _of_this_user(facts)), None)
+            if strange is None:
+                return file.read()
+    except OSError:
+        return None
+    _warn_once(strange)
+    return None
+
+
+def write_kept(name: str, data: bytes) -> None:
+    """Keep a file in the cache, for this user alone; without a folder of the user's own nothing is kept."""
+    path, temporary = cache_folder() / name, ""
+    try:
+        for folder in (cache_folder(), path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not all(_of_this_user(facts) for _, facts in _folders_above(path)):
+            return
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _folders_above(path: Path) -> list[tuple[Path, os.stat_result]]:
+    """The folders of the cache that hold a file, innermost first."""
+    root = cache_folder()
+    return [(one, one.stat()) for one in path.parents if one == root or root in one.parents]
+
+
+def _of_this_user(facts: os.stat_result) -> bool:
+    """Whether a file or folder belongs to this user and nobody else may write to it; always so on Windows."""
+    if not hasattr(os, "geteuid"):
+        return True
+    regular = stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)
+    return regular and facts.st_uid == os.geteuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+@functools.cache
+def _warn_once(path: Path) -> None:
+    import warnings
+
+    own = path.stat().st_uid == os.geteuid()
+    why, cure = ("others may write to it", f"chmod go-w {path}") if own else ("it belongs to another user", "remove it")
+    warnings.warn(
+        f"the cache is left out, for {path}: {why}; {cure}, or set RESPINE_CACHE to a folder of your own", stacklevel=2
+    )
 
 
 def fingerprint(*parts: str | bytes | Path, root: Path | None = None) -> str:
@@ -46,13 +112,14 @@ def code_fingerprint(*rooms: str) -> str:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file in one step: a reader sees the old one or the new one. Raises OSError."""
+    """Write a file in one step: a reader sees the old one or the new one; links are replaced, not followed.
+
+    Raises OSError.
+    """
     beside = path.with_name(f".{path.name}.part")
     try:
-        with beside.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
+        remove(beside)
+        _write_new(beside, data)
         os.replace(beside, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -61,25 +128,45 @@ def write_bytes(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet, down to the disk; what lies there already, a link too, is an error."""
+    with path.open("xb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link (never what it leads to) or a folder with all it holds; nothing if there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_plain_file(path: Path) -> bool:
+    """Whether a regular file lies here: no folder, pipe or device; links to regular files count. Raises OSError."""
+    return stat.S_ISREG(path.stat().st_mode)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON in one step, keys in the order given."""
     write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def write_folder(path: Path, files: dict[str, bytes]) -> dict[str, str]:
-    """Write a folder of files in one step; returns the SHA-256 of each. Raises OSError."""
+    """Write a folder of files in one step; returns the SHA-256 of each. The folder around it must be there.
+
+    Raises OSError.
+    """
     beside = path.with_name(f".{path.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
     try:
-        beside.mkdir(parents=True)
+        remove(beside)
+        beside.mkdir()
         for name, data in files.items():
-            with (beside / name).open("wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
+            _write_new(beside / name, data)
         _sync_folder(beside)
-        if path.exists():
-            shutil.rmtree(path)
+        remove(path)
         os.replace(beside, path)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)

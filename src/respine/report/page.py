@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from respine.files import store
 from respine.report import chain, comparison, rules, theme
 from respine.report.folder import Folder, folder_of
 from respine.report.legend import marks
@@ -34,9 +35,7 @@ def write(run: Any) -> Path:
     """Write ``report.html`` into the folder of a finished run; returns its path. Raises InputError if there is none."""
     folder = folder_of(run)
     target = folder.path / "report.html"
-    unfinished = target.with_suffix(".html.tmp")
-    unfinished.write_text(html(folder), encoding="utf-8")
-    unfinished.replace(target)  # a reader never sees half a report
+    store.write_bytes(target, html(folder).encode())  # a reader never sees half a report
     return target
 
 

@@ -17,12 +17,14 @@ from respine.errors import InputError, Problem
 from respine.files import parquet, store
 from respine.published import summary
 from respine.run import chain, manifest, shards, speed
+from respine.run.folder import TABLES, refuse_links
 from respine.run.plan import PEOPLE_PER_DRAW, Plan, Shard
 from respine.run.results import Results, endpoint_table
 from respine.trial import Panel
 
 Progress = Callable[[int, int], None]
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+LOCK = ".lock"
+_AIDS = {errno.EFBIG: " (the system limits the size of files: see ulimit -f)"}
 FEW_DRAWS = 10  # below, the range of a trial is hardly wider than that of one set of parameters
 SURELY_NEEDED = 0.7  # of the estimated disk
 HARDLY_ILL = 0.05  # share of people from which it is worth a warning
@@ -49,8 +51,13 @@ def execute(
     """
     out = Path(out)
     threads = plan.threads if threads is None else threads
-    facts = _begin(plan, out, resume)
-    with _locked(out), _kept(out, facts, len(plan.shards)):
+    _take(out)
+    with _locked(out):  # before anything in it is touched: a run that is refused leaves the other's files alone
+        return _carry_out(plan, out, _begin(plan, out, resume), threads, progress)
+
+
+def _carry_out(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progress: Progress | None) -> Results:
+    with _kept(out, facts, len(plan.shards)):
         warnings: list[str] = []
         if facts["state"] != "complete" or not _files_match(out, facts):
             _room(plan, out, facts)
@@ -65,20 +72,25 @@ def _folder(out: Path, why: str, cure: str) -> Problem:
     return Problem(str(out), "{folder}", "", why, cure, ("folder", "resume"))
 
 
-def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
-    """The manifest to work with: a new one, or that of the run to go on with. Raises InputError."""
+def _take(out: Path) -> None:
+    """Make the folder of a run, or see that it is empty or holds a run. Raises InputError."""
     if out.exists() and not out.is_dir():
         raise InputError(_folder(out, "This is a file, not a folder.", "Choose another {folder}."))
-    held = [p for p in out.iterdir() if p.name != ".lock"] if out.exists() else []
-    if not held:
-        _make(out)
+    _make(out)
+    held = sorted(path.name for path in out.iterdir() if path.name != LOCK)
+    if held and manifest.NAME not in held:
+        why = f"The folder is not empty and holds no run ({', '.join(held[:3])})."
+        raise InputError(_folder(out, why, "Choose an empty or new {folder}."))
+    refuse_links(out)
+
+
+def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
+    """The manifest to work with: a new one, or that of the run to go on with. Raises InputError."""
+    if not (out / manifest.NAME).exists():
         (out / "shards").mkdir(exist_ok=True)
         facts = manifest.fresh(plan)
         manifest.write(out, facts)
         return facts
-    if not (out / manifest.NAME).exists():
-        why = f"The folder is not empty and holds no run ({', '.join(sorted(p.name for p in held)[:3])})."
-        raise InputError(_folder(out, why, "Choose an empty or new {folder}."))
     facts = manifest.read(out)
     manifest.check_same(out, facts, plan)
     if not resume:
@@ -89,7 +101,7 @@ def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
         )
         raise InputError(_folder(out, why, "Add {resume} to go on with it, or choose another {folder}."))
     for rest in (*out.glob(".*.part"), *(out / "shards").glob(".*.part")):  # of a run that was killed while writing
-        shutil.rmtree(rest) if rest.is_dir() else rest.unlink(missing_ok=True)
+        store.remove(rest)
     (out / "shards").mkdir(exist_ok=True)
     return facts
 
@@ -240,7 +252,7 @@ def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]
 
 
 def _files_match(out: Path, facts: dict[str, Any]) -> bool:
-    return bool(facts["files"]) and all(
+    return {f"{name}.parquet" for name in TABLES} <= facts["files"].keys() and all(
         store.file_sha256(out / name) == digest for name, digest in facts["files"].items()
     )
 
@@ -266,20 +278,20 @@ def _results(plan: Plan, out: Path, facts: dict[str, Any], tables: dict[str, pd.
 
 @contextlib.contextmanager
 def _kept(out: Path, facts: dict[str, Any], total: int) -> Iterator[None]:
-    """Stopped or out of disk: say so once, and how to go on; finished shards stay."""
+    """Stopped, out of disk, folder gone: say so once, and how to go on; finished shards stay."""
     try:
         yield
     except KeyboardInterrupt:
         finished = len(facts["shards"])
         raise Stopped(finished, total, out) from None
     except OSError as trouble:
-        if trouble.errno not in _FULL:
-            raise
         finished = len(facts["shards"])
-        told = (
-            f"{trouble.strerror or os.strerror(trouble.errno or 0)}; {finished} of {total} shards are finished and kept"
-        )
-        raise OSError(trouble.errno, told, str(out)) from None
+        kept = f"{finished} of {total} shards are finished and kept"
+        if not (out / manifest.NAME).exists():
+            why = "the folder of the run, or its manifest, was removed while it ran; start it again"
+        else:
+            why = f"{trouble.strerror or os.strerror(trouble.errno or 0)}{_AIDS.get(trouble.errno or 0, '')}; {kept}"
+        raise OSError(trouble.errno or errno.EIO, why, str(out)) from None
 
 
 @contextlib.contextmanager
@@ -290,7 +302,8 @@ def _locked(out: Path) -> Iterator[None]:
     except ImportError:  # not on Windows
         yield
         return
-    with (out / ".lock").open("w") as handle:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(out / LOCK, flags, 0o644), "r+b", buffering=0) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

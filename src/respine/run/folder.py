@@ -14,6 +14,9 @@ from respine.run import manifest
 from respine.study import own_library
 from respine.study.schema import Origin, Study
 
+TABLES = ("subjects", "visits", "doses", "endpoints", "chain", "failures")
+"""Tables that every finished run has."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -27,18 +30,33 @@ class RunFolder:
 def read_finished(path: str | Path) -> RunFolder:
     """A finished run whose tables are those it wrote. Raises InputError for any other folder."""
     folder = Path(path)
+    refuse_links(folder)
     facts = manifest.read(folder)
     if facts["state"] != "complete":
         why = "The run in this folder has not ended."
         raise InputError(
             Problem(str(folder), "state", str(facts["state"]), why, "Finish it with {resume}.", ("resume",))
         )
+    missing = [name for name in TABLES if f"{name}.parquet" not in facts["files"]]
+    if missing:
+        why = f"The manifest has no checksum of {', '.join(missing)}."
+        raise InputError(Problem(str(folder), "files", "", why, "Resume the run: what is missing is made again."))
     altered = [name for name, digest in facts["files"].items() if store.file_sha256(folder / name) != digest]
     if altered:
         why = "These tables are not those the run wrote: their checksums differ from the manifest."
         cure = "Resume the run: what does not match is made again."
         raise InputError(*(Problem(str(folder / name), "checksum", name, why, cure) for name in altered))
     return RunFolder(folder, facts, study_of(folder, facts))
+
+
+def refuse_links(out: Path) -> None:
+    """Raise InputError for links in the folder of a run: following them would read or write files of others."""
+    names = [out, out / "shards", *(out / "shards").glob("*")]
+    linked = [path for folder in names for path in (folder.iterdir() if folder.is_dir() else ()) if path.is_symlink()]
+    if linked:
+        why = "This is a link. A run reads and writes nothing outside its own folder."
+        cure = "Remove the link, or choose another {folder}."
+        raise InputError(*(Problem(str(path), "{folder}", path.name, why, cure, ("folder",)) for path in linked[:10]))
 
 
 def study_of(folder: Path, facts: Mapping[str, Any]) -> Study:

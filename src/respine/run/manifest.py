@@ -14,6 +14,7 @@ from respine.run.plan import Plan
 
 NAME = "manifest.json"
 FORMAT = "respine/run/1"
+MOST_BYTES = 1_000_000_000
 PACKAGES = ("respine", "numpy", "pandas", "pyarrow", "llvmlite", "numba", "antimony", "python-libsbml", "pydantic")
 
 
@@ -75,16 +76,79 @@ def versions() -> dict[str, str]:
 
 
 def read(out: Path) -> dict[str, Any]:
-    """The manifest of a run folder. Raises InputError where it is none."""
+    """The manifest of a run folder, of the form this version writes. Raises InputError where it is none."""
     file = out / NAME
     try:
+        if file.is_symlink() or not store.is_plain_file(file):
+            raise _Form("it is no regular file")
+        if file.stat().st_size > MOST_BYTES:
+            raise _Form("it is larger than 1 GB")
         manifest = json.loads(file.read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT or not isinstance(manifest["shards"], dict):
-            raise KeyError("format")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        why = f"This is not the manifest of a run ({type(error).__name__}: {error})."
+        _check_form(manifest)
+    except (OSError, ValueError, RecursionError) as error:
+        said = str(error) if isinstance(error, _Form) else getattr(error, "strerror", None) or "it is no JSON text"
+        why = f"This is not the manifest of a run: {said}."
         raise InputError(Problem(str(file), "manifest", "", why, "Choose another {folder}.", ("folder",))) from None
     return dict(manifest)
+
+
+class _Form(ValueError):
+    """What a manifest lacks."""
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "state": (str,), "identity": (dict,), "title": (str,), "doi": (str,), "study_text": (str,), "study_file": (str,),
+    "study": (dict,), "population": (dict,), "seed": (int,), "subjects": (int,), "arms": (list,), "model": (str,),
+    "parameter_draws": (int,), "equations": (int,), "equations_before": (int,), "versions": (dict,), "warnings": (list,),
+    "shards": (dict,), "files": (dict,),
+}  # fmt: skip
+_OF_SHARD: dict[str, tuple[type, ...]] = {
+    "arm": (str,), "first": (int,), "last": (int,), "failed": (int,), "hardly_ill": (int, float, type(None)),
+    "lanes": (int, str, type(None)), "files": (dict,),
+}  # fmt: skip
+
+
+def _check_form(manifest: object) -> None:
+    """Raise _Form for the first thing that is not as ``fresh`` and the run write it."""
+    if not isinstance(manifest, dict):
+        raise _Form("it is not a mapping")
+    form = manifest.get("format")
+    if form != FORMAT:
+        raise _Form(
+            f"its format is {_short(form)}, and this version of respine reads {FORMAT}"
+            if isinstance(form, str) and form.startswith("respine/run/")
+            else f'its format is not "{FORMAT}"'
+        )
+    _check_fields(manifest, _KINDS, "")
+    if manifest["state"] not in ("running", "complete"):
+        raise _Form('its state is neither "running" nor "complete"')
+    _check_digests(manifest["files"], "files")
+    for name, receipt in manifest["shards"].items():
+        if not isinstance(receipt, dict):
+            raise _Form(f"the receipt of shard {_short(name)} is no mapping")
+        _check_fields(receipt, _OF_SHARD, f"shards.{_short(name)}.")
+        _check_digests(receipt["files"], f"shards.{_short(name)}.files")
+        if not 0 <= receipt["first"] < receipt["last"]:
+            raise _Form(f"the receipt of shard {_short(name)} holds nobody")
+    if not all(isinstance(one, str) for one in (*manifest["warnings"], *manifest["arms"])):
+        raise _Form("its warnings and arms are not all texts")
+    if not all(isinstance(manifest["population"].get(name), str) for name in ("name", "title")):
+        raise _Form("its population has no name and title")
+
+
+def _check_fields(held: dict[str, Any], kinds: dict[str, tuple[type, ...]], before: str) -> None:
+    for field, kind in kinds.items():
+        if field not in held:
+            raise _Form(f'the field "{before}{field}" is missing')
+        if not isinstance(held[field], kind) or isinstance(held[field], bool):
+            raise _Form(f'the field "{before}{field}" is not of the kind a run writes')
+
+
+def _check_digests(files: dict[str, Any], before: str) -> None:
+    """Names are those of files beside the manifest, never paths out of the folder."""
+    for name, digest in files.items():
+        if not name or name.startswith(".") or "/" in name or "\\" in name or not isinstance(digest, str):
+            raise _Form(f'"{_short(name)}" under "{before}" is no file of a run')
 
 
 def write(out: Path, manifest: dict[str, Any]) -> None:

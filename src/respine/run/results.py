@@ -15,12 +15,11 @@ from respine.files import parquet
 from respine.files.html import card
 from respine.protocol import Protocol
 from respine.run import manifest
-from respine.run.folder import read_finished
+from respine.run.folder import TABLES, read_finished
 from respine.study.schema import Study
 from respine.trial import Panel
 
 COMPARISON = ("study", "arm", "endpoint", "time_h", "median", "p05", "p95", "published", "inside", "role")
-TABLES = ("subjects", "visits", "doses", "endpoints", "chain", "failures")
 
 
 @dataclass(frozen=True)

@@ -147,4 +147,6 @@ def typed(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
 
 def intact(folder: Path, receipt: dict[str, Any]) -> bool:
     """Whether every file of a shard is as its receipt says."""
-    return all(store.file_sha256(folder / name) == digest for name, digest in receipt["files"].items())
+    return bool(receipt["files"]) and all(
+        store.file_sha256(folder / name) == digest for name, digest in receipt["files"].items()
+    )

@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import os
-import tempfile
 
 from respine.files import store
 
@@ -18,8 +17,8 @@ NAME = "speed.json"
 
 def seconds_per_unit() -> float:
     """Seconds of one core for one unit of work (see ``plan``), as last measured here."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found = float(json.loads((store.cache_folder() / NAME).read_text(encoding="utf-8"))["seconds_per_unit"])
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+        found = float(json.loads(store.read_kept(NAME) or b"{}")["seconds_per_unit"])
         if FASTEST * USUAL <= found <= SLOWEST * USUAL:
             return found
     return USUAL
@@ -32,13 +31,7 @@ def remember(work: float, seconds: float, threads: int) -> None:
         return
     measured = min(max(seconds * cores / work, FASTEST * USUAL), SLOWEST * USUAL)
     mixed = math.sqrt(measured * seconds_per_unit())  # one run beside a busy neighbour does not decide alone
-    with contextlib.suppress(OSError):
-        place = store.cache_folder()
-        place.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=place, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump({"seconds_per_unit": mixed}, out)
-        os.replace(temporary, place / NAME)
+    store.write_kept(NAME, json.dumps({"seconds_per_unit": mixed}).encode())
 
 
 def words(seconds: float) -> str:

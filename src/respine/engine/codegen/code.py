@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,11 +12,15 @@ import numpy as np
 
 from respine.engine.codegen.layout import Layout
 from respine.engine.codegen.machine import Machine, read_cached, write_cached
-from respine.engine.codegen.program import Programs, compile_programs, uniform_numbers
+from respine.engine.codegen.ordering import Pivoting
+from respine.engine.codegen.program import Hoisted, Program, Programs, compile_programs, uniform_numbers
 from respine.engine.codegen.step import EXPORTS, step_module
 from respine.engine.codegen.tableaus import TABLEAUS
 from respine.engine.codegen.target import Target
-from respine.engine.equations.specialise import Ask, literals, specialise, start_values
+from respine.engine.equations.graph import Graph
+from respine.engine.equations.specialise import Ask, Equations, literals, specialise, start_values
+from respine.engine.equations.tangent import Tangent
+from respine.files import plain
 from respine.files.store import code_fingerprint
 from respine.model.expression import evaluate, symbols
 from respine.model.system import System
@@ -29,6 +33,10 @@ class Text:
     ir: str
     programs: Programs
     layout: Layout
+
+
+KEPT = (Text, Programs, Program, Hoisted, Pivoting, Equations, Graph, Tangent, Layout)
+"""All classes of which a kept text may hold objects."""
 
 
 class Code:
@@ -108,7 +116,7 @@ def text_for(system: System, ask: Ask, values: Mapping[str, float], method: str,
         raise ValueError(f'method "{method}" is unknown; write one of {", ".join(TABLEAUS)}')
     key = cache_key(system, ask, values, method, target)
     stored = read_cached(key, ".ir")
-    text = _unpickle(stored)
+    text = _kept_text(stored)
     if text is None:
         equations = specialise(system, ask, values)
         if not equations.states:  # everything rests: solve it all the same
@@ -118,16 +126,19 @@ def text_for(system: System, ask: Ask, values: Mapping[str, float], method: str,
         programs = compile_programs(equations, narrow=not target.double)
         module = step_module(programs, TABLEAUS[method], target, nonnegative=ask.nonnegative)
         text = Text(module.text, programs, module.layout)
-        write_cached(key, ".ir", pickle.dumps(text, protocol=5))
+        with contextlib.suppress(TypeError, RecursionError):  # of unusual parts or depth: derived every time
+            write_cached(key, ".ir", plain.encode(text, KEPT))
     return text
 
 
-def _unpickle(stored: bytes | None) -> Text | None:
-    try:
-        loaded = pickle.loads(stored) if stored else None
-    except Exception:  # written by another version of Python or numpy: derive it again
+def _kept_text(stored: bytes | None) -> Text | None:
+    """What an earlier run derived; None where it was damaged or of another shape: it is derived again."""
+    if stored is None:
         return None
-    return loaded if isinstance(loaded, Text) else None
+    with contextlib.suppress(ValueError):
+        text = plain.decode(stored, KEPT)
+        return text if isinstance(text, Text) else None
+    return None
 
 
 def cache_key(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> str:
@@ -135,7 +146,17 @@ def cache_key(system: System, ask: Ask, values: Mapping[str, float], method: str
     start = sorted((k, repr(v)) for k, v in start_values(system, values).items())
     formulas = (tuple(system.rules.items()), tuple(system.rates.items()), tuple(system.initial.items()))
     free = sorted(set(system.parameters) | set(system.inputs))
-    facts = (engine_version(), formulas, free, ask_facts(ask), literals(system, ask, values), start, method, target)
+    facts = (
+        engine_version(),
+        plain.FORMAT,
+        formulas,
+        free,
+        ask_facts(ask),
+        literals(system, ask, values),
+        start,
+        method,
+        target,
+    )
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 

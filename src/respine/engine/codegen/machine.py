@@ -9,15 +9,13 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import hashlib
-import os
-import tempfile
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 from respine.engine.codegen.functions import LIBRARY_CALLS
 from respine.engine.codegen.target import Target
-from respine.files.store import cache_folder
+from respine.files import store
 
 _lock = threading.Lock()
 _symbols_added = False
@@ -108,11 +106,9 @@ def _add_library_symbols() -> None:
 
 
 def read_cached(key: str, suffix: str) -> bytes | None:
-    """The bytes kept under a key, None if there are none or they are damaged."""
-    path = cache_folder() / (key[:32] + suffix)
-    try:
-        data = path.read_bytes()
-    except OSError:
+    """The bytes kept under a key, None if there are none, they are damaged or another user may have written them."""
+    data = store.read_kept(key[:32] + suffix)
+    if data is None:
         return None
     digest, _, body = data[:64], data[64:65], data[65:]
     return body if digest == hashlib.sha256(body).hexdigest().encode() else None
@@ -120,11 +116,4 @@ def read_cached(key: str, suffix: str) -> bytes | None:
 
 def write_cached(key: str, suffix: str, body: bytes) -> None:
     """Keep bytes under a key; a folder that cannot be written is no error, only slower next time."""
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-        os.replace(file.name, folder / (key[:32] + suffix))
-    except OSError:
-        return
+    store.write_kept(key[:32] + suffix, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 
 from respine.engine.codegen.code import Code, code_for
-from respine.engine.codegen.layout import CONTROL
-from respine.engine.codegen.step_size import WIDE
 from respine.engine.codegen.target import host_target
 from respine.engine.dosing.covariates import on_lines
 from respine.engine.dosing.events_table import CYCLE_START, EventTable, Readings
@@ -38,6 +36,18 @@ from respine.engine.input_checks import (
 from respine.engine.run import driver
 from respine.engine.run.conservation import watch
 from respine.engine.run.deduplicate import representatives
+from respine.engine.run.kernel_calls import DONE, STOP
+from respine.engine.run.workspace import (
+    AREAS,
+    EVENT,
+    KERNELS,
+    LANE,
+    RUN,
+    SUBJECT,
+    Tables,
+    control_of,
+    rows_of,
+)
 from respine.engine.solution import Options, Solution
 from respine.engine.status import Failure, Status
 from respine.engine.tolerances import OwnScales, joined, never_above, own_scales, told
@@ -310,8 +320,8 @@ class Solver:
             values,
             shown,
             self.outputs[: self.asked],
-            run.status,
-            run.steps,
+            run.status.astype(np.int8),
+            np.stack([run.subjects["accepted"], run.subjects["rejected"]], axis=1),
             failures,
             seconds,
             settings,
@@ -482,9 +492,9 @@ class _Run:
         self.starts = starts
         self.columns = 1 + len(solver.sensitivities)  # of states and outputs: themselves, then their sensitivities
         n = len(parameters)
-        self.status = np.full(n, Status.STOPPED, np.int8)
-        self.end_time = np.full(n, start)
-        self.steps = np.zeros((n, 2), np.int64)
+        self.subjects = np.zeros(n, SUBJECT)
+        self.subjects["status"], self.subjects["end_time"] = Status.STOPPED, start
+        self.status, self.end_time = self.subjects["status"], self.subjects["end_time"]
         self.failed = np.full((min(n, 4096), len(code.states) + 2), -1.0)
         self.counters = np.zeros(4, np.int64)
         slow = {name: k for k, name in enumerate(code.slow)}
@@ -513,6 +523,15 @@ class _Run:
                 self.events, readings = self._steady_states(readings, {states[s]: k for s, k in rates.items()})
         self.all_readings: Readings = readings
         self.readings = readings if only is None else readings.only(only)
+        for name, column in (("first_event", self.events.first), ("last_event", self.events.last),
+                             ("first_time", self.readings.first), ("n_outputs", self.readings.count),
+                             ("first_row", self.readings.row)):  # fmt: skip
+            self.subjects[name] = column
+        events = self.events
+        self.event_records = np.zeros(len(events.time), EVENT)
+        for name in ("time", "value", "kind", "target"):
+            self.event_records[name] = getattr(events, name)
+        self.event_records["slope"] = events.slopes if len(events.slopes) else -1
         self.rows = np.full((len(self.readings.need), len(solver.outputs) * self.columns), np.nan)
         self.start_slow = np.array([solver.values.get(name, 0.0) for name in code.slow[len(solver.free) :]], float)
         index = {s: k for k, s in enumerate(solver.system.states)}
@@ -548,9 +567,9 @@ class _Run:
                     for worker in done:
                         worker.result()  # a worker's own error must not pass for a result
                     if progress:
-                        progress(int(self.counters[driver.DONE]), len(queue))
+                        progress(int(self.counters[DONE]), len(queue))
             except BaseException:
-                self.counters[driver.STOP] = 1  # the lanes stop at their next step
+                self.counters[STOP] = 1  # the lanes stop at their next step
                 raise
         self._copy(np.flatnonzero(good & (same != np.arange(len(good)))), same)
 
@@ -565,7 +584,8 @@ class _Run:
             r = same[s]
             count, to, of = self.readings.count[s], self.readings.row[s], self.readings.row[r]
             self.rows[to : to + count] = self.rows[of : of + count]
-            self.status[s], self.end_time[s], self.steps[s] = self.status[r], self.end_time[r], self.steps[r]
+            for name in ("status", "end_time", "accepted", "rejected"):
+                self.subjects[name][s] = self.subjects[name][r]
 
     def _work(self, queue: np.ndarray) -> None:
         code, solver, options = self.code, self.solver, self.solver.options
@@ -579,20 +599,41 @@ class _Run:
             many = options.sensitivity_tolerance
             w[layout.index("scale", k) * lanes :][:lanes] = many * scale
             w[layout.index("relative") * lanes :][:lanes] = many * self.tolerance[0]
-        driver.drive(
-            np.array([code.address[k] for k in driver.KERNELS], np.int64), w, w.ctypes.data,
-            np.array([layout.index(a) * lanes for a in driver.AREAS], np.int64),
-            w[: layout.index(CONTROL[0]) * lanes].view(np.float64).reshape(len(WIDE), lanes), lanes, len(code.states),
-            0 if solver.target.double else len(code.states),
-            len(solver.sensitivities), len(solver.free), len(code.slow), len(solver.outputs) * self.columns,
-            self.parameters, self.starts, self.start_slow, self.rates_from, self.events.first, self.events.last,
-            self.events.time, self.events.kind, self.events.target,
-            self.events.value, self.events.slopes, self.events.value_slopes, self.events.time_slopes, self.slope_slots,
-            self.readings.times, self.readings.first, self.readings.count, self.readings.row,
-            self.readings.need, self.tolerance, queue, self.start, float(options.largest_step),
-            options.max_steps, self.rows.ctypes.data, self.status, self.end_time, self.steps, self.failed, self.counters,
-            self.counters.ctypes.data,
+        n_all = len(code.states) * self.columns
+        rows = rows_of(w, layout, lanes)
+        record = np.zeros(1, RUN)[0]
+        record["workspace"] = w.ctypes.data
+        for name, exported in KERNELS.items():
+            record["kernel"][name] = code.address[exported]
+        for name in AREAS:
+            record["at"][name] = layout.index(name)
+        for name, value in self._facts(queue).items():
+            record[name] = value
+        tables = Tables(
+            self.subjects, self.event_records, self.events.value_slopes, self.events.time_slopes, self.slope_slots,
+            self.parameters, self.starts, self.start_slow, self.readings.times, self.readings.need, self.tolerance,
+            self.failed, self.counters, kept_state=np.zeros((lanes, n_all)), kept_slow=np.zeros((lanes, len(code.slow))),
+            cycle_state=np.zeros((lanes, n_all)),
         )  # fmt: skip
+        driver.drive(record, np.zeros(lanes, LANE), rows, control_of(w, layout, lanes), tables, queue)
+
+    def _facts(self, queue: np.ndarray) -> dict[str, float]:
+        code, solver, ends = self.code, self.solver, self.readings.first[queue] + self.readings.count[queue] - 1
+        return {
+            "n_states": len(code.states),
+            "n_rests": 0 if solver.target.double else len(code.states),
+            "n_sensitivities": len(solver.sensitivities),
+            "n_vary": len(solver.free),
+            "n_slow": len(code.slow),
+            "first_rate": self.rates_from,
+            "start": self.start,
+            "horizon": max(1e-300, float(np.max(np.abs(self.readings.times[ends] - self.start)))),
+            "largest_step": solver.options.largest_step,
+            "max_steps": solver.options.max_steps,
+            "rows": self.rows.ctypes.data,
+            "row_bytes": self.rows.strides[0],
+            "counters": self.counters.ctypes.data,
+        }
 
     def give_up(self, lost: list[Failure]) -> list[Failure]:
         """End subjects afterwards: their status, and no numbers from the time named on."""

@@ -1,5 +1,6 @@
 """Published models against stored trajectories: the pass rule and refusals on small cases; the real set too."""
 
+# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import numpy as np
@@ -83,3 +84,51 @@ def test_a_missing_model_is_no_refusal(tmp_path):
     (home / "models" / "A1.xml").unlink()
     (found,) = models.qualify(home).cases
     assert found.outcome == "FAIL" and "missing" in found.note
+
+
+POLES = {  # equations, values at 100 (closed forms or a close run at default tolerances, see the comments)
+    # the pole of p' lies at c = -0.004; as published: h, p, c at 100
+    "below zero": (
+        "h' = 50 - 0.01*h; p' = (10*h + 0.004)*(1 - 0.99*c/(0.004 + c)) - 0.035*p; c' = 5e5*p + 0.01 - 0.01*c; h = 50; p = 0; c = 0",
+        {"h": 3178.997, "p": 7168.22, "c": 1.245556e11},
+    ),
+    # x^2 = t and its pole at x = -1e-6
+    "a root": ("x' = 0.5/(x + 1e-6); y' = 0*y; x = 0; y = 1e9", {"x": 10.0, "y": 1e9}),
+    # c rises to 1e-6 beside states of 1e8
+    "tiny beside large": ("c' = 1e-6 - c; b' = -0.01*b; c = 0; b = 1e8", {"c": 1e-6, "b": 1e8 * np.exp(-1)}),
+    "logarithm": ("c' = -0.1*c*ln(1 + c/0.01) + 0.01; b' = -0.01*b; c = 0; b = 1e8", {"b": 1e8 * np.exp(-1)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", POLES)
+def test_a_rough_run_that_fails_is_no_verdict(case):
+    from respine.model import load
+    from respine.qualify.solving import trajectories
+
+    text, expected = POLES[case]
+    got = trajectories(load(text), list(expected), np.array([0.0, 50.0, 100.0]), 1e-9)
+    assert got[-1] == pytest.approx(list(expected.values()), rel=2e-6, abs=1e-8)
+
+
+def test_rough_runs_may_all_fail(monkeypatch):
+    """The starts give the scale then, and the close run alone decides."""
+    from respine.model import load
+    from respine.qualify import solving
+
+    right = solving._solver
+
+    def unwilling(system, outputs):
+        solve = right(system, outputs)
+
+        def picky(times, rtol, atol):
+            if rtol > 1e-9:
+                raise solving.Unsolved("too rough")
+            return solve(times, rtol, atol)
+
+        return picky
+
+    monkeypatch.setattr(solving, "_solver", unwilling)
+    got = solving.trajectories(load("x' = -0.1*x; x = 3"), ["x"], np.array([0.0, 10.0]), 1e-9)
+    assert got[-1, 0] == pytest.approx(3 * np.exp(-1), rel=1e-7)
+    with pytest.raises(solving.Unsolved):
+        solving.trajectories(load("x' = -0.1*x; x = 3"), ["x"], np.array([0.0, 10.0]), 1e-8)

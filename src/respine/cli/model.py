@@ -20,7 +20,7 @@ _MODEL = typer.Option(None, "--model", "-m", autocompletion=complete_model,
                       help="Which library model; the first that has the name (human, rat, mouse) when left out.")  # fmt: skip
 _WHAT = typer.Argument("", metavar="[NAME]", autocompletion=complete_any,
                        help="A model (rat), a module (bdnf), a symbol (circuit), a drug, exposure, scale, population or study, "
-                            "or an SBML file.")  # fmt: skip
+                            "or an SBML or Antimony file.")  # fmt: skip
 _KIND = typer.Argument("", metavar="[KIND]", autocompletion=complete_kind, help="One kind: drugs, studies ...")
 _FILE = typer.Argument(..., metavar="FILE.xml", help="The SBML file to write.")
 _OF = typer.Option("human", "--model", "-m", autocompletion=complete_model, help="Which library model.")
@@ -61,10 +61,11 @@ def show(name: str = _WHAT, model: str | None = _MODEL) -> None:
     from respine import model as models
     from respine.cli import cards
     from respine.cli.names import kinds_of
+    from respine.model.source import SUFFIXES
 
     width = max(80, shutil.get_terminal_size((120, 40)).columns)
-    if Path(name).suffix in (".xml", ".sbml"):
-        typer.echo(models.show(models.load_sbml(Path(name)), width=width))
+    if Path(name).suffix.lower() in SUFFIXES:
+        typer.echo(models.show(models.load(Path(name)), width=width))
         return
     kinds = kinds_of(name) if name else []
     if "models" in kinds or not name:

@@ -79,7 +79,8 @@ def check_known(names: Sequence[str] | Mapping[str, object], known: Sequence[str
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, list(known), n=3)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"{system.name} has {len(known)} such names"
+            some = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
+            hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {some or 'none'}"
             raise ValueError(f'"{name}" is no {what} of {system.name}; {hint}')
 
 

@@ -207,13 +207,11 @@ def _refusal(message: str, plain: str, name: str) -> Problem:
 
 
 def _line_of_named(message: str, plain: str) -> int:
-    """The first line that holds what a message quotes."""
-    for quoted in re.findall(r"'([^']+)'", message):
-        words = re.findall(r"[A-Za-z_]\w*", quoted)
-        for word in words:
-            if line := _first_line(rf"\b{re.escape(word)}\b", plain):
-                return line
-    return 0
+    """The first line that holds what a message quotes: the whole formula, else the first of its words."""
+    quoted = re.findall(r"'([^']+)'", message)
+    whole = [r"\s*".join(map(re.escape, re.findall(r"\w+|\S", text))) for text in quoted if len(text) > 2]
+    words = [rf"\b{word}\b" for text in quoted for word in re.findall(r"[A-Za-z_]\w*", text)]
+    return next((line for pattern in (*whole, *words) if (line := _first_line(pattern, plain))), 0)
 
 
 def _first_line(pattern: str, plain: str) -> int:

@@ -304,9 +304,10 @@ class _Builder:
             if v is None or v.given or public in self.content.starts or public in self.changed:
                 continue
             where = self.content.at(v.line)
-            why = f"the {v.kind} has no value, and formulas of the model need it."
+            kind = "state" if public in self.rates and v.kind == "parameter" else v.kind
+            why = f"the {kind} has no value, and formulas of the model need it."
             cure = f'Give it a value, an initial assignment or a rule; or load(..., values={{"{public}": 1.0}}).'
-            problems.append(Problem(where, f"{v.kind} {public}", "", why, cure))
+            problems.append(Problem(where, f"{kind} {public}", "", why, cure))
         if problems:
             raise InputError(*problems)
 

@@ -41,6 +41,15 @@ def start() -> None:
             _reader = _Reader()
 
 
+def stop() -> None:
+    """End the process; the next document starts another."""
+    global _reader
+    with _lock:
+        if _reader is not None:
+            _reader.end()
+        _reader = None
+
+
 def read(source: Source, limits: Limits) -> Content:
     """What a document declares. Raises InputError with all its problems, or that the reader died of it."""
     with _lock:
@@ -90,8 +99,13 @@ class _Reader:
         try:
             send(_open(self.process.stdin), (source, limits))
             return receive(_open(self.process.stdout))
-        except BaseException:  # also when the user interrupts: the answer would come to the next question
-            self.process.kill()
+        except (EOFError, OSError):  # it ends, and its exit code tells why
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=2)
+            self._kill()
+            raise
+        except BaseException:  # the user interrupts: the answer would come to the next question
+            self._kill()
             raise
         finally:
             overdue.cancel()
@@ -99,6 +113,10 @@ class _Reader:
     def _stop(self) -> None:
         self.overdue = True
         self.process.kill()
+
+    def _kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     def was_idle(self) -> bool:
         """Whether it ended before it had this document, because nobody had asked for long."""

@@ -13,6 +13,7 @@ import pickle
 import struct
 import sys
 import threading
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from respine.errors import InputError, Problem
@@ -53,7 +54,10 @@ def read(source: Source, limits: Limits) -> Any:
     made = translate(source.data, source.name, limits, source.folder)
     document = open_document(made.sbml, source.name, limits, line=made.line)
     document.notes += made.notes
-    return read_content(document, limits, lift=made.disguise.lift if made.disguise else None)
+    content = read_content(document, limits, lift=made.disguise.lift if made.disguise else None)
+    if content.model == "__main":  # equations that stand in no model block
+        content.model = Path(source.name).stem if source.folder else "model"
+    return content
 
 
 def answer(source: Source, limits: Limits) -> tuple[str, Any]:
@@ -116,10 +120,8 @@ def _limit(limits: Limits | None) -> None:
         import resource
         import signal
 
-        if limits is not None:
-            resource.setrlimit(
-                resource.RLIMIT_AS, (int(limits.memory_gb * 1e9), resource.getrlimit(resource.RLIMIT_AS)[1])
-            )
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (hard if limits is None else int(limits.memory_gb * 1e9), hard))
         signal.setitimer(signal.ITIMER_REAL, 0 if limits is None else limits.seconds + 5)
 
 
@@ -128,6 +130,7 @@ def main() -> None:
     threading.stack_size(_STACK)
     thread = threading.Thread(target=serve)
     thread.start()
+    threading.stack_size(0)  # the watches need no such stack
     thread.join()
 
 

@@ -140,7 +140,7 @@ def _check(document: Document, ignored: Iterable[str]) -> None:
         libsbml.LIBSBML_CAT_OVERDETERMINED_MODEL,
     )
     chained = _nested_calls(document) > _CALLS or _assigned(document.model) > _ASSIGNED
-    rounds = [(document.sbml, (general, *others))]
+    rounds: list[tuple[Any, tuple[Any, ...]]] = [(document.sbml, (general, *others))]
     if chained:
         rounds = [(document.sbml, others), (_without_chains(document), (general,))]
     for sbml, wanted in rounds:

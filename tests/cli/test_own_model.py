@@ -1,5 +1,6 @@
 """`respine model show` of a user's own file."""
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 from pathlib import Path

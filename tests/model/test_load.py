@@ -1,5 +1,6 @@
 """One door for every model: a name, a file or a text; a fault is told with its line and its cause."""
 
+# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import math
@@ -53,8 +54,8 @@ def test_every_way_to_name_a_model_gives_the_same(tmp_path: Path) -> None:
         "g.XML": exported,
     }.items():
         (tmp_path / name).write_text(text)
-        for source in (tmp_path / name, str(tmp_path / name)):
-            assert rates_at_start(load(source)) == rates_at_start(system)
+        for file in (tmp_path / name, str(tmp_path / name)):
+            assert rates_at_start(load(file)) == rates_at_start(system)
     assert rates_at_start(load(exported)) == rates_at_start(system)
     assert (
         rates_at_start(load("\ufeff" + TWO))

@@ -205,22 +205,17 @@ def _study(name: str, width: int) -> Iterator[str]:
 
     known = studies.load(name)
     yield fields([
-        ("doi", known.doi), ("population", f"{known.population} ({known.model} model)"),
+        ("doi", known.doi), ("population", f"{known.population} ({_yaml('populations', str(known.population))['model']} model)"),
         ("size", f"{known.subjects} virtual subjects an arm, seed {known.seed}"),
         ("visits", ", ".join(hours(t) or "0 h" for t in known.visits)), ("observes", ", ".join(known.observe)),
         ("records", ", ".join(known.record)), ("note", known.note),
     ], width)  # fmt: skip
     yield "arms\n" + fields([(arm, treatments_text(known.arms[arm])) for arm in known.arms], width)
-    rows = [[e.name, e.kind, e.of, _moment(e)] for e in known.endpoints]
+    rows = [[e.name, e.kind, e.of, hours(e.time)] for e in known.endpoints]
     yield "endpoints\n" + indented(columns(rows, ("", "kind", "of", "at"))) if rows else ""
     compared = dict.fromkeys(f"{part.study} ({part.table}.csv)" for part in known.compare)
     yield fields([("compared with", ", ".join(compared)), ("rules", ", ".join(r.name for r in known.rules))], width)
     yield f"run it with: respine run {name}\nwritten in library/studies/{name}.yaml"
-
-
-def _moment(endpoint: Any) -> str:
-    time = next((v for v in (endpoint.at, endpoint.by, endpoint.until) if v is not None), None)
-    return "" if time is None else hours(time) or "0 h"
 
 
 _CARDS: dict[str, Callable[[str, int], Iterator[str]]] = {

@@ -17,7 +17,7 @@ from respine.fit.population.conditional import Conditional
 Evaluate = Callable[[np.ndarray, np.ndarray], Conditional]
 """(subjects (n_lanes,), random effects (n_lanes, Q)) -> -2 log likelihood with slopes by random effects."""
 
-CONVERGED = 1e-14  # expected decrease of phi, relative to 1 + |phi| / 100, at which a mode is found
+CONVERGED = 1e-11  # expected decrease of phi, relative to 1 + |phi| / 100, at which a mode is found
 GOOD_ENOUGH = 1e-7  # where no step leads downhill any more (rounding), this decrease still counts as found
 MOST_STEPS = 60
 MOST_HALVINGS = 14

@@ -60,15 +60,10 @@ class Marginal(Objective):
             return Integral(first.each, first.random, first.curvature, first.failures, (), first.by_fixed, [], None,
                             first.evaluations, np.zeros(n))  # fmt: skip
         omega = self.blocks.whole(point.blocks)
-        matrix = first.exact if first.exact is not None else first.curvature
-        values, vectors = np.linalg.eigh(np.where(np.isfinite(matrix), matrix, 0.0))
-        least = 1.0 / np.max(np.linalg.eigvalsh(omega))
-        values = np.maximum(values, 0.1 * least)  # where the mode is no minimum the prior still holds the effects
-        root = vectors / np.sqrt(values)[:, None, :]  # e = mode + root z
-        log_det = np.sum(np.log(values), axis=1)
+        root, log_det = _roots(first.curvature, omega)  # e = mode + root z
         z, log_weight = self._nodes(q) if self.method == "agq" else self._draws(q)
         found = self._integrate(point, omega, first.random, root, log_det, z, log_weight, slopes)
-        found.unsettled, found.curvature, found.exact = first.unsettled, first.curvature, matrix
+        found.unsettled, found.curvature, found.exact = first.unsettled, first.curvature, first.exact
         found.failures = {**first.failures, **found.failures}
         found.each[[self.problem.data.labels.index(label) for label in found.failures]] = np.nan
         found.evaluations += first.evaluations
@@ -158,6 +153,16 @@ class Marginal(Objective):
 
     def _lanes(self, subjects: np.ndarray, point: Point, random: np.ndarray, want: str) -> Conditional:
         return self.lanes(subjects, point, random, want, None)
+
+
+def _roots(curvature: np.ndarray, omega: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each subject's first-order curvature L L': L^-T and log|L L'|; what is not positive definite is made so."""
+    values, vectors = np.linalg.eigh(np.where(np.isfinite(curvature), curvature, 0.0))
+    least = 0.1 / np.max(np.linalg.eigvalsh(omega))  # the prior holds the effects where the data do not
+    mended = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, least), vectors)
+    factor = np.linalg.cholesky(np.where((values[:, 0] >= least)[:, None, None], curvature, mended))
+    log_det = 2 * np.sum(np.log(np.diagonal(factor, axis1=1, axis2=2)), axis=1)
+    return np.swapaxes(np.linalg.inv(factor), 1, 2), log_det
 
 
 def _chunks(n: int, size: int) -> Iterator[np.ndarray]:

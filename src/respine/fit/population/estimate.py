@@ -18,6 +18,7 @@ from respine.fit.population.vector import Vector
 
 Watch = Callable[[str], None]
 DIFFERENCE = 1e-4  # of x, where slopes come from differences of the objective
+SMALLEST = 1e-14  # variance of a random effect; below it is nobody's
 STEP = 1e-2  # of the guard, in standard errors or so
 GUARD = 1e-3  # relative difference between exact slopes and differences that is still believed
 
@@ -123,7 +124,7 @@ class Outer:
         parts = (point.fixed, *point.blocks)
         if not all(np.isfinite(part).all() and np.abs(part).max(initial=0.0) < 1e100 for part in parts):
             return False
-        return all(np.linalg.eigvalsh(b)[0] > 1e-14 * max(float(np.trace(b)), 1e-30) for b in point.blocks)
+        return all(np.linalg.eigvalsh(b)[0] > max(1e-14 * float(np.trace(b)), SMALLEST) for b in point.blocks)
 
     def _by_differences(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Slopes of every subject by central differences: Laplace's curvature would need third derivatives."""
@@ -163,6 +164,8 @@ class Outer:
         direction = vectors @ (chance / np.sqrt(np.maximum(values, 1e-6 * max(float(values[-1]), 1e-300))))
         direction *= min(1.0, 10.0 / float(np.max(np.abs(direction))))
         high, low = (self.value(x + sign * STEP * direction) for sign in (1, -1))
+        if not (np.isfinite(high) and np.isfinite(low)):
+            return []  # the edge of what can be solved: nothing to compare with
         return [SlopeCheck(where, float(slope @ direction), (high - low) / (2 * STEP))]
 
 

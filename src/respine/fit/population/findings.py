@@ -225,21 +225,19 @@ def flip_flop(found: Estimate) -> tuple[list[Finding], Search | None]:
     seen = f"Absorption from {state} ({absorption:.4g}) is slower than elimination ({elimination:.4g}): flip-flop."
     if other is None or not np.isfinite(other.value):
         why = f"{seen} The same curves arise with the two exchanged."
-        return [Finding("flip-flop", (state,), why, "Start from a fast absorption, or bind it from below.", fatal=True)], None
+        return [Finding("flip-flop", (state,), why, "Start from a fast absorption, or bind it from below.")], None
     if other.value < found.total - 1e-3:
         why = f"{seen} With the two exchanged the objective is {other.value:.4f} instead of {found.total:.4f}; that answer is given."
         return [Finding("flip-flop", (state,), why, "Start from a fast absorption.", fatal=False)], other
-    near = other.value - found.total < NEAR
     why = f"{seen} With the two exchanged the objective is {other.value:.4f} instead of {found.total:.4f}."
-    cure = "The data do not say which is true: decide by an intravenous dose or what is known." if near else (
-        "The data prefer the slow absorption; make sure it is real."
-    )
-    return [Finding("flip-flop", (state,), why, cure, fatal=near)], None
+    cure = "Decide by what is known (intravenous data, the half-life): bind the rates, or accept: [flip-flop]."
+    return [Finding("flip-flop", (state,), why, cure)], None
 
 
 def _exchanged(found: Estimate, state: str, absorption: float, elimination: float) -> np.ndarray | None:
     """x with the rates of the typical subject as wished for, as near as possible in the fixed effects."""
     x, count = found.x.copy(), len(found.vector.thetas)
+    x[count:] = found.vector.pack(found.outer.begin)[count:]  # variances may have collapsed on the way
     wanted = np.log([absorption, elimination])
 
     def now(at: np.ndarray) -> np.ndarray | None:

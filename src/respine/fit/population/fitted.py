@@ -231,11 +231,16 @@ def fit(
     certain = None
     if searched and problem.estimation.covariance != "none" and np.isfinite(found.total):
         certain = uncertainty(found, problem.estimation.covariance)
-    findings = [*look(found, certain), *extra]
+    findings = _accepted(problem, [*look(found, certain), *extra])
     value = found.value
     error = value.total_error if isinstance(value, Integral) else 0.0
     return Fit(problem, name, found, found.total, certain, findings, found.converged or not searched,
                clock.perf_counter() - begun, error, _settings(problem, name))  # fmt: skip
+
+
+def _accepted(problem: PopulationProblem, findings: list[Finding]) -> list[Finding]:
+    """Findings whose kind the problem accepts do not stand in the way of an answer."""
+    return [replace(f, fatal=False) if f.kind in problem.estimation.accept else f for f in findings]
 
 
 def _settings(problem: PopulationProblem, method: str) -> dict[str, Any]:
@@ -268,7 +273,7 @@ def _by_saem(problem: PopulationProblem, folder: Path | None, watch: Watch | Non
     errors = np.sqrt(np.maximum(np.diag(certain.of_x), 0.0)) if certain is not None else np.zeros(len(x))
     allowed = np.maximum(AGREE_ERRORS * np.where(np.isfinite(errors), errors, 0.0), AGREE_SHARE)
     far = [saem.vector.names[k] for k in np.flatnonzero(apart > allowed)]
-    findings = look(found, None)
+    findings = _accepted(problem, look(found, None))
     if far:
         why = f"Two independent banks ended apart in {', '.join(far)}."
         findings.append(Finding("not-converged", tuple(far), why, "Allow more burn_in and averaging, or simplify the model."))

@@ -225,8 +225,6 @@ class _Maker:
             if system is None or state not in system.states:
                 states = system.states if system is not None else ()
                 self.fault(place, "The model has no such state.", nearest(state, states), state)
-            if part.duration is not None and part.rate is not None:
-                self.fault(place, "A dose has a modelled duration or a modelled rate.", "Keep one of the two.")
             one = {name: self.formula((*place, name), getattr(part, name)) for name in ("lag", "bioavailability",
                                                                                        "duration", "rate")}  # fmt: skip
             absorbed = tuple(self.absorbed((*place, "input"), law) for law in part.input)

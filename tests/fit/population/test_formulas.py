@@ -36,7 +36,9 @@ def test_slopes_agree_with_differences(text):
         assert slope == pytest.approx(want, rel=1e-7, abs=1e-8), name
 
 
-@pytest.mark.parametrize("text", ["f*(1 + e)", "f*exp(e)", "f + e*w", "f + f**0.5*e*exp(w)", "log(f) + e/2", "sqrt(f*(1 + e))"])
+@pytest.mark.parametrize(
+    "text", ["f*(1 + e)", "f*exp(e)", "f + e*w", "f + f**0.5*e*exp(w)", "log(f) + e/2", "sqrt(f*(1 + e))"]
+)
 def test_the_weight_of_an_effect_is_its_slope(text):
     expr = parse(text).expr
     weight = substitute(derivative(expr, "e"), {"e": num(0)})
@@ -64,3 +66,17 @@ def test_what_is_no_formula_says_why(text, said):
 def test_an_effect_inside_what_has_no_slope_is_refused():
     with pytest.raises(FormulaError, match="stands inside"):
         derivative(parse("f + max(e, 0)").expr, "e")
+
+
+def test_special_functions_are_scipys():
+    special = pytest.importorskip("scipy.special")
+    x = np.array([-200.0, -45.0, -31.0, -29.0, -3.0, 0.0, 0.4, 7.0, 30.0])
+    got = evaluate(("log_phi", ("sym", "x")), {"x": Dual(x, np.ones((1, len(x))))})
+    assert got.value == pytest.approx(special.log_ndtr(x), rel=1e-12)
+    assert got.slope[0][:5] == pytest.approx(
+        np.exp(-0.5 * x**2 - special.log_ndtr(x))[:5] / np.sqrt(2 * np.pi), rel=1e-10
+    )
+    y = np.array([0.03, 0.5, 1.0, 3.7, 9.9, 10.1, 250.0])
+    got = evaluate(("lgamma", ("sym", "y")), {"y": Dual(y, np.ones((1, len(y))))})
+    assert got.value == pytest.approx(special.gammaln(y), rel=1e-13, abs=1e-14)
+    assert got.slope[0] == pytest.approx(special.digamma(y), rel=1e-12)

@@ -46,9 +46,7 @@ def test_theophylline_by_quadrature_of_two_nodes(reference):
     """nlmixr2's agq has two nodes by default; more of them go to the true marginal likelihood, 118.103."""
     two = problems.theophylline(reference, **BY_AGQ, estimation={"nodes": 2})
     assert total(two, "agq") == pytest.approx(118.482568909799, rel=1e-7)
-    five, nine = (
-        total(problems.theophylline(reference, **BY_AGQ, estimation={"nodes": n}), "agq") for n in (5, 9)
-    )
+    five, nine = (total(problems.theophylline(reference, **BY_AGQ, estimation={"nodes": n}), "agq") for n in (5, 9))
     assert abs(five - nine) < 0.01 and abs(nine - 118.103) < 0.001
 
 
@@ -182,7 +180,13 @@ def test_doses_into_any_compartment(reference):
     def oral(text: str) -> str:
         return "depot' = -depot\n" + text.replace("central' = ", "central' = depot ")
 
-    models = {"advan3": two, "advan11": three, "advan12": oral(three), "advan4": oral(two), "ss": "central' = -CL/V*central"}
+    models = {
+        "advan3": two,
+        "advan11": three,
+        "advan12": oral(three),
+        "advan4": oral(two),
+        "ss": "central' = -CL/V*central",
+    }
     values = {"CL": 5, "V": 50, "Q": 3, "V2": 80, "Q3": 1, "V3": 120}
     for case in data.CASE.unique():
         text = models[case.split("_")[0]]

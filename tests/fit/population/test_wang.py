@@ -71,7 +71,18 @@ def test_boxcox_and_yeojohnson_contain_their_special_cases():
 
 def test_modes_and_predictions_are_nonmems():
     fit = evaluate(problem(proportional="s"), "focei")
-    modes = [0.071545, 0.0057045, 0.024947, 0.03195, -0.0047874, 0.0039789, -0.011804, 0.0058801, -0.0031367, -0.00066641]
+    modes = [
+        0.071545,
+        0.0057045,
+        0.024947,
+        0.03195,
+        -0.0047874,
+        0.0039789,
+        -0.011804,
+        0.0058801,
+        -0.0031367,
+        -0.00066641,
+    ]
     assert fit.random_effects["eta"].to_numpy() == pytest.approx(modes, rel=2e-4)
     assert fit.individual["ke"].to_numpy() == pytest.approx(0.5 * np.exp(modes), rel=1e-4)
     shares = [5.2018, 3.776, 3.7206, 3.7958, 3.848, 3.7726, 3.9287, 3.7643, 3.831, 3.8188]

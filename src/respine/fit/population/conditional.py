@@ -133,10 +133,17 @@ def _limits(problem: PopulationProblem, piece: Piece) -> tuple[np.ndarray, np.nd
     """By row: the limit, 1 below it and -1 above it, whether the datum is censored, and the other end of the interval."""
     data = problem.data
     dv, cens = data.dv[piece.record], data.cens[piece.record]
-    flagged = "CENS" in data.items
-    limit = dv if piece.limit is None else np.where((cens != 0) & flagged & ~np.isfinite(piece.limit), dv, piece.limit)
-    below = cens != 0 if flagged else dv < limit
-    return limit, np.where(cens < 0, -1.0, 1.0), below, data.limit[piece.record]
+    limit = dv if piece.limit is None else np.where((cens != 0) & ~np.isfinite(piece.limit), dv, piece.limit)
+    return limit, np.where(cens < 0, -1.0, 1.0), censored(problem, piece), data.limit[piece.record]
+
+
+def censored(problem: PopulationProblem, piece: Piece) -> np.ndarray:
+    """(n_rows,) data below (or above) a limit: where CENS says so, or without that column where DV is less than the limit."""
+    if piece.model.blq is None:
+        return np.zeros(len(piece.record), bool)
+    if "CENS" in problem.data.items or piece.limit is None:
+        return problem.data.cens[piece.record] != 0
+    return problem.data.dv[piece.record] < piece.limit
 
 
 def piece_of(piece: Piece, rows: np.ndarray) -> Piece:

@@ -216,5 +216,16 @@ def finish(outer: Outer, searches: list[Search], checks: list[SlopeCheck], secon
     last = outer.objective.at(point, slopes=not outer.objective.way.exact)
     prior = penalty(outer.objective.d, outer.objective.blocks, point)[0]
     return Estimate(
-        outer, point, last, prior, each, best.converged, best.why, checks, searches, outer.evaluations, seconds, best.matrix
+        outer,
+        point,
+        last,
+        prior,
+        each,
+        best.converged,
+        best.why,
+        checks,
+        searches,
+        outer.evaluations,
+        seconds,
+        best.matrix,
     )

@@ -57,7 +57,9 @@ def look(found: Estimate, certain: Uncertainty | None) -> list[Finding]:
     for check in found.checks:
         if not check.agrees:
             why = f"At the {check.where} the slope is {check.exact:.4g} and differences of the objective say {check.difference:.4g}."
-            findings.append(Finding("slopes", (), why, "The objective has jumps or kinks there; do not trust the estimates."))
+            findings.append(
+                Finding("slopes", (), why, "The objective has jumps or kinks there; do not trust the estimates.")
+            )
     if found.value.unsettled:
         labels = ", ".join(found.value.unsettled[:8])
         findings.append(Finding("mode", found.value.unsettled, f"The random effects of subjects {labels} were not found exactly.",
@@ -102,7 +104,9 @@ def _bounds(found: Estimate) -> list[Finding]:
             size = max(abs(theta.start - bound), abs(bound), 1e-12) if np.isfinite(bound) else np.inf
             if np.isfinite(bound) and abs(value - bound) < 1e-4 * size:
                 why = f"{theta.name} ended at its bound {bound:g}."
-                findings.append(Finding("bound", (theta.name,), why, "Fix it there, move the bound, or simplify the model."))
+                findings.append(
+                    Finding("bound", (theta.name,), why, "Fix it there, move the bound, or simplify the model.")
+                )
     return findings
 
 
@@ -153,7 +157,9 @@ def _several(found: Estimate) -> list[Finding]:
             told = ", ".join(f"{n} {best[found.vector.names.index(n)]:.4g} or {values[found.vector.names.index(n)]:.4g}"
                              for n in names[:4])  # fmt: skip
             why = f"Start {number + 1} ended elsewhere with the objective {other.value:.3f} ({found.total:.3f} is the best): {told}."
-            findings.append(Finding("several-answers", tuple(names), why, "Choose by what is known, with bounds or a prior."))
+            findings.append(
+                Finding("several-answers", tuple(names), why, "Choose by what is known, with bounds or a prior.")
+            )
     return findings
 
 

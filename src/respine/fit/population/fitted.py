@@ -109,7 +109,10 @@ class Fit:
             {"name": t.name, "kind": "fixed", "estimate": t.start, **none, "fixed": True, "start": t.start}
             for t in problem.thetas if t.fixed
         ]  # fmt: skip
-        for kind, label, blocks in (("random", "OMEGA", (*problem.omega, *problem.iov)), ("residual", "SIGMA", problem.sigma)):
+        for kind, label, blocks in (
+            ("random", "OMEGA", (*problem.omega, *problem.iov)),
+            ("residual", "SIGMA", problem.sigma),
+        ):
             for block in blocks:
                 if block.fixed:
                     rows += [{"name": f"{label}({a})", "kind": kind, "estimate": block.matrix[i, i], **none, "fixed": True,
@@ -187,7 +190,10 @@ def at_point(problem: PopulationProblem, point: Point) -> PopulationProblem:
     """The problem with a point as its start."""
     thetas = tuple(replace(t, start=float(v)) for t, v in zip(problem.thetas, point.fixed, strict=False))
     matrices = iter(point.blocks)
-    groups = [tuple(b if b.zero else replace(b, matrix=next(matrices)) for b in blocks) for blocks in (problem.omega, problem.iov)]
+    groups = [
+        tuple(b if b.zero else replace(b, matrix=next(matrices)) for b in blocks)
+        for blocks in (problem.omega, problem.iov)
+    ]
     at, sigma = len(problem.thetas), []
     for block in problem.sigma:
         n = len(block.names)
@@ -210,7 +216,11 @@ def evaluate(problem: PopulationProblem, method: str | None = None) -> Fit:
 
 
 def fit(
-    problem: PopulationProblem, method: str | None = None, *, folder: str | Path | None = None, watch: Watch | None = None
+    problem: PopulationProblem,
+    method: str | None = None,
+    *,
+    folder: str | Path | None = None,
+    watch: Watch | None = None,
 ) -> Fit:
     """Estimate a problem. ``method`` overrides that of the problem; ``folder`` keeps checkpoints of SAEM; ``watch`` hears of progress.
 
@@ -266,8 +276,12 @@ def _by_saem(problem: PopulationProblem, folder: Path | None, watch: Watch | Non
     assert isinstance(outer.objective, Marginal) and isinstance(value, Integral)
     assert value.by_fixed is not None and value.by_blocks is not None
     each = outer.vector.slopes(outer.point(x), value.by_fixed, value.by_blocks)
-    search = Search(x, value.total, each.sum(axis=0), True, "all steps were taken", 0.0, value.evaluations, np.eye(len(x)))
-    found = Estimate(outer, outer.point(x), value, 0.0, each, True, search.why, [], [search], value.evaluations, 0.0, np.eye(len(x)))
+    search = Search(
+        x, value.total, each.sum(axis=0), True, "all steps were taken", 0.0, value.evaluations, np.eye(len(x))
+    )
+    found = Estimate(
+        outer, outer.point(x), value, 0.0, each, True, search.why, [], [search], value.evaluations, 0.0, np.eye(len(x))
+    )
     certain = uncertainty(found, "S") if problem.estimation.covariance != "none" else None
     apart = np.abs(banks[0].x - banks[1].x)
     errors = np.sqrt(np.maximum(np.diag(certain.of_x), 0.0)) if certain is not None else np.zeros(len(x))
@@ -276,7 +290,9 @@ def _by_saem(problem: PopulationProblem, folder: Path | None, watch: Watch | Non
     findings = _accepted(problem, look(found, None))
     if far:
         why = f"Two independent banks ended apart in {', '.join(far)}."
-        findings.append(Finding("not-converged", tuple(far), why, "Allow more burn_in and averaging, or simplify the model."))
+        findings.append(
+            Finding("not-converged", tuple(far), why, "Allow more burn_in and averaging, or simplify the model.")
+        )
     fitted = Fit(problem, "saem", found, value.total, certain, findings, not far, clock.perf_counter() - begun, value.total_error,
                  _settings(problem, "saem"), [bank.x for bank in banks], banks[0].path)  # fmt: skip
     return fitted

@@ -125,7 +125,12 @@ class LaneRecords(Records):
         return self._joined("driven")
 
     def table(
-        self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int], names: Sequence[str] = ()
+        self,
+        states: dict[str, int],
+        slow: dict[str, int],
+        rates: dict[str, int],
+        names: Sequence[str] = (),
+        moments: Any = None,
     ) -> Any:
         """Events of all plans one after the other; lanes point into them, or into copies with their own values."""
         key = ("table", tuple(states.items()), tuple(slow.items()), tuple(rates.items()), tuple(names))

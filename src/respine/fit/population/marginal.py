@@ -114,7 +114,9 @@ class Marginal(Objective):
         k = z.shape[1]
         precision = np.linalg.inv(omega)
         norm = np.linalg.slogdet(omega)[1] + log_det
-        out = Integral(np.full(n, np.nan), mode, np.zeros((n, q, q)), {}, error=np.zeros(n), effective=np.full(n, float(k)))
+        out = Integral(
+            np.full(n, np.nan), mode, np.zeros((n, q, q)), {}, error=np.zeros(n), effective=np.full(n, float(k))
+        )
         by_fixed = np.zeros((n, self.d.n_free))
         square = np.zeros((n, q, q))
         means = np.zeros((n, q))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -51,7 +51,8 @@ class Piece:
     """One observation part's share of a batch, its rows in the order of lanes, (n_rows,) each.
 
     Gaussian: ``mean`` and ``variance`` on the scale of ``datum``, ``log_slope`` of the datum's transform; else ``log_likelihood``.
-    ``ipred`` is the prediction on its natural scale, ``values`` what else its formulas were evaluated with.
+    ``ipred`` is the prediction on its natural scale, ``values`` what else its formulas were evaluated with. ``observed`` is False for
+    records without an observation (they are predicted for tables).
     """
 
     model: ObservationModel
@@ -65,6 +66,7 @@ class Piece:
     log_likelihood: Dual | None = None
     limit: np.ndarray | None = None
     values: Mapping[str, Dual] = field(default_factory=dict)
+    observed: bool = True
 
 
 @dataclass(frozen=True)
@@ -204,17 +206,18 @@ class Predictor:
         bad, reasons = np.zeros(layout.n_lanes, bool), {}
         if self.outputs:
             solved, bad, reasons = self.solver(want).solve(layout, lane_values, random)
-        pieces = []
-        taken = np.zeros(len(layout.record), bool)
-        for model in self.problem.observations:
-            rows = layout.observed[model.name]
-            taken[rows] = True
-            pieces.append((model, rows))
-        if every:
-            pieces.append((self.problem.observations[0], np.flatnonzero(~taken)))
+        pieces = [(model, layout.observed[model.name]) for model in self.problem.observations]
         made = tuple(
             self._piece(layout, model, rows, lane_values, random, want, solved) for model, rows in pieces if len(rows)
         )
+        if every:
+            taken = np.zeros(len(layout.record), bool)
+            for _, rows in pieces:
+                taken[rows] = True
+            rest = np.flatnonzero(~taken)
+            model = next((m for m in self.problem.observations if m.prediction is not None), None)
+            if len(rest) and model is not None:
+                made += (replace(self._piece(layout, model, rest, lane_values, random, want, solved), observed=False),)
         return Prediction(layout, made, bad, reasons, lane_values)
 
     def _piece(
@@ -253,8 +256,7 @@ class Predictor:
         if model.datum is not None and model.log_slope is not None:
             datum, slope = _full(evaluate(model.datum, values), size), _full(evaluate(model.log_slope, values), size)
         limit = None if model.limit is None else np.broadcast_to(evaluate(model.limit, values).value, (size,))
-        needed = values if model.datum is not None and model.blq is not None else {}
-        return Piece(model, lane, record, ipred, mean, variance, datum, slope, None, limit, needed)
+        return Piece(model, lane, record, ipred, mean, variance, datum, slope, None, limit, values)
 
 
 def _full(value: Dual, size: int) -> Dual:

@@ -126,7 +126,9 @@ class Saem:
         at = self.objective.at(point)
         omega = self.blocks.whole(point.blocks)
         good = np.isfinite(at.each) & np.isfinite(at.curvature).all(axis=(1, 2))
-        covariance = np.where(good[:, None, None], np.linalg.inv(np.where(good[:, None, None], at.curvature, np.eye(self.q))), omega)
+        covariance = np.where(
+            good[:, None, None], np.linalg.inv(np.where(good[:, None, None], at.curvature, np.eye(self.q))), omega
+        )
         values, vectors = np.linalg.eigh(covariance)
         root = vectors * np.sqrt(np.maximum(values, 1e-12))[:, None, :]
         return np.where(good[:, None], at.random, 0.0), root
@@ -243,7 +245,9 @@ class Saem:
         at = self.likelihood(point, state.random, "all")
         slope = at.slope[self.q :]
         usable = ~at.bad
-        by_x = self.vector.slopes(point, np.where(usable, slope, 0.0).T, [np.zeros((len(usable), *b.shape)) for b in point.blocks])
+        by_x = self.vector.slopes(
+            point, np.where(usable, slope, 0.0).T, [np.zeros((len(usable), *b.shape)) for b in point.blocks]
+        )
         gradient = by_x[:, self.scored].sum(axis=0) / self.chains
         information = self._information(point, at, usable)[np.ix_(self.scored, self.scored)] / self.chains
         state.information += gamma * (information - state.information)
@@ -318,7 +322,18 @@ class Saem:
 def fingerprint(problem: PopulationProblem) -> str:
     """What decides the result of a run: the problem, its data and options."""
     data = problem.data
-    arrays = [data.time, data.dv, data.amt, data.evid, data.rate, data.ii, data.addl, data.ss, data.cens, *problem.covariates.values()]
+    arrays = [
+        data.time,
+        data.dv,
+        data.amt,
+        data.evid,
+        data.rate,
+        data.ii,
+        data.addl,
+        data.ss,
+        data.cens,
+        *problem.covariates.values(),
+    ]
     parts = [repr((problem.system, problem.thetas, problem.omega, problem.iov, problem.sigma, problem.estimation))]
     parts += [repr(sorted((name, f.text) for name, f in problem.individual.items())), repr(problem.observations)]
     return store.fingerprint(*parts, repr(problem.doses), *(np.ascontiguousarray(a).tobytes() for a in arrays))
@@ -327,4 +342,3 @@ def fingerprint(problem: PopulationProblem) -> str:
 def average(saem: Saem, banks: list[Bank]) -> np.ndarray:
     """The estimate of several banks: their mean on the search's scale."""
     return np.mean([bank.x for bank in banks], axis=0)
-

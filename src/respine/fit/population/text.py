@@ -61,7 +61,10 @@ def text(fit: Fit) -> str:
         lines.append("  ".join([first, *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]).rstrip())
     shrunk = fit.shrinkage
     if len(shrunk):
-        lines += ["", "shrinkage: " + ", ".join(f"{r['name']} {r['shrinkage']:.0f} %" for r in shrunk.to_dict("records"))]
+        lines += [
+            "",
+            "shrinkage: " + ", ".join(f"{r['name']} {r['shrinkage']:.0f} %" for r in shrunk.to_dict("records")),
+        ]
     if fit.findings:
         lines += ["", *(str(finding) for finding in fit.findings)]
     if fit.problem.notes:

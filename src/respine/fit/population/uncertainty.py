@@ -80,7 +80,9 @@ def uncertainty(found: Estimate, kind: str = "sandwich") -> Uncertainty:
     if kind != "S" and not (np.isfinite(second).all() and np.linalg.eigvalsh(second)[0] > 0):
         problem = "the matrix of second derivatives (R) is not positive definite at the estimates"
     elif kind != "R" and np.linalg.matrix_rank(spread) < n:
-        problem = "the matrix of the subjects' slopes (S) is singular: fewer subjects than parameters, or a flat direction"
+        problem = (
+            "the matrix of the subjects' slopes (S) is singular: fewer subjects than parameters, or a flat direction"
+        )
     if problem and not (kind == "sandwich" and problem.startswith("the matrix of the subjects")):
         return Uncertainty(kind, none, none, second, spread, problem)
     if kind == "S":

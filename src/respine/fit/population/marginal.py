@@ -153,6 +153,24 @@ class Marginal(Objective):
             out.by_blocks = self.blocks.parts(precision - precision @ square @ precision)
         return out
 
+    def posterior(self, point: Point) -> tuple[np.ndarray, np.ndarray]:
+        """Draws (n, K, Q) of the random effects and their weights (n, K) given the data; `method` imp."""
+        at = super().at(point, slopes=True)
+        n, q = at.random.shape
+        omega = self.blocks.whole(point.blocks)
+        root, _ = _roots(at.curvature, omega)
+        z, log_weight = self._draws(q)
+        random = at.random[:, None] + np.einsum("nij,nkj->nki", root, z)
+        precision, k = np.linalg.inv(omega), z.shape[1]
+        weights = np.zeros((n, k))
+        for who in _chunks(n, max(1, MOST_LANES // k)):
+            found = self.lanes(np.repeat(who, k), point, random[who].reshape(-1, q), "nothing", None)
+            phi = 0.5 * (found.value.reshape(len(who), k) + np.einsum("nki,ij,nkj->nk", random[who], precision, random[who]))
+            exponent = log_weight[who] - np.where(found.bad.reshape(len(who), k), np.inf, phi)
+            share = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+            weights[who] = share / share.sum(axis=1, keepdims=True)
+        return random, weights
+
     def _lanes(self, subjects: np.ndarray, point: Point, random: np.ndarray, want: str) -> Conditional:
         return self.lanes(subjects, point, random, want, None)
 

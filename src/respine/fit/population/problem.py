@@ -16,7 +16,7 @@ import numpy as np
 from respine.fit.population.dataset import Dataset
 from respine.fit.population.formulas import Formula
 from respine.fit.population.observation import ObservationModel
-from respine.fit.population.schema import Estimation, Observation
+from respine.fit.population.schema import Estimation, FitFile
 from respine.model.expression import Expr, symbols
 from respine.model.system import System
 
@@ -104,7 +104,8 @@ class PopulationProblem:
 
     ``individual`` are the formulas of individual parameters, in an order in which they can be evaluated; ``doses`` maps a state
     to the formulas of doses into it; ``dose_state`` (n_records,) is the state a record's dose goes into, empty for none.
-    ``rows`` maps each observation to its records; ``covariates`` are the columns (n_records,) formulas use.
+    ``rows`` maps each observation to its records; ``covariates`` are the columns (n_records,) formulas use; ``form`` is what it was
+    made from.
     """
 
     title: str
@@ -126,6 +127,7 @@ class PopulationProblem:
     long_lag: str = "nonmem"
     notes: tuple[str, ...] = ()
     file: Path | None = None
+    form: FitFile | None = None
 
     @staticmethod
     def from_yaml(path: str | Path) -> PopulationProblem:
@@ -199,6 +201,3 @@ def needs(expr: Expr, formulas: Mapping[str, Formula]) -> set[str]:
             if name in formulas:
                 stack += [other for other in symbols(formulas[name].expr) if other != name]
     return found
-
-
-__all__ = ["Absorbed", "Block", "DoseRules", "NormalPrior", "Observation", "PopulationProblem", "Theta", "WishartPrior"]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from respine.errors import InputError
 from respine.files import yaml_file
 from respine.files.form import model_problems
 from respine.files.suggest import nearest
@@ -18,7 +17,7 @@ from respine.fit.population import structure, table
 from respine.fit.population.dataset import Dataset, interpret
 from respine.fit.population.dual import Dual, evaluate
 from respine.fit.population.formulas import Formula, FormulaError, parse
-from respine.fit.population.observation import DATUM, PREDICTION, ObservationModel, compile_observation, sigma
+from respine.fit.population.observation import ObservationModel, compile_observation, sigma
 from respine.fit.population.problem import (
     Absorbed,
     Block,
@@ -28,10 +27,9 @@ from respine.fit.population.problem import (
     Theta,
     WishartPrior,
     in_order,
-    needs,
 )
 from respine.fit.population.schema import Absorption, Data, Effects, FitFile, Parameter
-from respine.model.expression import substitute, sym, symbols
+from respine.model.expression import symbols
 from respine.model.system import System
 
 TIME_NAMES = ("t", "time", "TIME")
@@ -76,6 +74,20 @@ def make(*, data: Any, model: Any, fields: Mapping[str, Any]) -> PopulationProbl
     return _Maker(doc, form, Path.cwd(), None).problem(system, frame)
 
 
+def other_data(problem: PopulationProblem, data: Any) -> PopulationProblem:
+    """The problem with other records: a file, or a pandas DataFrame. Raises InputError for what does not suit it."""
+    import pandas as pd
+
+    assert problem.form is not None
+    form, frame = problem.form, data if isinstance(data, (pd.DataFrame, Dataset)) else None
+    if frame is None:
+        form = form.model_copy(update={"data": form.data.model_copy(update={"file": str(data), "keep": None})})
+    doc = Document(Path(str(data)) if frame is None else Path("data"), data=form.model_dump())
+    maker = _Maker(doc, form, Path.cwd(), problem.file)
+    maker.every_kind = False
+    return maker.problem(problem.system, frame)
+
+
 def _plain(value: Any) -> Any:
     """Python values as a file would hold them."""
     if isinstance(value, Mapping):
@@ -96,6 +108,7 @@ class _Maker:
         self.doc, self.form, self.folder, self.file = doc, form, folder, file
         self.notes: list[str] = []
         self.texts: dict[str, tuple[str, str]] = {}
+        self.every_kind = True  # each observation part must have records
 
     def fault(self, place: tuple[str | int, ...], why: str, cure: str, seen: str | None = None) -> None:
         self.doc.problem(place, why, cure, seen)
@@ -142,7 +155,7 @@ class _Maker:
         return PopulationProblem(
             form.title, system, data, thetas, omega, iov, residual, {name: individual[name] for name in order}, doses,
             dose_state, observations, rows, covariates, normal, wishart, form.estimation, form.data.long_lag,
-            (*data.notes, *self.notes), self.file,
+            (*data.notes, *self.notes), self.file, form,
         )  # fmt: skip
 
     # ---- parameters ---------------------------------------------------------------------------------------------------
@@ -391,7 +404,7 @@ class _Maker:
             if name in self.texts:
                 column, text = self.texts[name]
                 found[name] = _is_text(data.table, column, text)
-                if not found[name].any():
+                if not found[name].any() and self.every_kind:
                     cells = sorted(set(data.table.texts[column]))
                     self.fault(("individual",), f'No record has {column} "{text}".', nearest(text, cells), name)
                 continue
@@ -466,7 +479,7 @@ class _Maker:
                 )
             taken[mine] = k
             found[model.name] = np.flatnonzero(mine)
-            if not mine.any():
+            if not mine.any() and self.every_kind:
                 self.fault(("observations", model.name), "No record of the data is such an observation.",
                            f"The data have DVID {_seen(data.dvid)} and CMT {_seen(data.cmt)}.", "")  # fmt: skip
         rest = np.flatnonzero(data.observed & (taken < 0))
@@ -551,5 +564,3 @@ def _numbered(states: Sequence[str]) -> str:
 def _seen(labels: Sequence[str]) -> str:
     return ", ".join(sorted({label for label in labels if label})) or "none"
 
-
-__all__ = ["DATUM", "PREDICTION", "InputError", "make", "needs", "read", "square", "substitute", "sym"]

@@ -7,7 +7,7 @@ import pytest
 
 from respine.fit.population.dual import Dual, evaluate
 from respine.fit.population.formulas import FormulaError, derivative, parse
-from respine.model.expression import substitute, num
+from respine.model.expression import num, substitute
 
 AT = {"a": 0.7, "b": 1.9, "c": -0.4}
 SMOOTH = [

@@ -190,7 +190,7 @@ def test_doses_into_any_compartment(reference):
     values = {"CL": 5, "V": 50, "Q": 3, "V2": 80, "Q3": 1, "V3": 120}
     for case in data.CASE.unique():
         text = models[case.split("_")[0]]
-        own = data[data.CASE == case].drop(columns="CASE").copy()
+        own = data[case == data.CASE].drop(columns="CASE").copy()
         own["AMT"] = own["AMT"].fillna(0)
         problem = PopulationProblem.of(
             model=text + "".join(f"\n{k} = {v};" for k, v in values.items()), data=own,
@@ -198,7 +198,7 @@ def test_doses_into_any_compartment(reference):
         )  # fmt: skip
         predictor = Predictor(problem)
         found = predictor.predict(np.array([0]), predictor.directions.start, np.zeros((1, 0)))
-        judged = want[(want.CASE == case) & (want.TIME > 0)]["PRED"].to_numpy()
+        judged = want[(case == want.CASE) & (want.TIME > 0)]["PRED"].to_numpy()
         close = 3e-5 if "inf" in case and "advan1" in case else 1e-8
         assert found.pieces[0].ipred.value == pytest.approx(judged, rel=close), case
 
@@ -217,6 +217,6 @@ def test_resets_and_lags(reference):
     pred = table(folder / "answer.csv")
     seen = pred[(pred.EVID == 0)]
     for label, share in shares.items():
-        mine = seen[seen.ID == int(label)]["PRED"].to_numpy()
+        mine = seen[int(label) == seen.ID]["PRED"].to_numpy()
         assert share == pytest.approx(len(mine) * np.log(0.01) + np.sum(mine**2) / 0.01, rel=1e-7), label
     assert fit.objective == pytest.approx(27623.288, abs=6e-4)

@@ -1,6 +1,8 @@
-"""The error models of Wang 2007 (J Pharmacokinet Pharmacodyn 34:575), data of its table 1, against what NONMEM prints.
+"""The error models of Wang 2007 (J Pharmacokinet Pharmacodyn 34:575), data of its table 1, against what NONMEM
+prints.
 
-Values: NONMEM's FOCEI, FOCE and FO as kept in the tests of nlmixr2est (github.com/nlmixr2/nlmixr2est, test-focei-wang2007.R).
+Values: NONMEM's FOCEI, FOCE and FO as kept in the tests of nlmixr2est (github.com/nlmixr2/nlmixr2est,
+test-focei-wang2007.R).
 """
 
 from __future__ import annotations

@@ -5,13 +5,13 @@
 >>> print(population.fit(problem))                                                    # doctest: +SKIP
 """
 
-from respine.fit.population.bootstrap import bootstrap
 from respine.fit.population.findings import Finding
 from respine.fit.population.fitted import Fit, at_point, evaluate, fit, with_options
 from respine.fit.population.patient import Patients, patients
+from respine.fit.population.predictive_check import vpc
 from respine.fit.population.problem import PopulationProblem
+from respine.fit.population.resample import bootstrap
 from respine.fit.population.tables import table
-from respine.fit.population.vpc import vpc
 
 __all__ = [
     "Finding",

@@ -1,8 +1,9 @@
-"""Which fixed effects only shift random effects (mu-referencing), found from the formulas' slopes rather than their spelling.
+"""Which fixed effects only shift random effects (mu-referencing), found from the formulas' slopes rather than their
+spelling.
 
-``CL = exp(lcl + b*log(WT/70) + eta)`` and ``CL = TVCL*(WT/70)**b*exp(eta)`` alike: on the search's scale a step of the parameter does to
-every individual parameter exactly what a step of ``eta`` does, times a weight that depends on covariates alone. Such parameters
-have a closed form in each step of SAEM.
+``CL = exp(lcl + b*log(WT/70) + eta)`` and ``CL = TVCL*(WT/70)**b*exp(eta)`` alike: on the search's scale a step of
+the parameter does to every individual parameter exactly what a step of ``eta`` does, times a weight that depends on
+covariates alone. Such parameters have a closed form in each step of SAEM.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SAME = 1e-8
 
 def shifting(objective: Objective, vector: Vector, point: Point) -> tuple[list[int], np.ndarray]:
     """Places in x of parameters that only shift random effects, and their weights (n_subjects, Q, n_shifting)."""
-    d, problem = objective.d, objective.problem
+    d, _problem = objective.d, objective.problem
     n, q = len(objective.subjects), d.n_random
     candidates = [k for k, _ in enumerate(vector.thetas) if not _elsewhere(objective, vector.thetas[k][1].name)]
     if not candidates or q == 0:
@@ -69,7 +70,9 @@ def _elsewhere(objective: Objective, name: str) -> bool:
 def _weights(
     objective: Objective, vector: Vector, point: Point, random: np.ndarray, candidates: list[int]
 ) -> dict[int, np.ndarray]:
-    """For each candidate the weights (n, Q) with which steps of it equal steps of the random effects; absent where they do not."""
+    """For each candidate the weights (n, Q) with which steps of it equal steps of the random effects; absent where
+    they do not.
+    """
     d, problem, predictor = objective.d, objective.problem, objective.predictor
     n, q = random.shape
     layout = predictor.layout(objective.subjects)

@@ -1,7 +1,7 @@
 """Numbers that carry their derivatives: formulas of parameters, random effects and predictions, with exact slopes.
 
-A ``Dual`` holds ``value`` (n,) and ``slope`` (k, n), the derivatives by k directions, or None where all are zero. Rules of
-differentiation are those of forward mode; a formula is evaluated once for all subjects or records.
+A ``Dual`` holds ``value`` (n,) and ``slope`` (k, n), the derivatives by k directions, or None where all are zero.
+Rules of differentiation are those of forward mode; a formula is evaluated once for all subjects or records.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Dual:
         if self.value.ndim == 0:
             return self
         shared = self.slope is None or self.slope.shape[1] == 1
-        return Dual(self.value[rows], self.slope if shared else self.slope[:, rows])
+        return Dual(self.value[rows], self.slope if shared or self.slope is None else self.slope[:, rows])
 
 
 def constant(value: Any) -> Dual:
@@ -112,7 +112,7 @@ def _hazard(x: np.ndarray, log_phi: np.ndarray) -> np.ndarray:
 
 
 def _each(function: Callable[[float], float]) -> Callable[[np.ndarray], np.ndarray]:
-    return np.vectorize(function, otypes=[float])  # type: ignore[no-any-return]
+    return np.vectorize(function, otypes=[float])
 
 
 def _log_gamma(x: float) -> float:

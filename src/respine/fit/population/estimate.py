@@ -1,4 +1,6 @@
-"""Estimation by the first-order methods and Laplace: an exact outer search, starts that differ, and a guard on the slopes."""
+"""Estimation by the first-order methods and Laplace: an exact outer search, starts that differ, and a guard on the
+slopes.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from respine.fit.population.vector import Vector
 
 Watch = Callable[[str], None]
 DIFFERENCE = 1e-4  # of x, where slopes come from differences of the objective
-SMALLEST = 1e-14  # variance of a random effect; below it is nobody's
 STEP = 1e-2  # of the guard, in standard errors or so
+TOLERANCE, SAMPLED = 1e-7, 1e-3  # of the objective, at which a search ends; of one that comes from samples
 GUARD = 1e-3  # relative difference between exact slopes and differences that is still believed
 
 
@@ -39,8 +41,8 @@ class SlopeCheck:
 
 @dataclass
 class Estimate:
-    """The end of a search: ``point``, its ``value``, the slopes by x of every subject (n_subjects, n); ``matrix`` (n, n) is what
-    the search knows of the second derivatives.
+    """The end of a search: ``point``, its ``value``, the slopes by x of every subject (n_subjects, n); ``matrix`` (n,
+    n) is what the search knows of the second derivatives.
     """
 
     outer: Outer
@@ -89,11 +91,13 @@ class Outer:
         self.objective = objective_of(problem, method)
         self.vector = Vector(self.objective.d, self.objective.blocks)
         self.begin = start_point(self.objective)
+        self.floors = self.vector.floors(self.begin)
         self.evaluations = 0
         self.each: np.ndarray | None = None
 
     def point(self, x: np.ndarray) -> Point:
-        return self.vector.unpack(x, self.begin)
+        """The point of x; variances that fell below their floors stay there."""
+        return self.vector.unpack(np.maximum(x, self.floors), self.begin)
 
     def value(self, x: np.ndarray) -> float:
         """The objective alone."""
@@ -108,7 +112,7 @@ class Outer:
         point = self.point(x)
         if not self._usable(point):
             return np.nan, np.zeros(len(x))
-        if self.objective.way.exact:
+        if self.objective.by_differences:
             return self._by_differences(x)
         self.evaluations += 1
         value = self.objective.at(point, slopes=True)
@@ -118,13 +122,14 @@ class Outer:
         prior, by_fixed, by_blocks = penalty(self.objective.d, self.objective.blocks, point)
         self.each = self.vector.slopes(point, value.by_fixed, value.by_blocks)
         of_prior = self.vector.slopes(point, by_fixed[None], [b[None] for b in by_blocks])[0]
-        return value.total + prior, self.each.sum(axis=0) + of_prior
+        self.each[:, x < self.floors] = 0.0
+        return value.total + prior, np.where(x < self.floors, 0.0, self.each.sum(axis=0) + of_prior)
 
     def _usable(self, point: Point) -> bool:
         parts = (point.fixed, *point.blocks)
         if not all(np.isfinite(part).all() and np.abs(part).max(initial=0.0) < 1e100 for part in parts):
             return False
-        return all(np.linalg.eigvalsh(b)[0] > max(1e-14 * float(np.trace(b)), SMALLEST) for b in point.blocks)
+        return all(np.linalg.eigvalsh(b)[0] > 1e-14 * float(np.trace(b)) for b in point.blocks)
 
     def _by_differences(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Slopes of every subject by central differences: Laplace's curvature would need third derivatives."""
@@ -157,7 +162,7 @@ class Outer:
 
     def check(self, where: str, x: np.ndarray, slope: np.ndarray, matrix: np.ndarray, seed: int) -> list[SlopeCheck]:
         """Exact slopes against differences along a random direction, in units in which the objective curves alike."""
-        if self.objective.way.exact or not len(x):
+        if self.objective.by_differences or self.objective.method == "imp" or not len(x):
             return []
         values, vectors = np.linalg.eigh(matrix)
         chance = np.random.default_rng(seed).standard_normal(len(x))
@@ -201,7 +206,9 @@ def walk(outer: Outer, x: np.ndarray, checks: list[SlopeCheck] | None, watch: Wa
         if watch is not None:
             watch(f"{name}step {step}: objective {value:.6f}")
 
-    found = search(outer, x, guess, most_evaluations=options.max_evaluations, watch=tell)
+    sampled = outer.objective.method == "imp"
+    tolerance = SAMPLED if sampled else TOLERANCE
+    found = search(outer, x, guess, tolerance=tolerance, most_evaluations=options.max_evaluations, watch=tell)
     if checks is not None:
         checks += outer.check("end", found.x, found.slope, found.matrix, options.seed + 1)
     return found
@@ -213,7 +220,7 @@ def finish(outer: Outer, searches: list[Search], checks: list[SlopeCheck], secon
     point = outer.point(best.x)
     outer(best.x)
     each = outer.each if outer.each is not None else np.zeros((len(outer.objective.subjects), len(best.x)))
-    last = outer.objective.at(point, slopes=not outer.objective.way.exact)
+    last = outer.objective.at(point, slopes=not outer.objective.by_differences)
     prior = penalty(outer.objective.d, outer.objective.blocks, point)[0]
     return Estimate(
         outer,

@@ -1,6 +1,8 @@
-"""What is wrong with an answer, by name: collapsed effects, directions the data say nothing of, exchanged rates, wrong starts.
+"""What is wrong with an answer, by name: collapsed effects, directions the data say nothing of, exchanged rates,
+wrong starts.
 
-A fit that ends at such a point is no answer until somebody has looked; each finding says what was seen and what to do.
+A fit that ends at such a point is no answer until somebody has looked; each finding says what was seen and what to
+do.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ NEAR = 3.84  # objectives nearer than this are not told apart by the data
 
 @dataclass(frozen=True)
 class Finding:
-    """``kind`` is one of the words of `KINDS`; ``names`` the parameters concerned; ``fatal``: the estimates are no answer."""
+    """``kind`` is one of the words of `KINDS`; ``names`` the parameters concerned; ``fatal``: the estimates are no
+    answer.
+    """
 
     kind: str
     names: tuple[str, ...]
@@ -56,7 +60,8 @@ def look(found: Estimate, certain: Uncertainty | None) -> list[Finding]:
                                 "Start elsewhere, allow more evaluations, or simplify the model."))  # fmt: skip
     for check in found.checks:
         if not check.agrees:
-            why = f"At the {check.where} the slope is {check.exact:.4g} and differences of the objective say {check.difference:.4g}."
+            seen = f"At the {check.where} the slope is {check.exact:.4g}"
+            why = f"{seen} and differences of the objective say {check.difference:.4g}."
             findings.append(
                 Finding("slopes", (), why, "The objective has jumps or kinks there; do not trust the estimates.")
             )
@@ -156,7 +161,8 @@ def _several(found: Estimate) -> list[Finding]:
             names = [found.vector.names[k] for k in np.flatnonzero(apart)]
             told = ", ".join(f"{n} {best[found.vector.names.index(n)]:.4g} or {values[found.vector.names.index(n)]:.4g}"
                              for n in names[:4])  # fmt: skip
-            why = f"Start {number + 1} ended elsewhere with the objective {other.value:.3f} ({found.total:.3f} is the best): {told}."
+            seen = f"Start {number + 1} ended elsewhere with the objective {other.value:.3f}"
+            why = f"{seen} ({found.total:.3f} is the best): {told}."
             findings.append(
                 Finding("several-answers", tuple(names), why, "Choose by what is known, with bounds or a prior.")
             )
@@ -165,7 +171,9 @@ def _several(found: Estimate) -> list[Finding]:
 
 # ---- flip-flop ---------------------------------------------------------------------------------------------------------
 def rates_of(found: Estimate, x: np.ndarray) -> list[tuple[str, float, float]]:
-    """(state, its absorption rate, the slowest rate of the rest) of the typical subject; none where the model is not linear."""
+    """(state, its absorption rate, the slowest rate of the rest) of the typical subject; none where the model is not
+    linear.
+    """
     problem = found.objective.problem
     system = problem.system
     if system is None:
@@ -233,7 +241,8 @@ def flip_flop(found: Estimate) -> tuple[list[Finding], Search | None]:
         why = f"{seen} The same curves arise with the two exchanged."
         return [Finding("flip-flop", (state,), why, "Start from a fast absorption, or bind it from below.")], None
     if other.value < found.total - 1e-3:
-        why = f"{seen} With the two exchanged the objective is {other.value:.4f} instead of {found.total:.4f}; that answer is given."
+        change = f"the objective is {other.value:.4f} instead of {found.total:.4f}"
+        why = f"{seen} With the two exchanged {change}; that answer is given."
         return [Finding("flip-flop", (state,), why, "Start from a fast absorption.", fatal=False)], other
     why = f"{seen} With the two exchanged the objective is {other.value:.4f} instead of {found.total:.4f}."
     cure = "Decide by what is known (intravenous data, the half-life): bind the rates, or accept: [flip-flop]."

@@ -1,4 +1,6 @@
-"""One fit from a problem: estimates with their errors, the objective, random effects, and what is wrong with the answer."""
+"""One fit from a problem: estimates with their errors, the objective, random effects, and what is wrong with the
+answer.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,9 @@ AGREE_ERRORS, AGREE_SHARE = 0.5, 0.02  # two banks agree within this many standa
 class Fit:
     """The result of `fit` or `evaluate`.
 
-    ``objective`` is what the method minimises (-2 log likelihood without n log 2 pi, with what priors add), ``objective_error`` its Monte
-    Carlo standard error. ``findings`` say what is wrong; with a fatal one `is_answer` is False and the estimates are no answer.
-    ``settings`` name every choice that was made.
+    ``objective`` is what the method minimises (-2 log likelihood without n log 2 pi, with what priors add),
+    ``objective_error`` its Monte Carlo standard error. ``findings`` say what is wrong; with a fatal one `is_answer`
+    is False and the estimates are no answer. ``settings`` name every choice that was made.
     """
 
     problem: PopulationProblem
@@ -64,7 +66,9 @@ class Fit:
 
     @property
     def estimates(self) -> pd.DataFrame:
-        """One row a parameter: name, kind, estimate, se, rse (per cent), low, high (95 %), fixed, start; then sd of variances."""
+        """One row a parameter: name, kind, estimate, se, rse (per cent), low, high (95 %), fixed, start; then sd of
+        variances.
+        """
         import pandas as pd
 
         vector = self.vector
@@ -140,7 +144,9 @@ class Fit:
 
     @property
     def shrinkage(self) -> pd.DataFrame:
-        """Of each random effect: 1 - SD of the modes / SD of the population, in per cent (NONMEM's ETASHRINKSD); its mean and p."""
+        """Of each random effect: 1 - SD of the modes / SD of the population, in per cent (NONMEM's ETASHRINKSD); its
+        mean and p.
+        """
         import pandas as pd
 
         objective, rows = self.found.objective, []
@@ -210,9 +216,14 @@ def with_options(problem: PopulationProblem, **options: Any) -> PopulationProble
     return replace(problem, estimation=type(problem.estimation).model_validate(merged))
 
 
-def evaluate(problem: PopulationProblem, method: str | None = None) -> Fit:
-    """The objective at the start values, without estimation (NONMEM's MAXEVAL=0)."""
-    return fit(with_options(problem, max_evaluations=0, starts=1), "imp" if method == "saem" else method)
+def evaluate(problem: PopulationProblem, method: str | None = None, *, covariance: bool = False) -> Fit:
+    """The objective at the start values, without estimation (NONMEM's MAXEVAL=0); ``covariance``: with standard
+    errors there.
+    """
+    found = fit(with_options(problem, max_evaluations=0, starts=1), "imp" if method == "saem" else method)
+    if covariance and np.isfinite(found.objective):
+        found.certain = uncertainty(found.found, problem.estimation.covariance)
+    return found
 
 
 def fit(
@@ -222,10 +233,11 @@ def fit(
     folder: str | Path | None = None,
     watch: Watch | None = None,
 ) -> Fit:
-    """Estimate a problem. ``method`` overrides that of the problem; ``folder`` keeps checkpoints of SAEM; ``watch`` hears of progress.
+    """Estimate a problem. ``method`` overrides that of the problem; ``folder`` keeps checkpoints of SAEM; ``watch``
+    hears of progress.
 
-    Never raises for an objective that cannot be minimised: look at `Fit.is_answer` and `Fit.findings`. Raises InputError for a
-    problem that cannot be solved at all.
+    Never raises for an objective that cannot be minimised: look at `Fit.is_answer` and `Fit.findings`. Raises
+    InputError for a problem that cannot be solved at all.
     """
     begun = clock.perf_counter()
     name = method or problem.estimation.method
@@ -267,7 +279,9 @@ def _settings(problem: PopulationProblem, method: str) -> dict[str, Any]:
 
 
 def _by_saem(problem: PopulationProblem, folder: Path | None, watch: Watch | None, begun: float) -> Fit:
-    """Two banks of SAEM, then the likelihood at their mean by importance sampling; slopes there give the standard errors."""
+    """Two banks of SAEM, then the likelihood at their mean by importance sampling; slopes there give the standard
+    errors.
+    """
     saem = Saem(problem, folder)
     banks = [saem.run(bank, watch) for bank in (0, 1)]
     x = average(saem, banks)

@@ -1,8 +1,9 @@
-"""What an observation part of a problem means: one formula for the prediction, one for the variance or the log likelihood.
+"""What an observation part of a problem means: one formula for the prediction, one for the variance or the log
+likelihood.
 
-Every residual model becomes ``prediction`` and ``variance`` over the names of the problem, ``ipred`` (the prediction on its natural
-scale) and, for NONMEM's way, ``SIGMA a b`` (covariances of residual effects). Transforms of both sides are formulas as well, so
-that derivatives need no case of their own.
+Every residual model becomes ``prediction`` and ``variance`` over the names of the problem, ``ipred`` (the prediction
+on its natural scale) and, for NONMEM's way, ``SIGMA a b`` (covariances of residual effects). Transforms of both sides
+are formulas as well, so that derivatives need no case of their own.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Scale:
             if self.kind == "logit":
                 return self.low + (self.high - self.low) / (1.0 + np.exp(-value))
             if self.kind == "box-cox":
-                return np.where(np.asarray(by) == 0, np.exp(value), np.power(np.maximum(1.0 + by * value, 0.0), 1.0 / by))
+                return np.where(
+                    np.asarray(by) == 0, np.exp(value), np.power(np.maximum(1.0 + by * value, 0.0), 1.0 / by)
+                )
             above = np.where(np.asarray(by) == 0, np.exp(value), np.power(1.0 + by * value, 1.0 / by)) - 1.0
             other = 2.0 - np.asarray(by)
             below = 1.0 - np.where(other == 0, np.exp(-value), np.power(1.0 - other * value, 1.0 / other))
@@ -55,9 +58,9 @@ class Scale:
 class ObservationModel:
     """A compiled observation part.
 
-    Gaussian: ``prediction``, ``variance``, and with a transform (``scale``) ``mean`` (of ipred), ``datum`` (of DV) and ``log_slope``
-    (log |d datum/d DV|). Otherwise ``log_likelihood``. ``texts`` are columns of 0 and 1 that compare texts. ``parts`` are the terms of
-    the variance, each a covariance times two weights of residual effects.
+    Gaussian: ``prediction``, ``variance``, and with a transform (``scale``) ``mean`` (of ipred), ``datum`` (of DV)
+    and ``log_slope`` (log |d datum/d DV|). Otherwise ``log_likelihood``. ``texts`` are columns of 0 and 1 that
+    compare texts. ``parts`` are the terms of the variance, each a covariance times two weights of residual effects.
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""One patient: what a few measurements say of their parameters, given the population; forecasts with intervals. Research only."""
+"""One patient: what a few measurements say of their parameters, given the population; forecasts with intervals.
+Research only.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Patients:
-    """Empirical Bayes estimates of new subjects. ``effects``: one row a subject as in `Fit.random_effects`; ``individual``
-    their parameters at the mode; ``forecast``: one row a record with PRED, IPRED, and the median and limits of what is predicted.
+    """Empirical Bayes estimates of new subjects. ``effects``: one row a subject as in `Fit.random_effects`;
+    ``individual`` their parameters at the mode; ``forecast``: one row a record with PRED, IPRED, and the median and
+    limits of what is predicted.
     """
 
     effects: pd.DataFrame
@@ -29,10 +32,11 @@ class Patients:
 
 
 def patients(fit: Fit, data: Any, *, samples: int = 1000, interval: float = 0.9, seed: int = 1) -> Patients:
-    """Estimates and forecasts for ``data`` (a file or DataFrame with the columns of the fit's data) at the fit's estimates.
+    """Estimates and forecasts for ``data`` (a file or DataFrame with the columns of the fit's data) at the fit's
+    estimates.
 
-    Records without an observation (MDV 1) are forecast. Intervals come from draws of the posterior by importance sampling (without
-    residual error). Raises InputError for data that do not suit the problem.
+    Records without an observation (MDV 1) are forecast. Intervals come from draws of the posterior by importance
+    sampling (without residual error). Raises InputError for data that do not suit the problem.
     """
     from respine.fit.population.fitted import at_point, evaluate
 
@@ -46,7 +50,8 @@ def patients(fit: Fit, data: Any, *, samples: int = 1000, interval: float = 0.9,
     import pandas as pd
 
     d = problem.data
-    frame = pd.DataFrame({"ID": np.repeat(d.labels, d.last - d.first), "TIME": d.time, "DV": d.dv, "MDV": (~d.observed).astype(int),
+    ids, missing = np.repeat(d.labels, d.last - d.first), (~d.observed).astype(int)
+    frame = pd.DataFrame({"ID": ids, "TIME": d.time, "DV": d.dv, "MDV": missing,
                           "PRED": pred, "IPRED": ipred, "median": middle, "low": low, "high": high})  # fmt: skip
     return Patients(found.random_effects, found.individual, frame)
 
@@ -58,7 +63,9 @@ def new_data(problem: PopulationProblem, data: Any) -> PopulationProblem:
     return other_data(problem, data)
 
 
-def _at_all(objective: Objective, fixed: np.ndarray, random: np.ndarray, subjects: np.ndarray | None = None) -> np.ndarray:
+def _at_all(
+    objective: Objective, fixed: np.ndarray, random: np.ndarray, subjects: np.ndarray | None = None
+) -> np.ndarray:
     """(n_records,) predictions on the natural scale at every record of every subject, one lane each."""
     own = objective.subjects if subjects is None else subjects
     out = np.full(objective.problem.data.n_records, np.nan)
@@ -93,6 +100,3 @@ def _limits(
         for k, p in enumerate((0.5 - interval / 2, 0.5 + interval / 2, 0.5)):
             out[k, r] = values[order[min(int(np.searchsorted(total, p)), samples - 1)], r]
     return out[0], out[1], out[2]
-
-
-

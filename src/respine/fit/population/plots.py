@@ -1,4 +1,6 @@
-"""Figures of a fit: goodness of fit, individuals, visual predictive checks, random effects, the course of the search."""
+"""Figures of a fit: goodness of fit, individuals, visual predictive checks, random effects, the course of the
+search.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ def goodness(table: pd.DataFrame) -> Figure:
 
     own = table[(table["MDV"] == 0) & table["CWRES"].notna()]
     figure, axes = _figure(2, 3)
-    for axis, x, label in ((axes[0, 0], "PRED", "population prediction"), (axes[0, 1], "IPRED", "individual prediction")):
+    for axis, x, label in (
+        (axes[0, 0], "PRED", "population prediction"),
+        (axes[0, 1], "IPRED", "individual prediction"),
+    ):
         axis.scatter(own[x], own["DV"], s=8, color=BLUE, alpha=0.6, linewidths=0)
         ends = [min(own[x].min(), own["DV"].min()), max(own[x].max(), own["DV"].max())]
         axis.plot(ends, ends, color=INK, linewidth=0.8)
@@ -77,7 +82,9 @@ def check(table: pd.DataFrame) -> Figure:
             middle = quantile == "0.5"
             colour = RED if middle else BLUE
             axis.fill_between(own["time"], own["low"], own["high"], color=colour, alpha=0.2, linewidth=0)
-            axis.plot(own["time"], own["observed"], color=colour, linewidth=1.3, linestyle="-" if middle else "--", marker=".")
+            axis.plot(
+                own["time"], own["observed"], color=colour, linewidth=1.3, linestyle="-" if middle else "--", marker="."
+            )
         axis.set(xlabel="time", ylabel=str(observation), title=str(stratum))
         if shares:
             below = part[part["quantile"] == "below limit"]

@@ -1,7 +1,8 @@
 """Predictions of subjects for given parameters and random effects, with exact derivatives by both.
 
-A *lane* is a subject with one vector of random effects; a batch of lanes is solved by the engine at once. Formulas of the problem
-are evaluated with their slopes (`dual`), the engine gives the sensitivities of the states, and the chain rule joins them.
+A *lane* is a subject with one vector of random effects; a batch of lanes is solved by the engine at once. Formulas of
+the problem are evaluated with their slopes (`dual`), the engine gives the sensitivities of the states, and the chain
+rule joins them.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ FEW = 24  # lanes up to which a second thread costs more than it brings
 class Layout:
     """Rows of a batch: all records of its lanes, one lane after the other.
 
-    ``subjects`` (n_lanes,); ``lane`` and ``record`` (n_rows,); ``first`` (n_lanes,) the row at which each lane begins; ``observed``:
-    for each observation part its rows.
+    ``subjects`` (n_lanes,); ``lane`` and ``record`` (n_rows,); ``first`` (n_lanes,) the row at which each lane
+    begins; ``observed``: for each observation part its rows.
     """
 
     subjects: np.ndarray
@@ -50,9 +51,9 @@ class Layout:
 class Piece:
     """One observation part's share of a batch, its rows in the order of lanes, (n_rows,) each.
 
-    Gaussian: ``mean`` and ``variance`` on the scale of ``datum``, ``log_slope`` of the datum's transform; else ``log_likelihood``.
-    ``ipred`` is the prediction on its natural scale, ``values`` what else its formulas were evaluated with. ``observed`` is False for
-    records without an observation (they are predicted for tables).
+    Gaussian: ``mean`` and ``variance`` on the scale of ``datum``, ``log_slope`` of the datum's transform; else
+    ``log_likelihood``. ``ipred`` is the prediction on its natural scale, ``values`` what else its formulas were
+    evaluated with. ``observed`` is False for records without an observation (they are predicted for tables).
     """
 
     model: ObservationModel
@@ -197,13 +198,13 @@ class Predictor:
     ) -> Prediction:
         """Predictions of lanes: ``subjects`` (n_lanes,), ``fixed`` (n_fixed,), ``random`` (n_lanes, Q).
 
-        ``want``: derivatives by ``nothing``, the ``random`` effects, or ``all`` directions. ``every``: at all records, by the first
-        observation part where a record is no observation.
+        ``want``: derivatives by ``nothing``, the ``random`` effects, or ``all`` directions. ``every``: at all
+        records, by the first observation part where a record is no observation.
         """
         layout = self.layout(subjects)
         lane_values = self.lane_values(layout, fixed, random, want)
         solved: dict[str, Dual] = {}
-        bad, reasons = np.zeros(layout.n_lanes, bool), {}
+        bad, reasons = np.zeros(layout.n_lanes, bool), dict[int, str]()
         if self.outputs:
             solved, bad, reasons = self.solver(want).solve(layout, lane_values, random)
         pieces = [(model, layout.observed[model.name]) for model in self.problem.observations]
@@ -268,7 +269,9 @@ def _full(value: Dual, size: int) -> Dual:
 
 
 class _Solver:
-    """The engine's solver for one set of directions, and how its parameters and sensitivities belong to the formulas."""
+    """The engine's solver for one set of directions, and how its parameters and sensitivities belong to the
+    formulas.
+    """
 
     def __init__(self, predictor: Predictor, want: str) -> None:
         from respine import engine

@@ -102,10 +102,10 @@ class WishartPrior:
 class PopulationProblem:
     """Everything a fit needs; `from_yaml` and `of` make and check one.
 
-    ``individual`` are the formulas of individual parameters, in an order in which they can be evaluated; ``doses`` maps a state
-    to the formulas of doses into it; ``dose_state`` (n_records,) is the state a record's dose goes into, empty for none.
-    ``rows`` maps each observation to its records; ``covariates`` are the columns (n_records,) formulas use; ``form`` is what it was
-    made from.
+    ``individual`` are the formulas of individual parameters, in an order in which they can be evaluated; ``doses``
+    maps a state to the formulas of doses into it; ``dose_state`` (n_records,) is the state a record's dose goes into,
+    empty for none. ``rows`` maps each observation to its records; ``covariates`` are the columns (n_records,)
+    formulas use; ``form`` is what it was made from.
     """
 
     title: str
@@ -138,8 +138,8 @@ class PopulationProblem:
 
     @staticmethod
     def of(*, data: Any, model: str | System | None = None, **fields: Any) -> PopulationProblem:
-        """A problem made in Python: ``data`` a file, a mapping as in the file, or a pandas DataFrame; ``model`` a System, text,
-        file or library name; other fields as in the problem file. Raises InputError as `from_yaml`.
+        """A problem made in Python: ``data`` a file, a mapping as in the file, or a pandas DataFrame; ``model`` a
+        System, text, file or library name; other fields as in the problem file. Raises InputError as `from_yaml`.
         """
         from respine.fit.population.read import make
 

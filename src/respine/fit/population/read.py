@@ -1,4 +1,6 @@
-"""From a problem file, or from fields given in Python, to a checked problem: form, names, data; every mistake at once."""
+"""From a problem file, or from fields given in Python, to a checked problem: form, names, data; every mistake at
+once.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from respine.files import yaml_file
 from respine.files.form import model_problems
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Document
-from respine.fit.population import structure, table
+from respine.fit.population import file_table as table
+from respine.fit.population import structure
 from respine.fit.population.dataset import Dataset, interpret
 from respine.fit.population.dual import Dual, evaluate
 from respine.fit.population.formulas import Formula, FormulaError, parse
@@ -113,6 +116,9 @@ class _Maker:
     def fault(self, place: tuple[str | int, ...], why: str, cure: str, seen: str | None = None) -> None:
         self.doc.problem(place, why, cure, seen)
 
+    def observation_fault(self, place: tuple[str, ...], why: str, cure: str) -> None:
+        self.fault(("observations", *place), why, cure)
+
     def formula(self, place: tuple[str | int, ...], text: str | None) -> Formula | None:
         if text is None:
             return None
@@ -133,14 +139,14 @@ class _Maker:
         if iov and form.occasion is None:
             self.fault(("occasion_effects",), "Effects between occasions need a column that numbers these.",
                        "Write occasion: OCC.", "")  # fmt: skip
-        individual = self.individual(thetas)
+        individual = self.individual()
+        observations = self.observations([block.names for block in residual])
         self.doc.check()
         if system is None and form.model is not None:
             covered = {*individual, *(theta.name for theta in thetas)}
             system = structure.load(form.model, self.folder, covered)
         data = frame if isinstance(frame, Dataset) else self.dataset(frame)
         doses = self.doses(system)
-        observations = self.observations([block.names for block in residual])
         used = self.names(system, thetas, omega, iov, residual, individual, doses, observations, data)
         self.doc.check()
         covariates = self.covariates(data, used)
@@ -216,7 +222,7 @@ class _Maker:
             return None
         return matrix
 
-    def individual(self, thetas: Sequence[Theta]) -> dict[str, Formula]:
+    def individual(self) -> dict[str, Formula]:
         found = {}
         for name, text in self.form.individual.items():
             formula = self.formula(("individual", name), text)
@@ -261,10 +267,7 @@ class _Maker:
     def observations(self, effects: Sequence[Sequence[str]]) -> tuple[ObservationModel, ...]:
         found = []
         for name, part in self.form.observations.items():
-            place = ("observations",)
-            model = compile_observation(
-                name, part, effects, lambda at, why, cure, p=place: self.fault((*p, *at), why, cure)
-            )
+            model = compile_observation(name, part, effects, self.observation_fault)
             if model is not None:
                 self.texts.update(model.texts)
                 found.append(model)
@@ -423,11 +426,12 @@ class _Maker:
         by_number = {str(k + 1): state for k, state in enumerate(states)}
         named = {**by_number, **{state: state for state in states}, **self.form.data.compartments}
         default = self.form.data.dose_into or (states[0] if len(states) == 1 else None)
-        for label, state in {**self.form.data.compartments, "": self.form.data.dose_into or ""}.items():
-            if state and state not in states:
+        for label, name in {**self.form.data.compartments, "": self.form.data.dose_into or ""}.items():
+            if name and name not in states:
                 place = ("data", "compartments", label) if label else ("data", "dose_into")
-                self.fault(place, "The model has no such state.", nearest(state, states), state)
-        found, unknown = [], {}
+                self.fault(place, "The model has no such state.", nearest(name, states), name)
+        found: list[str] = []
+        unknown: dict[str, int] = {}
         for row in range(data.n_records):
             if data.evid[row] not in (1, 4):
                 found.append("")
@@ -563,4 +567,3 @@ def _numbered(states: Sequence[str]) -> str:
 
 def _seen(labels: Sequence[str]) -> str:
     return ", ".join(sorted({label for label in labels if label})) or "none"
-

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from respine.files import store
 from respine.fit.population import plots
+from respine.fit.population.predictive_check import vpc
 from respine.fit.population.tables import table as records
 from respine.fit.population.text import HEADER, headline, rows
-from respine.fit.population.vpc import vpc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,17 +20,23 @@ if TYPE_CHECKING:
     from respine.fit.population.fitted import Fit
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto;
+  padding: 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: .2rem .7rem; text-align: right; }
 td:first-child, th:first-child { text-align: left; } tr + tr { border-top: 1px solid #ddd; } .scroll { overflow-x: auto; }
-.finding { border-left: 4px solid #b5473c; padding-left: .8rem; } figure { margin: 1.5rem 0; } svg { max-width: 100%; height: auto; }
-@media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818; } svg { background: #fff; } tr + tr { border-color: #444; } }
+.finding { border-left: 4px solid #b5473c; padding-left: .8rem; } figure { margin: 1.5rem 0; }
+svg { max-width: 100%; height: auto; }
+@media (prefers-color-scheme: dark) {
+  body { color: #ddd; background: #181818; } svg { background: #fff; } tr + tr { border-color: #444; }
+}
 @media print { figure { break-inside: avoid; } }
 """
 
 
 def write(fit: Fit, file: Path, *, replicates: int = 500) -> list[Path]:
-    """Write the page and, in a folder of its name, the tables behind it as CSV. Returns what was written. Raises OSError."""
+    """Write the page and, in a folder of its name, the tables behind it as CSV. Returns what was written. Raises
+    OSError.
+    """
     tables = {"estimates": fit.estimates, "random-effects": fit.random_effects, "shrinkage": fit.shrinkage}
     tables["records"] = records(fit, replicates=replicates)
     measured = any(model.gaussian for model in fit.problem.observations)
@@ -41,7 +47,10 @@ def write(fit: Fit, file: Path, *, replicates: int = 500) -> list[Path]:
     if measured:
         figures += [
             ("Goodness of fit", plots.goodness(tables["records"])),
-            ("Individuals: observed, individual prediction, population prediction (dashed)", plots.individuals(tables["records"])),
+            (
+                "Individuals: observed, individual prediction, population prediction (dashed)",
+                plots.individuals(tables["records"]),
+            ),
             ("Visual predictive check: 5, 50 and 95 %, observed lines on simulated bands", plots.check(tables["vpc"])),
             ("The same, prediction corrected", plots.check(tables["pcvpc"])),
         ]
@@ -71,7 +80,8 @@ def page(fit: Fit, figures: list[tuple[str, Figure | None]], names: list[str], f
     parts += [f"<p>Note: {html.escape(note)}</p>" for note in fit.problem.notes]
     links = ", ".join(f'<a href="{html.escape(folder)}/{html.escape(name)}">{html.escape(name)}</a>' for name in names)
     parts.append(f"<p>Tables: {links}.</p><p>Research software. Not advice for any person.</p>")
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style>'
+    meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head = f"{meta}<title>{title}</title><style>{STYLE}</style>"
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
 
 

@@ -1,9 +1,10 @@
 """SAEM: stochastic approximation of the EM algorithm (Kuhn & Lavielle 2005, doi 10.1016/j.csda.2004.07.002).
 
-Several chains a subject draw random effects by Metropolis steps: independent ones from a normal approximation at the mode (Karimi
-et al. 2020, doi 10.1016/j.csda.2019.106840), then walks. Fixed effects that only shift random effects and all covariances have a closed
-form; the others follow their exact slopes (Fisher scoring with falling weights). Two independent banks are run; they have to agree.
-Random numbers belong to seed, bank and step, so that a run that was killed goes on from its last checkpoint to the same bits.
+Several chains a subject draw random effects by Metropolis steps: independent ones from a normal approximation at the
+mode (Karimi et al. 2020, doi 10.1016/j.csda.2019.106840), then walks. Fixed effects that only shift random effects
+and all covariances have a closed form; the others follow their exact slopes (Fisher scoring with falling weights).
+Two independent banks are run; they have to agree. Random numbers belong to seed, bank and step, so that a run that
+was killed goes on from its last checkpoint to the same bits.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ EVERY = 20  # steps between checkpoints
 class Bank:
     """One run's state; everything a checkpoint holds.
 
-    ``random`` (C, n, Q) the chains, ``value`` (C, n) -2 log p(y | random); ``mean`` (n, Q) and ``square`` (Q, Q) the averaged shifts and
-    products; ``information`` the averaged curvature of the scored parameters; ``centre``, ``root`` the normal approximations.
+    ``random`` (C, n, Q) the chains, ``value`` (C, n) -2 log p(y | random); ``mean`` (n, Q) and ``square`` (Q, Q) the
+    averaged shifts and products; ``information`` the averaged curvature of the scored parameters; ``centre``,
+    ``root`` the normal approximations.
     """
 
     step: int

@@ -15,7 +15,8 @@ MOST_LANES = 20_000
 
 
 def simulate(objective: Objective, point: Point, replicates: int, seed: int) -> np.ndarray:
-    """(replicates, n_records) new values of DV where it is observed; NaN elsewhere and for data that are no measurements.
+    """(replicates, n_records) new values of DV where it is observed; NaN elsewhere and for data that are no
+    measurements.
 
     Replicates that cannot be solved for a subject are NaN for that subject.
     """

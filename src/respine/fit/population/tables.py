@@ -1,9 +1,11 @@
 """The diagnostic table of a fit: predictions and residuals of every kind at every record.
 
-Definitions are NONMEM's: PRED at random effects 0, IPRED at the modes; RES = DV - PRED, IRES = DV - IPRED, IWRES = IRES / SD. WRES and
-CWRES are residuals of the model linearised at 0 (Wang 2007) and at the modes (Hooker et al. 2007, doi 10.1007/s11095-007-9361-x), made
-independent by the inverse symmetric square root of the subject's covariance. The residual variances in it are, for CWRES, those at
-the modes; for WRES those at random effects 0, with interaction their expectation over linearised random effects. NPDE (Brendel et al. 2006, doi 10.1007/s11095-006-9067-5) come from simulated data.
+Definitions are NONMEM's: PRED at random effects 0, IPRED at the modes; RES = DV - PRED, IRES = DV - IPRED, IWRES =
+IRES / SD. WRES and CWRES are residuals of the model linearised at 0 (Wang 2007) and at the modes (Hooker et al. 2007,
+doi 10.1007/s11095-007-9361-x), made independent by the inverse symmetric square root of the subject's covariance. The
+residual variances in it are, for CWRES, those at the modes; for WRES those at random effects 0, with interaction
+their expectation over linearised random effects. NPDE (Brendel et al. 2006, doi 10.1007/s11095-006-9067-5) come from
+simulated data.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ COLUMNS = ["ID", "TIME", "DV", "MDV", "OBS", "PRED", "IPRED", "RES", "WRES", "CW
 
 
 def table(fit: Fit, *, replicates: int = 1000, seed: int | None = None) -> pd.DataFrame:
-    """One row a record of the data. ``replicates`` of NPDE, 0 to leave them out. Residuals are NaN (or 0 with MDV 1) where there is
-    no observation, or one that is censored or no measurement.
+    """One row a record of the data. ``replicates`` of NPDE, 0 to leave them out. Residuals are NaN (or 0 with MDV 1)
+    where there is no observation, or one that is censored or no measurement.
     """
     import pandas as pd
 
@@ -60,7 +62,9 @@ def table(fit: Fit, *, replicates: int = 1000, seed: int | None = None) -> pd.Da
     values["WRES"] = _decorrelated(objective, at_zero, omega, None, measured, expected)
     values["CWRES"] = _decorrelated(objective, at_mode, omega, fit.found.value.random, measured)
     if replicates:
-        values["NPDE"] = npde(objective, point, replicates, fit.problem.estimation.seed if seed is None else seed, measured)
+        values["NPDE"] = npde(
+            objective, point, replicates, fit.problem.estimation.seed if seed is None else seed, measured
+        )
     for name in ("RES", "IRES", "IWRES"):
         values[name] = np.where(measured, values[name], np.nan)
     frame = pd.DataFrame({"ID": np.repeat(data.labels, data.last - data.first), "TIME": data.time, "DV": data.dv,
@@ -108,7 +112,9 @@ def _decorrelated(
     measured: np.ndarray,
     more: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Residuals of the linearised model, by record; ``modes``: where it is linearised (None: at 0); ``more`` variance by record."""
+    """Residuals of the linearised model, by record; ``modes``: where it is linearised (None: at 0); ``more`` variance
+    by record.
+    """
     data, q = objective.problem.data, objective.d.n_random
     n = data.n_records
     away, variance, slope = np.full(n, np.nan), np.full(n, np.nan), np.zeros((n, q))
@@ -152,7 +158,7 @@ def npde(objective: Objective, point: Point, replicates: int, seed: int, measure
             continue
         mean = sample.mean(axis=0)
         covariance = np.cov(sample, rowvar=False).reshape(len(rows), len(rows))
-        values, vectors = np.linalg.eigh(covariance)
+        values, _vectors = np.linalg.eigh(covariance)
         if not values[0] > 1e-12 * max(float(values[-1]), 1e-300):
             independent = np.diag(1.0 / np.sqrt(np.maximum(np.diag(covariance), 1e-300)))
         else:

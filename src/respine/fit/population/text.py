@@ -55,7 +55,7 @@ def text(fit: Fit) -> str:
     """Everything a reader needs first, in plain text."""
     table = [HEADER, *rows(fit)]
     widths = [max(len(r[k]) for r in table) for k in range(len(HEADER))]
-    lines = headline(fit) + [""]
+    lines = [*headline(fit), ""]
     for cells in table:
         first = cells[0].ljust(widths[0])
         lines.append("  ".join([first, *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]).rstrip())

@@ -1,7 +1,7 @@
 """The covariance step: how sure the estimates are, from second derivatives (R), from subjects' slopes (S), or both.
 
-R is half the matrix of second derivatives of the objective, by differences of exact slopes; S a quarter of the sum of products of
-the subjects' slopes. As in NONMEM the covariance is R^-1 S R^-1 unless R^-1 or S^-1 is asked for.
+R is half the matrix of second derivatives of the objective, by differences of exact slopes; S a quarter of the sum of
+products of the subjects' slopes. As in NONMEM the covariance is R^-1 S R^-1 unless R^-1 or S^-1 is asked for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ STEP = 0.02  # of differences, in standard errors
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """``covariance`` (n, n) of the values as reported, ``of_x`` of the search's vector; ``curvature`` and ``spread`` are R and S by x.
+    """``covariance`` (n, n) of the values as reported, ``of_x`` of the search's vector; ``curvature`` and ``spread``
+    are R and S by x.
 
     ``problem``: why there is none (then ``covariance`` is NaN).
     """

@@ -1,7 +1,8 @@
-"""Visual predictive checks: percentiles of the data beside those of simulated data, by time, also prediction corrected.
+"""Visual predictive checks: percentiles of the data beside those of simulated data, by time, also prediction
+corrected.
 
-Bergstrand et al. 2011 (doi 10.1208/s12248-011-9255-z). Data below a limit of quantification keep their rank in the percentiles and
-have a panel of their own: the share below the limit, observed and simulated.
+Bergstrand et al. 2011 (doi 10.1208/s12248-011-9255-z). Data below a limit of quantification keep their rank in the
+percentiles and have a panel of their own: the share below the limit, observed and simulated.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ def vpc(
     interval: float = 0.9,
     stratify: str | None = None,
 ) -> pd.DataFrame:
-    """One row a bin, observation, stratum and quantile: ``observation, stratum, bin, time, n, quantile, observed, median, low, high``.
+    """One row a bin, observation, stratum and quantile: ``observation, stratum, bin, time, n, quantile, observed,
+    median, low, high``.
 
-    ``bins``: edges, a number of bins, or None for the times of the design; ``corrected`` by the prediction (pcVPC); ``stratify`` by a
-    column. ``median, low, high``: of the quantile over simulated data sets. The quantile ``"below limit"`` is the share of data below
-    the limit. Raises ValueError for an unknown column.
+    ``bins``: edges, a number of bins, or None for the times of the design; ``corrected`` by the prediction (pcVPC);
+    ``stratify`` by a column. ``median, low, high``: of the quantile over simulated data sets. The quantile ``"below
+    limit"`` is the share of data below the limit. Raises ValueError for an unknown column.
     """
     import pandas as pd
 
@@ -73,12 +75,19 @@ def vpc(
                     with np.errstate(all="ignore"):
                         factor = np.median(typical) / typical
                     observed, sample = observed * factor, sample * factor
-                base = {"observation": piece.model.name, "stratum": stratum, "bin": number, "time": time, "n": len(records)}
+                base = {
+                    "observation": piece.model.name,
+                    "stratum": stratum,
+                    "bin": number,
+                    "time": time,
+                    "n": len(records),
+                }
                 for q in quantiles:
                     seen = _quantile(observed[None], q)[0]
                     spread = _quantile(sample, q)
                     rows.append({**base, "quantile": f"{q:g}", "observed": seen, "median": _quantile(spread[None], 0.5)[0],
-                                 "low": _quantile(spread[None], low_q)[0], "high": _quantile(spread[None], high_q)[0]})  # fmt: skip
+                                 "low": _quantile(spread[None], low_q)[0],
+                                 "high": _quantile(spread[None], high_q)[0]})  # fmt: skip
                 if share is not None:
                     rows.append({**base, "quantile": "below limit", "observed": float(below[chosen].mean()),
                                  "median": float(np.median(share)), "low": float(np.quantile(share, low_q)),
@@ -92,7 +101,11 @@ def _quantile(values: np.ndarray, q: float) -> np.ndarray:
     place = q * (ordered.shape[-1] - 1)
     low, high = int(np.floor(place)), int(np.ceil(place))
     with np.errstate(invalid="ignore"):
-        found = ordered[..., low] + (place - low) * (ordered[..., high] - ordered[..., low]) if high > low else ordered[..., low]
+        found = (
+            ordered[..., low] + (place - low) * (ordered[..., high] - ordered[..., low])
+            if high > low
+            else ordered[..., low]
+        )
     return np.where(np.isfinite(found), found, np.nan)
 
 
@@ -107,7 +120,9 @@ def _strata(fit: Fit, column: str | None, records: np.ndarray) -> list[str]:
 
 
 def _limits(fit: Fit, records: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """The limit that holds for each record: its own where it is censored, else the nearest of its kind; NaN without any."""
+    """The limit that holds for each record: its own where it is censored, else the nearest of its kind; NaN without
+    any.
+    """
     if not below.any():
         return np.full(len(records), np.nan)
     data = fit.problem.data

@@ -1,4 +1,6 @@
-"""Bootstrap of subjects: each replicate is a fit of its own, kept as soon as it is done, so that a killed run goes on where it was."""
+"""Bootstrap of subjects: each replicate is a fit of its own, kept as soon as it is done, so that a killed run goes on
+where it was.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,17 @@ if TYPE_CHECKING:
 
 
 def bootstrap(
-    fit: Fit, replicates: int, *, folder: str | Path | None = None, seed: int | None = None, watch: Callable[[str], None] | None = None
+    fit: Fit,
+    replicates: int,
+    *,
+    folder: str | Path | None = None,
+    seed: int | None = None,
+    watch: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """One row a replicate: its number, objective, whether it is an answer, and the estimates by name.
 
-    Every replicate starts at the estimates; its sample belongs to seed and number. ``folder`` keeps finished replicates.
+    Every replicate starts at the estimates; its sample belongs to seed and number. ``folder`` keeps finished
+    replicates.
     """
     import pandas as pd
 

@@ -57,7 +57,7 @@ class Vector:
         self.entries += residual
 
     def floors(self, begin: Point) -> np.ndarray:
-        """(n,) least values of x: a random effect may not fall below a share of its spread at the start, then it is as good as none."""
+        """(n,) least values of x: below a small share of its spread at the start a random effect is as good as none."""
         out = np.full(self.size, -np.inf)
         at = len(self.thetas)
         for k in self.free_blocks:

@@ -10,7 +10,10 @@ import pytest
 
 from respine import population, study
 from respine.errors import InputError
+from respine.evidence import user_data
 from respine.files import yaml_file
+from respine.interop import delimited
+from respine.trial.analysis import table
 
 DIRECTIVES = ["%YAML 1.3\n---\na: 1\n", "%YAML 1.1\n---\na: 1\n", "# c\n\n%YAML 2.0\n---\na: 1", "%TAG ! !\n---\na: 1",
               "%TAG ! tag:x,2000:\n---\na: !b 1", "%FOO\n---\na: 1", "%YAML x\n---\na: 1", "%\n",
@@ -69,6 +72,13 @@ def test_what_is_no_file_is_refused(load, kind: str, tmp_path: Path) -> None:
         path.symlink_to("/dev/zero")
     with pytest.raises(InputError, match=r"pipe or a device|a folder"):
         load(path)
+
+
+@pytest.mark.parametrize("read", [user_data._text, table.read, delimited._text])
+def test_tables_that_are_pipes_are_refused(read, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.csv")
+    with pytest.raises(InputError):
+        read(tmp_path / "rows.csv")
 
 
 SECRETS = ["root:x:0:0:root:/root:/bin/bash\n", "password: hunter2\nname: hunter2\n", "[hunter2\n", "hunter2: *hunter2\n",

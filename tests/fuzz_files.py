@@ -9,7 +9,6 @@ A kind of file is a ``Kind`` in ``KINDS``: whole files to begin with, ways to da
 kind is the same on every machine.
 """
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import argparse

@@ -1,6 +1,5 @@
 """Damaged files are refused or accepted; and the counting of what is neither is itself put to the test."""
 
-
 from __future__ import annotations
 
 import os

@@ -1,6 +1,5 @@
 """`respine model show` of a user's own file."""
 
-# ruff: noqa: E501
 from __future__ import annotations
 
 from pathlib import Path

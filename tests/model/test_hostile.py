@@ -1,6 +1,5 @@
 """Files that are meant to do harm, or are no models at all: one clear refusal each, at once, and the process lives on."""
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import os

@@ -1,6 +1,5 @@
 """One door for every model: a name, a file or a text; a fault is told with its line and its cause."""
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import math

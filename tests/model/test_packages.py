@@ -1,6 +1,5 @@
 """SBML packages and foreign elements: what bears on the mathematics is used or refused, the rest is named and left."""
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,6 +1,5 @@
 """The process that reads documents from outside: it may die, hang or grow, and its caller says so and goes on."""
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import concurrent.futures

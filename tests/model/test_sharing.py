@@ -1,6 +1,5 @@
 """Formulas that double with every line: what is shared stays shared, and the values are those of the text."""
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import math

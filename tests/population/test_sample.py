@@ -242,7 +242,7 @@ MISTAKES = {
     "override": ("covariates:", "parameters: {k_venous: {value: 900, source: x}}\ncovariates:", "parameters.k_venous", "bounds"),
     "field": ("title:", "tilte:", "tilte", 'Did you mean "title"'),
     "genotype": ("allele_frequency: 0.195", "allele_frequency: 1.95", "covariates.val66met.allele_frequency", "1"),
-    "distribution": ("distribution: hardy-weinberg", "distribution: hardy", "covariates.val66met", "hardy-weinberg"),
+    "distribution": ("distribution: hardy-weinberg", "distribution: hardy", "covariates.val66met.distribution", "hardy-weinberg"),
 }  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """Published models against stored trajectories: the pass rule and refusals on small cases; the real set too."""
 
-# ruff: noqa: E501  (a table of cases reads best with one case a line)
 from __future__ import annotations
 
 import numpy as np

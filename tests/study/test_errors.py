@@ -38,7 +38,7 @@ MISTAKES = {
     "visits unsorted": ("24 h, 72 h", "72 h, 24 h", "visits[4]", "order"),
     "time without unit": ("24 h, 72 h", "24, 72 h", "visits[3]", "24 h\" or \"24 d"),
     "month": ("24 h, 72 h, 7 d]", "24 h, 72 h, 7 d, 1 month]", "visits[6]", "differ in length"),
-    "arm twice": ("  saline:", "  ketamine:", "arms.ketamine", "twice|first in line 17"),
+    "arm twice": ("  saline:", "  ketamine:", "arms.ketamine", "twice|first in line 16"),
     "population": ("population: mdd-treatment-resistant", "population: mdd-treatment", "population", "mdd-treatment-resistant"),
     "subjects none": ("subjects: 500", "subjects: 0", "subjects", "at least 1"),
     "subjects beyond use": ("subjects: 500", "subjects: 100000000000", "subjects", "10 000 000"),

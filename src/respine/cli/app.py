@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from respine.cli import analyze, calibrate, compare, credibility, doctor, errors, evidence, model, qualify, run, studies
+from respine.cli import (
+    analyze,
+    calibrate,
+    compare,
+    credibility,
+    doctor,
+    errors,
+    evidence,
+    fit,
+    model,
+    qualify,
+    run,
+    studies,
+)
 
 app = typer.Typer(
     name="respine",
@@ -45,6 +58,8 @@ app.command("assertions")(evidence.assertions)
 app.command("claims")(evidence.claims)
 app.command("credibility")(credibility.credibility)
 app.command("analyze")(analyze.analyze)
+app.command("fit")(fit.fit)
+app.add_typer(fit.data, name="data")
 app.command("doctor")(doctor.doctor)
 app.add_typer(qualify.group, name="qualify")
 

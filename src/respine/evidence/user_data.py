@@ -117,6 +117,8 @@ def _text(file: Path) -> str:
         why = "There is no such file."
     elif file.is_dir():
         why = "This is a folder, not a CSV file."
+    elif not file.is_file():
+        why = "This is a pipe or a device, not a CSV file."
     elif file.stat().st_size > MOST_BYTES:
         why = f"The file has {file.stat().st_size / 1e6:.0f} MB; published results are tables of a few pages."
     if not why:
@@ -124,6 +126,8 @@ def _text(file: Path) -> str:
             return file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             why = f"The file is not UTF-8 text (byte {error.start})."
+        except OSError as error:
+            why = f"The file cannot be read: {error.strerror}."
     raise InputError(Problem(str(file), "--rows", "", why, "Give a CSV file in UTF-8, one published result a line."))
 
 

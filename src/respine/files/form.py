@@ -67,7 +67,8 @@ def _file_place(doc: Document, at: Place, missing: bool) -> Place:
     result: list[str | int] = []
     for i, part in enumerate(at):
         last = i == len(at) - 1
-        if isinstance(value, dict) and isinstance(part, str) and (part in value or (last and missing)):
+        is_tag = isinstance(value, dict) and not last and part == value.get("distribution")
+        if isinstance(value, dict) and isinstance(part, str) and not is_tag and (part in value or (last and missing)):
             result.append(part)
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
@@ -215,10 +216,14 @@ def _example(model: type[BaseModel], at: Place) -> str:
 
 def _bounds(name: str, context: dict[str, Any]) -> tuple[str, str]:
     if "le" in context or "lt" in context:
-        most = context.get("le", context.get("lt"))
+        if "lt" in context:
+            return f'"{name}" must be less than {context["lt"]:g}.', f"Write a number below {context['lt']:g}."
+        most = context["le"]
         top = f"{most:,}".replace(",", " ") if isinstance(most, int) else f"{most:g}"
         return f'"{name}" can be {top} at most.', f"Write a number up to {top}."
-    least = context.get("ge", context.get("gt"))
+    if "gt" in context:
+        return f'"{name}" must be more than {context["gt"]:g}.', f"Write a number above {context['gt']:g}."
+    least = context["ge"]
     return f'"{name}" must be at least {least:g}.', f"Write a number of {least:g} or more."
 
 

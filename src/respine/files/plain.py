@@ -99,6 +99,6 @@ def _made(kind: type, held: dict[str, Any]) -> Any:
     """An object by what it holds; a dataclass must hold its fields, all and no others."""
     if is_dataclass(kind) and held.keys() != {one.name for one in fields(kind)}:
         raise ValueError("other fields than those of the class")
-    made = object.__new__(kind)
+    made: Any = object.__new__(kind)
     made.__dict__.update(held)
     return made

@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from respine.errors import InputError, Problem
+from respine.files import store
 
 Place = tuple[str | int, ...]
 MOST_VALUES = 200_000  # aliases can blow a small file up beyond any memory
 MOST_DEPTH = 40
-MOST_BYTES = 20_000_000
+MOST_BYTES = 1_000_000
+MOST_MARKS = 60_000  # commas, colons, brackets and dashes: what reading takes its time for (some 10 s here)
+
+_MARKS = re.compile(r"[,:\[\]{}]|- |[&*!]")
+_DIRECTIVE = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\r?\n)*(?=%)")
 
 _INT = re.compile(r"^[-+]?[0-9]+$")
 _FLOAT = re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
@@ -86,10 +91,17 @@ def dotted(place: Place) -> str:
     return text.lstrip(".") or "(the file)"
 
 
-def read(file: Path, what: str) -> Document:
-    """The values of a YAML file that must be a mapping; ``what`` names it in errors ("study"). Raises InputError."""
+def read(file: Path, what: str, form: str = "") -> Document:
+    """The values of a YAML file that must be a mapping; ``what`` names it in errors ("study"). Raises InputError.
+
+    A file without the text ``form`` is refused with no word of what it holds: another file may have named it.
+    """
     doc = Document(file)
     text = _text(doc, what)
+    if text is not None and form not in text:
+        cure = f'Add "schema: respine/{what}/1" if the file is a {what}.'
+        doc.problem((), f'The field "schema" is missing: this is no {what} file.', cure, seen="")
+        text = None
     if text is None:
         doc.check()
     return _parsed(doc, text or "", what)
@@ -129,8 +141,14 @@ def _text(doc: Document, what: str) -> str | None:
         if doc.file.is_dir():
             doc.problem((), "This is a folder.", f"Name the {what} file in it.", seen="")
             return None
+        if not store.is_plain_file(doc.file):
+            doc.problem(
+                (), "This is a pipe or a device, not a file.", f"Save the {what} as a file and name that.", seen=""
+            )
+            return None
         if doc.file.stat().st_size > MOST_BYTES:
-            doc.problem((), "The file is larger than 20 MB.", f"Name a {what} file.", seen="")
+            cure = f"Name a {what} file; rows of people belong into a CSV table."
+            doc.problem((), "The file is larger than 1 MB.", cure, seen="")
             return None
         raw = doc.file.read_bytes()
     except OSError as error:
@@ -152,6 +170,16 @@ def _compose(doc: Document, text: str) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    directive = _DIRECTIVE.match(text)
+    if directive is not None:
+        doc.lines[()] = text.count("\n", 0, directive.end()) + 1
+        why = 'YAML directives ("%YAML", "%TAG") are not used here.'
+        doc.problem((), why, 'Remove the lines that begin with "%", and the "---" below them.', seen="")
+        return None
+    if len(text) > MOST_BYTES or len(_MARKS.findall(text)) > MOST_MARKS:
+        cure = "Write less into one file; rows of people belong into a CSV table."
+        doc.problem((), "The file holds more entries than any study.", cure, seen="")
+        return None
     try:
         return YAML(typ="rt", pure=True).compose(text)
     except MarkedYAMLError as error:
@@ -168,6 +196,9 @@ def _compose(doc: Document, text: str) -> Any:
     except (YAMLError, ValueError, RecursionError) as error:
         said = str(error).splitlines()[0] if str(error) else "nested too deep"
         doc.problem((), f"This is not YAML: {said}.", "Remove control characters and deep nesting.", seen="")
+    except Exception as error:  # hostile text makes the reader fail in ways of its own, assertions among them
+        why = f"This is not YAML that can be read ({type(error).__name__})."
+        doc.problem((), why, 'Write plain "field: value" lines in one document, without directives or tags.', seen="")
     return None
 
 

@@ -11,7 +11,7 @@ from respine.errors import InputError
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Document, Place
 from respine.library import Library
-from respine.population import model_tables
+from respine.population import model_tables, quantities
 from respine.population.distributions import (
     ByGroup,
     Constant,
@@ -21,23 +21,39 @@ from respine.population.distributions import (
     Normal,
     Share,
 )
-from respine.population.schema import Correlation, Population
+from respine.population.quantities import GENOTYPES
+from respine.population.schema import Correlation, Override, Population
 
 
-def meaning(doc: Document, population: Population | None, library: Library) -> str:
-    """Note every problem of meaning; the species of the model, as far as it is known."""
+def meaning(doc: Document, population: Population | None, library: Library) -> tuple[str, Population | None]:
+    """Note every problem of meaning; the species of the model, as far as it is known, and the population in its units."""
     name = doc.data.get("model")
-    if not isinstance(name, str):
-        return ""
-    known = tables_of(doc, name, library)
+    known = tables_of(doc, name, library) if isinstance(name, str) else None
     if known is None:
-        return ""
+        return "", population
     if population is not None:
         _covariates(doc, population, known, library)
         _history(doc, population, known, library)
         _overrides(doc, population, known)
         _correlations(doc, population, known)
-    return known.species
+        population = _in_units(population, known, library)
+    return known.species, population
+
+
+def _in_units(population: Population, known: model_tables.ModelTables, library: Library) -> Population:
+    """The population with every number in the unit its name stands for."""
+    covariates = quantities.all_in_units(population.covariates, known, library)
+    parameters = {id: _override(one, known, id)[0] for id, one in population.parameters.items()}
+    return population.model_copy(update={"covariates": covariates, "parameters": parameters})
+
+
+def _override(one: Override, known: model_tables.ModelTables, id: str) -> tuple[Override, tuple[str, str] | None]:
+    """A typical value in the unit of its table, and what is wrong with its unit."""
+    unit = known.parameters.get(id, {}).get("unit", "")
+    ratio = quantities.factor(one.unit, unit, id) if id in known.parameters else 1.0
+    if isinstance(ratio, tuple):
+        return one, ratio
+    return (one if ratio == 1.0 else one.model_copy(update={"value": one.value * ratio, "unit": unit})), None
 
 
 def tables_of(doc: Document, model: str, library: Library, field: str = "model") -> model_tables.ModelTables | None:
@@ -61,6 +77,10 @@ def own_model(doc: Document, model: str) -> str:
 
 def _covariates(doc: Document, population: Population, known: model_tables.ModelTables, library: Library) -> None:
     for name, one in population.covariates.items():
+        if cure := quantities.name_fault(known, name, population.covariates, library):
+            why = f"Nothing reads a covariate of this name: no dose, no scale, and no parameter of the {known.model} model."
+            doc.problem(("covariates", name), why, cure, seen=name)
+            continue
         for place, why, cure in covariate_problems(known, name, one, library):
             doc.problem(("covariates", name, *place), why, cure)
     for name, why, cure in group_problems(population.covariates):
@@ -90,10 +110,19 @@ def _history(doc: Document, population: Population, known: model_tables.ModelTab
                 why = f'The {known.model} model has no input "{input}".'
                 doc.problem((*place, input), why, nearest(input, known.inputs), seen=input)
                 continue
+            wrong = quantities.factor(level.unit, known.variables[input].get("unit", ""), input)
+            if isinstance(wrong, tuple) or wrong != 1.0:
+                unit = known.variables[input].get("unit", "") or "1"
+                why, cure = wrong if isinstance(wrong, tuple) else (f"{input} is in {unit}.", f'Write "unit: {unit}".')
+                doc.problem((*place, input, "unit"), why, cure)
+                continue
             low, high = model_tables.input_range(library, input)
             if not low <= level.typical <= high or level.smallest < min(low, 0.0):
                 why = f"{input} makes sense from {low:g} to {high:g}; here it is {level.typical:g} (from {level.smallest:.3g})."
                 doc.problem((*place, input), why, "Write a level within that range.")
+        if phase.lasts.unit not in ("", "h"):
+            why = "Times of a history carry their unit themselves."
+            doc.problem((*place, "for", "unit"), why, 'Write "mean: 180 d" and leave the field "unit" out.')
         if phase.lasts.smallest < 0 or phase.lasts.typical <= 0:
             doc.problem((*place, "for"), "A history lasts more than zero.", 'Write for example "for: 180 d".')
         elif phase.until is not None and phase.until <= -phase.lasts.largest:
@@ -102,7 +131,11 @@ def _history(doc: Document, population: Population, known: model_tables.ModelTab
 
 def _overrides(doc: Document, population: Population, known: model_tables.ModelTables) -> None:
     for id, override in population.parameters.items():
-        problem = parameter_problem(known, id, override.value)
+        converted, wrong_unit = _override(override, known, id)
+        if wrong_unit:
+            doc.problem(("parameters", id, "unit"), *wrong_unit)
+            continue
+        problem = parameter_problem(known, id, converted.value)
         if problem is None and id in population.covariates:
             problem = covariate_instead(id)
         if problem:
@@ -113,9 +146,6 @@ def covariate_instead(id: str) -> tuple[str, str]:
     """Why a covariate cannot also be set as a parameter, and the cure."""
     why = f"{id} is a covariate of this population: each person has their own, and this value would be ignored."
     return why, f'Change it under "covariates:", for example "{id}: {{distribution: constant, value: ...}}".'
-
-
-GENOTYPES = {"val66met": (0.0, 1.0), "bdnf_gene_dose": (0.0, 2.0)}
 
 
 def _spills(one: Normal, span: tuple[float, float]) -> bool:
@@ -129,13 +159,17 @@ def covariate_problems(
     known: model_tables.ModelTables, name: str, one: Covariate, library: Library
 ) -> Iterator[tuple[Place, str, str]]:
     """Place, reason and cure for everything in a covariate's spread that no person can have."""
-    scale = name.removeprefix("baseline_")
-    span = model_tables.scale_range(library, scale) if name != scale and scale in library.names("scales") else None
+    scale = quantities.scale_of(name, library)
+    span = model_tables.scale_range(library, scale) if scale else None
     row = known.parameters.get(name)
     parts = (
         [(("groups", word), group) for word, group in one.groups.items()] if isinstance(one, ByGroup) else [((), one)]
     )
-    for place, part in parts:
+    for place, written in parts:
+        part = quantities.in_unit(written, known, name, library)
+        if isinstance(part, tuple):
+            yield (*place, "unit"), *part
+            continue
         if isinstance(part, Share):
             if span is not None or row is not None:
                 yield (*place, "distribution"), f"{name} is a number, not a word.", 'Write "distribution: normal".'
@@ -143,6 +177,10 @@ def covariate_problems(
         if isinstance(part, HardyWeinberg):
             continue
         assert isinstance(part, (Constant, Normal, LogNormal))
+        beyond = [] if name in GENOTYPES else list(quantities.living(known, name, part))
+        yield from (((*place, *at), why, cure) for at, why, cure in beyond)
+        if beyond:
+            continue
         if name in GENOTYPES and not GENOTYPES[name][0] <= part.smallest <= part.largest <= GENOTYPES[name][1]:
             low, high = GENOTYPES[name]
             field = next(f for f in ("value", "low", "mean", "median") if getattr(part, f, None) is not None)
@@ -177,12 +215,18 @@ def parameter_problem(known: model_tables.ModelTables, id: str, value: float) ->
 
 
 def _correlations(doc: Document, population: Population, known: model_tables.ModelTables) -> None:
-    names = [*population.covariates, *known.parameters]
+    names = list(dict.fromkeys([*population.covariates, *known.parameters]))
     for i, one in enumerate(population.correlations):
         for name in one.between:
             if name not in names:
                 why = f'"{name}" is neither a covariate of this file nor a parameter of the {known.model} model.'
                 doc.problem(("correlations", i, "between"), why, nearest(name, names), seen=name)
+            elif _alike(population, known, name):
+                why = f"{name} is the same for everybody, so that nothing can go with it."
+                cure = "Leave the correlation out, or give it a spread between people."
+                doc.problem(("correlations", i, "between"), why, cure, seen=name)
+        if one.unit not in ("", "1"):
+            doc.problem(("correlations", i, "unit"), "A correlation is a pure number.", "Leave the unit out.")
         if one.between[0] == one.between[1]:
             doc.problem(
                 ("correlations", i, "between"), "This correlates a name with itself.", "Name two different ones."
@@ -196,6 +240,15 @@ def _correlations(doc: Document, population: Population, known: model_tables.Mod
     if len(matrix) and np.linalg.eigvalsh(matrix)[0] < 1e-10:
         why = "These correlations contradict each other: their matrix is not positive definite."
         doc.problem(("correlations",), why, "Bring them nearer to zero, or leave one out.", seen="")
+
+
+def _alike(population: Population, known: model_tables.ModelTables, name: str) -> bool:
+    """Whether all people have the same value."""
+    one = population.covariates.get(name)
+    if one is None:
+        return not known.number(name, "variability")
+    parts = one.groups.values() if isinstance(one, ByGroup) else [one]
+    return all(isinstance(part, Constant) for part in parts)
 
 
 def correlation_matrix(correlations: tuple[Correlation, ...]) -> tuple[list[str], np.ndarray]:

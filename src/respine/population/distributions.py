@@ -30,6 +30,25 @@ class Sourced(Part):
         return self
 
 
+LARGEST, SMALLEST = 1e100, 1e-100
+ALIKE = 1e-9  # spreads of less than this share of the value leave everybody alike
+MOST_LOG_SD = 5.0  # four of them are a factor of 500 million
+LEAST_KEPT = 1e-6  # share of people that bounds must leave
+
+
+def _check_size(**numbers: float | None) -> None:
+    """Raise for numbers that arithmetic cannot square or divide by."""
+    for name, number in numbers.items():
+        if number is not None and number != 0 and not SMALLEST <= abs(number) <= LARGEST:
+            raise problem(f"{name} is {number:g}: nothing is of that size.", "Correct the number or its unit.")
+
+
+def _check_kept(kept: float) -> None:
+    if kept < LEAST_KEPT:
+        why = f"Between low and high lies only {100 * kept:.2g} % of the distribution."
+        raise problem(why, 'Widen the bounds, or write "distribution: constant".')
+
+
 class Constant(Sourced):
     """The same value for everybody."""
 
@@ -69,9 +88,15 @@ class Normal(Sourced):
     @model_validator(mode="after")
     def _solve(self) -> Normal:
         low, high = self._bounds
+        _check_size(mean=self.mean, sd=self.sd, low=self.low, high=self.high)
+        if self.sd < ALIKE * abs(self.mean):
+            why = f"An SD of {self.sd:g} leaves everybody alike."
+            raise problem(why, f'Write "distribution: constant, value: {self.mean:g}", or a larger SD.')
         if not low < self.mean < high:
             raise problem(f"The mean {self.mean:g} is not between low and high.", "Correct mean, low or high.")
         self._parent = parent_of_truncated(self.mean, self.sd, low, high)
+        mu, sigma = self._parent
+        _check_kept(_inside((low - mu) / sigma, (high - mu) / sigma))
         return self
 
     @property
@@ -111,8 +136,18 @@ class LogNormal(Sourced):
 
     @model_validator(mode="after")
     def _ordered(self) -> LogNormal:
+        _check_size(median=self.median, log_sd=self.log_sd, low=self.low, high=self.high)
+        if self.log_sd > MOST_LOG_SD:
+            why = f"A log_sd of {self.log_sd:g} spreads people over a factor of more than {math.exp(4 * MOST_LOG_SD):.0g}."
+            raise problem(why, f"Write the SD of the natural logarithm, {MOST_LOG_SD:g} at most (0.2 is about 20 %).")
+        if self.log_sd < ALIKE:
+            why = f"A log_sd of {self.log_sd:g} leaves everybody alike."
+            raise problem(why, f'Write "distribution: constant, value: {self.median:g}", or a larger log_sd.')
         if not (self.low or 0) < self.median < (self.high or math.inf):
             raise problem(f"The median {self.median:g} is not between low and high.", "Correct median, low or high.")
+        a = -math.inf if self.low is None else math.log(self.low / self.median) / self.log_sd
+        b = math.inf if self.high is None else math.log(self.high / self.median) / self.log_sd
+        _check_kept(_inside(a, b))
         return self
 
     def values(self, u: np.ndarray) -> np.ndarray:
@@ -206,8 +241,11 @@ def truncated_normal(u: np.ndarray, mu: float | np.ndarray, sigma: Any, low: flo
     a, b = (np.asarray((bound - np.asarray(mu)) / sigma, float) for bound in (low, high))
     below, above = normal_probability(a), normal_probability(-b)
     # from the nearer tail, so that no digits are lost far out
-    from_low = inverse_normal(below + u * (1 - below - above))
-    from_high = -inverse_normal(above + (1 - u) * (1 - below - above))
+    kept = np.where(
+        a > 0, normal_probability(-a) - above, np.where(b < 0, normal_probability(b) - below, 1 - below - above)
+    )
+    from_low = inverse_normal(below + u * kept)
+    from_high = -inverse_normal(above + (1 - u) * kept)
     z = np.where(from_low <= 0, from_low, from_high)
     return np.clip(mu + sigma * z, low, high)
 
@@ -237,9 +275,16 @@ def parent_of_truncated(mean: float, sd: float, low: float, high: float) -> tupl
     )
 
 
+def _inside(a: float, b: float) -> float:
+    """Probability of a standard normal between a and b, from the nearer tail."""
+    if a > 0:
+        a, b = -b, -a
+    return float(normal_probability(np.array(b)) - normal_probability(np.array(a)))
+
+
 def _moments(mu: float, sigma: float, low: float, high: float) -> tuple[float, float]:
     a, b = (low - mu) / sigma, (high - mu) / sigma
-    inside = float(normal_probability(np.array(b)) - normal_probability(np.array(a)))
+    inside = _inside(a, b)
     if inside < 1e-12:
         return mu, 0.0
     density = [0.0 if math.isinf(x) else math.exp(-x * x / 2) / math.sqrt(2 * math.pi) for x in (a, b)]

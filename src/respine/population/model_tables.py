@@ -111,6 +111,7 @@ def of_system(system: System) -> ModelTables:
         return {
             "id": id, "role": role, "value": "" if value is None else repr(value),
             "unit": quantity.unit if quantity is not None else "", "low": "", "high": "",
+            "variability": repr(quantity.variability) if quantity is not None else "",
         }  # fmt: skip
 
     roles = ((system.states, "state"), (system.rules, "rule"), (system.inputs, "input"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ from respine.files.find import find
 from respine.files.form import model_problems, require_schema
 from respine.files.yaml_file import Document, Place
 from respine.library import BUILT_IN, Library
-from respine.population import check
+from respine.population import check, model_tables, quantities
+from respine.population.distributions import Covariate
 from respine.population.schema import Population
 
 
 def load(path_or_name: str | Path, library: Library = BUILT_IN) -> Population:
     """Read and check a population file, or one of the library. Raises InputError with all problems of the file."""
     file = find(path_or_name, "populations", "population", library)
-    return checked(yaml_file.read(file, "population"), library)
+    return checked(yaml_file.read(file, "population", form="respine/"), library)
 
 
 def load_from(data: dict[str, Any], around: Document, library: Library = BUILT_IN) -> Population:
@@ -46,6 +48,15 @@ def with_model(population: Population, model: str) -> Population:
     return changed
 
 
+def with_covariates(population: Population, covariates: Mapping[str, Covariate], library: Library) -> Population:
+    """The population with other covariates over its own, each in the unit of its name."""
+    if not covariates:
+        return population
+    known = model_tables.of_model(library, population.model)
+    own = quantities.all_in_units(covariates, known, library)
+    return population.model_copy(update={"covariates": {**population.covariates, **own}})
+
+
 def checked(doc: Document, library: Library) -> Population:
     """The population a document describes. Raises InputError with all its problems."""
     population: Population | None = None
@@ -54,7 +65,7 @@ def checked(doc: Document, library: Library) -> Population:
         population = Population.model_validate(doc.data)
     except ValidationError as error:
         model_problems(doc, error, Population)
-    species = check.meaning(doc, population, library)
+    species, population = check.meaning(doc, population, library)
     doc.check()
     assert population is not None
     model = check.own_model(doc, population.model)

@@ -5,20 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 
 from respine.files import units
 from respine.files.html import card
 from respine.population.distributions import ByGroup, Covariate, HoursSpread, LevelSpread, Part, Sourced, problem
 
 SCHEMA = "respine/population/1"
+MOST_CORRELATED = 0.999  # nearer to one, the matrix of correlations keeps too few digits
+
+
+def _apart(r: float) -> float:
+    if abs(r) > MOST_CORRELATED:
+        why = f"With r = {r:g} one of the two decides the other."
+        raise problem(why, f"Write a number from -{MOST_CORRELATED:g} to {MOST_CORRELATED:g}.")
+    return r
 
 
 class Correlation(Sourced):
     """Correlation of two covariates or random effects (named by parameter), on the scale on which they are normal."""
 
     between: Annotated[tuple[str, str], Field(strict=False)]
-    r: Annotated[float, Field(gt=-1, lt=1)]
+    r: Annotated[float, AfterValidator(_apart)]
 
 
 class Override(Sourced):

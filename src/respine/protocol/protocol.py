@@ -14,6 +14,7 @@ from respine.files.html import card
 from respine.library import Library
 from respine.model.system import System
 from respine.population import Population
+from respine.population.read import with_covariates
 from respine.protocol.arm import Arm, build_solver
 from respine.protocol.people import begins
 from respine.study import expectancy, people_table, scales, treatments
@@ -146,7 +147,7 @@ def resolve(study: Study, library: Library | None = None, system: System | None 
     library = library or study.library
     check_study(study, library)
     population = population_of(study, library)
-    population = population.model_copy(update={"covariates": {**population.covariates, **study.covariates}})
+    population = with_covariates(population, study.covariates, library)
     drugs = {dose.drug for arm in study.arms.values() for dose in (*arm.doses, *arm.co_medication) if dose.into is None}
     drugs |= {one.drug for rule in study.rules for one in (rule.then.dose, rule.then.start) if one is not None}
     exposures = {one.exposure for arm in study.arms.values() for one in arm.exposures}

@@ -11,7 +11,7 @@ from typing import Any
 from respine.errors import InputError, Problem
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Document
-from respine.population import Population
+from respine.population import Population, quantities
 from respine.population.distributions import Share
 from respine.population.model_tables import ModelTables
 from respine.study.context import Context, scale_names
@@ -38,7 +38,7 @@ def read(doc: Document, asked: object) -> dict[str, Column]:
     if not rows:
         problems.append(Problem(where, "people", "", "The table holds nobody.", "Give one row for each person."))
     elif ID not in names:
-        problems.append(Problem(where, "people", ", ".join(names)[:60], f'The table has no column "{ID}".',
+        problems.append(Problem(where, "people", "", f'The table has no column "{ID}".',
                                 f'Name the column that tells people apart "{ID}".'))  # fmt: skip
     columns: dict[str, list[Any]] = {name: [] for name in names}
     seen: dict[str, int] = {}
@@ -96,6 +96,12 @@ def check(context: Context, known: ModelTables, population: Population) -> None:
             doc.problem(
                 ("people",), f'The column "{name}" holds numbers.', "Write a number in every row.", seen=str(bad)
             )
+        elif span := quantities.limits(known, name):
+            beyond = [cell for cell in cells if not span[0] <= cell <= span[1]]
+            if beyond:
+                unit = quantities.unit_of(known, name, context.library)
+                why = f"{name} runs from {span[0]:g} to {span[1]:g} {unit}".rstrip() + "; nobody can have this."
+                doc.problem(("people",), why, "Correct the cell, or convert the column.", seen=f"{beyond[0]:g}")
 
 
 def _csv(file: Any) -> list[dict[str, Any]]:
@@ -119,6 +125,9 @@ def _csv(file: Any) -> list[dict[str, Any]]:
         raise InputError(
             Problem(f"{file}:{reader.line_num}", "people", "", f"This is no CSV table: {error}.", cure)
         ) from None
+    if header and ID not in header:  # a file that is no such table is not quoted
+        why = f'The table has no column "{ID}".'
+        raise InputError(Problem(f"{file}:1", "people", "", why, f'Name the column that tells people apart "{ID}".'))
     problems = [
         Problem(f"{file}:1", "people", name, "This column stands in the table twice.", "Keep one of them.")
         for name in dict.fromkeys(header) if header.count(name) > 1

@@ -85,13 +85,6 @@ class Genotype(Part):
     )
 
 
-class Background(Part):
-    """What everybody in the study gets besides the arms' treatments and that lies outside the biology."""
-
-    care: Literal["outpatient", "inpatient"] = "outpatient"
-    note: str = ""
-
-
 class Arm(Part):
     """One arm: what its people get and how they differ from the population."""
 
@@ -107,7 +100,6 @@ class Arm(Part):
     parameters: dict[str, Annotated[float, Field()]] = Field(
         default_factory=dict, description="Typical values that differ in this arm, in the unit of the parameter table."
     )
-    background: Background | None = None
     note: str = ""
 
 
@@ -190,7 +182,6 @@ class Study(Part):
         None, description="Between the periods of a crossover (each arm is simulated as a first period)."
     )
     start: Time = Field(0.0, validate_default=False, description="Time of the baseline visit.")
-    background: Background = Field(default_factory=lambda: Background.model_validate({}))
     covariates: dict[str, Covariate] = Field(
         default_factory=dict,
         description="Covariates that differ from the population's, such as the baseline score of this trial.",

@@ -1,5 +1,29 @@
-"""Nonlinear mixed effects: population problems, their objective functions, estimation and diagnostics."""
+"""Nonlinear mixed effects: population problems, their objective functions, estimation and diagnostics.
 
+>>> from respine.fit import population                                                # doctest: +SKIP
+>>> problem = population.PopulationProblem.from_yaml("theophylline.yaml")             # doctest: +SKIP
+>>> print(population.fit(problem))                                                    # doctest: +SKIP
+"""
+
+from respine.fit.population.findings import Finding
+from respine.fit.population.fitted import Fit, at_point, evaluate, fit, with_options
+from respine.fit.population.patient import Patients, patients
+from respine.fit.population.predictive_check import vpc
 from respine.fit.population.problem import PopulationProblem
+from respine.fit.population.resample import bootstrap
+from respine.fit.population.tables import table
 
-__all__ = ["PopulationProblem"]
+__all__ = [
+    "Finding",
+    "Fit",
+    "Patients",
+    "PopulationProblem",
+    "at_point",
+    "bootstrap",
+    "evaluate",
+    "fit",
+    "patients",
+    "table",
+    "vpc",
+    "with_options",
+]

@@ -1,7 +1,8 @@
 """-2 log p(data | random effects) of lanes, its derivatives, and the curvature the first-order methods use.
 
-As in NONMEM nothing is added for n log 2 pi: a normal datum y with mean f and variance v counts log v + (y - f)^2 / v. Data below a
-limit of quantification count as Beal's M3 and M4 say (J Pharmacokinet Pharmacodyn 28, 2001), without constant either.
+As in NONMEM nothing is added for n log 2 pi: a normal datum y with mean f and variance v counts log v + (y - f)^2 /
+v. Data below a limit of quantification count as Beal's M3 and M4 say (J Pharmacokinet Pharmacodyn 28, 2001), without
+constant either.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from respine.fit.population.problem import PopulationProblem
 
 @dataclass(frozen=True)
 class Frozen:
-    """Residual variances that do not follow the random effects (no INTERACTION): by record, with slopes by fixed effects (M, n)."""
+    """Residual variances that do not follow the random effects (no INTERACTION): by record, with slopes by fixed
+    effects (M, n).
+    """
 
     variance: np.ndarray
     slope: np.ndarray | None
@@ -38,8 +41,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class Conditional:
-    """``value`` (n_lanes,) -2 log p(y | random); ``slope`` (k, n_lanes); ``rest`` (Q, n_lanes) the slopes by random effects of the
-    terms that are not normal; ``rows`` the normal data; ``bad`` (n_lanes,) where there is no finite value.
+    """``value`` (n_lanes,) -2 log p(y | random); ``slope`` (k, n_lanes); ``rest`` (Q, n_lanes) the slopes by random
+    effects of the terms that are not normal; ``rows`` the normal data; ``bad`` (n_lanes,) where there is no finite
+    value.
     """
 
     value: np.ndarray
@@ -54,11 +58,13 @@ class Conditional:
         total = np.zeros((n_random, n_random, len(self.value)))
         for rows in self.rows:
             f, v = rows.mean_slope[:n_random], rows.variance_slope[:n_random]
-            weight = 1.0 / rows.variance
-            product = f[:, None] * (f[None] * weight)
-            if v.any():
-                product = product + v[:, None] * (v[None] * (0.5 * weight * weight))
-            total += by_lane(product, rows.lane, len(self.value))
+            with np.errstate(all="ignore"):
+                weight = 1.0 / rows.variance
+                product = f[:, None] * (f[None] * weight)
+                if v.any():
+                    product = product + v[:, None] * (v[None] * (0.5 * weight * weight))
+                total += by_lane(product, rows.lane, len(self.value))
+        total[..., self.bad] = 0.0
         return np.moveaxis(total, 2, 0)
 
 
@@ -130,13 +136,24 @@ def _terms(problem: PopulationProblem, piece: Piece) -> Sequence[tuple[Dual, Pie
 
 
 def _limits(problem: PopulationProblem, piece: Piece) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """By row: the limit, 1 below it and -1 above it, whether the datum is censored, and the other end of the interval."""
+    """By row: the limit, 1 below it and -1 above it, whether the datum is censored, and the other end of the
+    interval.
+    """
     data = problem.data
     dv, cens = data.dv[piece.record], data.cens[piece.record]
-    flagged = "CENS" in data.items
-    limit = dv if piece.limit is None else np.where((cens != 0) & flagged & ~np.isfinite(piece.limit), dv, piece.limit)
-    below = cens != 0 if flagged else dv < limit
-    return limit, np.where(cens < 0, -1.0, 1.0), below, data.limit[piece.record]
+    limit = dv if piece.limit is None else np.where((cens != 0) & ~np.isfinite(piece.limit), dv, piece.limit)
+    return limit, np.where(cens < 0, -1.0, 1.0), censored(problem, piece), data.limit[piece.record]
+
+
+def censored(problem: PopulationProblem, piece: Piece) -> np.ndarray:
+    """(n_rows,) data below (or above) a limit: where CENS says so, or without that column where DV is less than the
+    limit.
+    """
+    if piece.model.blq is None:
+        return np.zeros(len(piece.record), bool)
+    if "CENS" in problem.data.items or piece.limit is None:
+        return problem.data.cens[piece.record] != 0
+    return problem.data.dv[piece.record] < piece.limit
 
 
 def piece_of(piece: Piece, rows: np.ndarray) -> Piece:

@@ -12,7 +12,9 @@ from respine.fit.population.directions import Directions
 
 @dataclass(frozen=True)
 class Blocks:
-    """Where the active blocks stand in the whole matrix: each block and the places of its copies (one, or one an occasion)."""
+    """Where the active blocks stand in the whole matrix: each block and the places of its copies (one, or one an
+    occasion).
+    """
 
     names: tuple[tuple[str, ...], ...]
     places: tuple[tuple[np.ndarray, ...], ...]
@@ -21,7 +23,9 @@ class Blocks:
 
     @staticmethod
     def of(d: Directions) -> Blocks:
-        names, places, fixed = [], [], []
+        names: list[tuple[str, ...]] = []
+        places: list[tuple[np.ndarray, ...]] = []
+        fixed: list[bool] = []
         for block in d.problem.omega:
             if not block.zero:
                 names.append(block.names)

@@ -1,8 +1,9 @@
 """NONMEM-style data: what every record of a table means, as arrays; faults are collected with their lines.
 
-Items are found by name whatever their case: ID TIME DV AMT EVID MDV CMT RATE II ADDL SS DVID CENS LIMIT OCC; ``columns`` says where
-one has another name. Without EVID a record with AMT or RATE is a dose; without MDV every record with EVID 0 is an observation.
-EVID of 100 and more is the old coding of RxODE (101: bolus into compartment 1), read as such.
+Items are found by name whatever their case: ID TIME DV AMT EVID MDV CMT RATE II ADDL SS DVID CENS LIMIT OCC;
+``columns`` says where one has another name. Without EVID a record with AMT or RATE is a dose; without MDV every
+record with EVID 0 is an observation. EVID of 100 and more is the old coding of RxODE (101: bolus into compartment 1),
+read as such.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from respine.errors import InputError, Problem
 from respine.files.suggest import nearest
-from respine.fit.population.table import MISSING, Table, listed
+from respine.fit.population.file_table import MISSING, Table, listed
 
 ITEMS = ("ID", "TIME", "DV", "AMT", "EVID", "MDV", "CMT", "RATE", "II", "ADDL", "SS", "DVID", "CENS", "LIMIT", "OCC")
 REQUIRED = ("ID", "TIME", "DV")
@@ -28,9 +29,9 @@ class Dataset:
     """Records of all subjects, (n_records,) each unless said otherwise; a subject's records stand together.
 
     ``first`` and ``last`` (n_subjects,) bound the records of each subject, ``subject`` is the number of its subject.
-    ``evid`` 0 to 4; ``observed`` is True where DV counts; ``cmt`` and ``dvid`` are texts as written; ``cens`` 1 below and -1
-    above the limit of quantification, ``limit`` the other end of the interval (NaN: none). ``notes`` say what was read in a
-    way that may surprise.
+    ``evid`` 0 to 4; ``observed`` is True where DV counts; ``cmt`` and ``dvid`` are texts as written; ``cens`` 1 below
+    and -1 above the limit of quantification, ``limit`` the other end of the interval (NaN: none). ``notes`` say what
+    was read in a way that may surprise.
     """
 
     table: Table
@@ -102,22 +103,22 @@ class Dataset:
 
 def interpret(table: Table, columns: Mapping[str, str] | None = None, occasion: str | None = None) -> Dataset:
     """What the records of a table mean. Raises InputError with every record that cannot be meant, by line."""
-    reader = _Interpreter(table, dict(columns or {}), occasion)
+    reader = Interpreter(table, dict(columns or {}), occasion)
     dataset = reader.dataset()
     if reader.problems:
         raise InputError(*reader.problems[:60])
     return dataset
 
 
-class _Interpreter:
+class Interpreter:
     def __init__(self, table: Table, columns: dict[str, str], occasion: str | None) -> None:
         self.table = table
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.items = self._items(columns, occasion)
 
-    def fault(self, row: int | None, item: str, seen: str, why: str, cure: str) -> None:
-        where = self.table.where(row) if row is not None else f"{self.table.file}:1"
+    def fault(self, row: int | np.integer | None, item: str, seen: str, why: str, cure: str) -> None:
+        where = self.table.where(int(row)) if row is not None else f"{self.table.file}:1"
         self.problems.append(Problem(where, self.items.get(item, item), seen, why, cure))
 
     def _items(self, columns: dict[str, str], occasion: str | None) -> dict[str, str]:
@@ -200,7 +201,10 @@ class _Interpreter:
         observed = (evid == 0) & (mdv == 0)
         dv = self.numbers("DV", np.nan)
         for row in np.flatnonzero(observed & np.isnan(dv)):
-            self.fault(row, "DV", "", "An observation has no value.", "Write DV, or MDV 1 (no observation) or EVID 2.")
+            if self.table.texts[self.items["DV"]][row].lower() in MISSING:  # else it was no number, and that is told
+                self.fault(
+                    row, "DV", "", "An observation has no value.", "Write DV, or MDV 1 (no observation) or EVID 2."
+                )
         self._check_times(first, last, time, evid)
         self._check_doses(evid, amt, rate, ii, addl, ss)
         occasion, occasions = self._occasions(first, last)

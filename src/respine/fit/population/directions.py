@@ -1,8 +1,8 @@
 """What a problem is differentiated by, and on what each of its formulas depends.
 
-Directions 0 .. Q-1 are the random effects of a subject: those between subjects, then those of its first, second ... occasion.
-Directions Q .. Q+M-1 are the free fixed effects and the free covariances of residual effects. Effects without any variability are
-no directions; they are 0.
+Directions 0 .. Q-1 are the random effects of a subject: those between subjects, then those of its first, second ...
+occasion. Directions Q .. Q+M-1 are the free fixed effects and the free covariances of residual effects. Effects
+without any variability are no directions; they are 0.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from respine.model.expression import Expr, symbols
 class Directions:
     """Numbers of directions by name, and occasions of records.
 
-    ``eta`` and ``kappa`` number the active effects; ``fixed`` are all values of fixed effects and residual covariances in order,
-    ``free`` the places among them that are estimated. ``occasion`` (n_records,) counts a subject's occasions from 0.
+    ``eta`` and ``kappa`` number the active effects; ``fixed`` are all values of fixed effects and residual
+    covariances in order, ``free`` the places among them that are estimated. ``occasion`` (n_records,) counts a
+    subject's occasions from 0.
     """
 
     problem: PopulationProblem
@@ -89,7 +90,9 @@ class Directions:
         return found
 
     def names(self, expr: Expr, formulas: Mapping[str, Formula], own: str = "") -> set[str]:
-        """Every name a formula needs, through other formulas; a parameter that shares its name with a formula comes in there."""
+        """Every name a formula needs, through other formulas; a parameter that shares its name with a formula comes
+        in there.
+        """
         found = needs(expr, {name: formula for name, formula in formulas.items() if name != own})
         return found | ({own} if own in set(symbols(expr)) else set())
 
@@ -113,7 +116,9 @@ def _active(blocks: Iterable[Block]) -> list[str]:
 
 
 def _occasions(problem: PopulationProblem) -> tuple[np.ndarray, int]:
-    """(n_records,) the number of each record's occasion among its subject's, in order of appearance; and the most of any."""
+    """(n_records,) the number of each record's occasion among its subject's, in order of appearance; and the most of
+    any.
+    """
     data = problem.data
     number, most = np.zeros(data.n_records, np.int64), 1
     for s in range(data.n_subjects):

@@ -1,7 +1,8 @@
 """From dose records and formulas of lag, bioavailability, duration and absorption to the engine's records.
 
-What is one number a subject is differentiated by under its own name (``depot lag``); what changes from dose to dose carries its
-slopes by direction. As in NONMEM a formula is evaluated at the record of the dose, and a dose keeps what it had there.
+What is one number a subject is differentiated by under its own name (``depot lag``); what changes from dose to dose
+carries its slopes by direction. As in NONMEM a formula is evaluated at the record of the dose, and a dose keeps what
+it had there.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _PARTS = ("lag", "bioavailability", "duration", "rate")
 
 @dataclass(frozen=True)
 class Batch:
-    """The lanes' records; ``kept`` are the engine's rows that stand for records of the data, lane after lane; ``values`` are
-    the lanes' parameters and leaves that doses bring.
+    """The lanes' records; ``kept`` are the engine's rows that stand for records of the data, lane after lane;
+    ``values`` are the lanes' parameters and leaves that doses bring.
     """
 
     records: LaneRecords
@@ -58,8 +59,9 @@ class _Rule:
 
 
 class DoseBook:
-    """What the doses of a problem need. ``slots``: doses absorbed by laws; ``leaves``: names to differentiate by, with the
-    directions each depends on; ``directed``: directions of what changes from dose to dose; ``along``: whether something does.
+    """What the doses of a problem need. ``slots``: doses absorbed by laws; ``leaves``: names to differentiate by,
+    with the directions each depends on; ``directed``: directions of what changes from dose to dose; ``along``:
+    whether something does.
     """
 
     def __init__(self, problem: PopulationProblem, directions: Directions, changing: set[str]) -> None:
@@ -239,7 +241,9 @@ class DoseBook:
         return found if found.value.ndim else Dual(np.full(len(rows), found.value), found.slope)
 
     def _dose_rows(self, layout: Layout, slot: Slot) -> tuple[np.ndarray, np.ndarray]:
-        """(n_lanes,) the row of each lane's dose of this number, -1 where it has fewer, and how long after it it comes."""
+        """(n_lanes,) the row of each lane's dose of this number, -1 where it has fewer, and how long after it it
+        comes.
+        """
         data = self.problem.data
         rows, extra = np.full(layout.n_lanes, -1), np.zeros(layout.n_lanes)
         for lane, s in enumerate(layout.subjects):
@@ -280,7 +284,7 @@ class DoseBook:
                 made.append((time, j, Record(time, 3, covariates=covariates(j)), -1))
             for k, (late, record) in enumerate(parts):
                 shown = k == len(parts) - 1 and not late
-                own = Record(**{**record, "covariates": () if late else covariates(j)})
+                own = Record(**{**record, "covariates": () if late else covariates(j)})  # type: ignore[arg-type]
                 made.append((own.time, j, own, j if shown else -1))
             if all(late for late, _ in parts):
                 made.append((time, j, Record(time, 0, covariates=covariates(j)), j))
@@ -372,7 +376,9 @@ class DoseBook:
     def _parts(
         self, state: str, law: int, j: int, numbers: np.ndarray, slopes: Mapping[int, np.ndarray], want: str
     ) -> tuple[dict[str, float], dict[str, tuple[tuple[str, float], ...]]]:
-        """Numbers of a state's (or law's) parts at a record, and their slopes by the names the engine differentiates by."""
+        """Numbers of a state's (or law's) parts at a record, and their slopes by the names the engine differentiates
+        by.
+        """
         values: dict[str, float] = {}
         by: dict[str, tuple[tuple[str, float], ...]] = {}
         for k, rule in enumerate(self.rules):

@@ -1,7 +1,7 @@
 """Numbers that carry their derivatives: formulas of parameters, random effects and predictions, with exact slopes.
 
-A ``Dual`` holds ``value`` (n,) and ``slope`` (k, n), the derivatives by k directions, or None where all are zero. Rules of
-differentiation are those of forward mode; a formula is evaluated once for all subjects or records.
+A ``Dual`` holds ``value`` (n,) and ``slope`` (k, n), the derivatives by k directions, or None where all are zero.
+Rules of differentiation are those of forward mode; a formula is evaluated once for all subjects or records.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Dual:
         if self.value.ndim == 0:
             return self
         shared = self.slope is None or self.slope.shape[1] == 1
-        return Dual(self.value[rows], self.slope if shared else self.slope[:, rows])
+        return Dual(self.value[rows], self.slope if shared or self.slope is None else self.slope[:, rows])
 
 
 def constant(value: Any) -> Dual:
@@ -98,17 +98,6 @@ def _unary(function: Callable[[np.ndarray], np.ndarray], slope: Callable[..., An
     return apply
 
 
-def _special(name: str) -> Callable[[np.ndarray], np.ndarray]:
-    """A function of scipy.special, imported when it is first needed."""
-
-    def call(x: np.ndarray) -> np.ndarray:
-        import scipy.special
-
-        return np.asarray(getattr(scipy.special, name)(x), float)
-
-    return call
-
-
 def _expit(x: np.ndarray) -> np.ndarray:
     return np.where(x >= 0, 1.0 / (1.0 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1.0 + np.exp(-np.abs(x))))
 
@@ -122,8 +111,38 @@ def _hazard(x: np.ndarray, log_phi: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * x * x - log_phi) / math.sqrt(2 * math.pi)
 
 
-_lgamma, _digamma = _special("gammaln"), _special("digamma")
-_phi, _log_phi = _special("ndtr"), _special("log_ndtr")
+def _each(function: Callable[[float], float]) -> Callable[[np.ndarray], np.ndarray]:
+    return np.vectorize(function, otypes=[float])
+
+
+def _log_gamma(x: float) -> float:
+    return math.lgamma(x) if math.isfinite(x) and (x > 0 or x != math.floor(x)) else math.nan
+
+
+def _digamma(x: float) -> float:
+    """d(log Gamma)/dx for x > 0 by recurrence to 10 and the asymptotic series (Abramowitz & Stegun 6.3.18)."""
+    if not x > 0:
+        return math.nan
+    shift = 0.0
+    while x < 10.0:
+        shift -= 1.0 / x
+        x += 1.0
+    inverse = 1.0 / (x * x)
+    series = inverse * (1 / 12 - inverse * (1 / 120 - inverse * (1 / 252 - inverse * (1 / 240 - inverse / 132))))
+    return shift + math.log(x) - 0.5 / x - series
+
+
+def _log_normal_probability(x: float) -> float:
+    """log Phi(x), also far in the tail (Abramowitz & Stegun 26.2.12)."""
+    if x > -30:
+        return math.log(0.5 * math.erfc(-x / math.sqrt(2)))
+    inverse = 1.0 / (x * x)
+    tail = 1 - inverse * (1 - 3 * inverse * (1 - 5 * inverse * (1 - 7 * inverse)))
+    return -0.5 * x * x - math.log(-x * math.sqrt(2 * math.pi)) + math.log(tail)
+
+
+_lgamma, _psi = _each(_log_gamma), _each(_digamma)
+_phi, _log_phi = _each(lambda x: 0.5 * math.erfc(-x / math.sqrt(2))), _each(_log_normal_probability)
 
 UNARY: dict[str, Callable[[Dual], Dual]] = {
     "neg": _unary(np.negative, lambda x, y: -1.0),
@@ -144,7 +163,7 @@ UNARY: dict[str, Callable[[Dual], Dual]] = {
     "tanh": _unary(np.tanh, lambda x, y: 1.0 - y * y),
     "expit": _unary(_expit, lambda x, y: y * (1.0 - y)),
     "logit": _unary(lambda x: np.log(x / (1.0 - x)), lambda x, y: 1.0 / (x * (1.0 - x))),
-    "lgamma": _unary(_lgamma, lambda x, y: _digamma(x)),
+    "lgamma": _unary(_lgamma, lambda x, y: _psi(x)),
     "phi": _unary(_phi, _density),
     "log_phi": _unary(_log_phi, _hazard),
 }

@@ -1,8 +1,9 @@
 """The system a problem's individuals are solved with: their formulas become parameters and inputs of the model.
 
-An individual parameter that is one number a subject stays a parameter. One that changes along the records (covariates, occasions)
-becomes ``base + sum_k d_k * slope_k``: base and slopes are inputs that follow the records, and ``d_k`` are parameters of value 0
-by which the engine differentiates, so that its sensitivity by ``d_k`` is the derivative by direction k, exactly.
+An individual parameter that is one number a subject stays a parameter. One that changes along the records
+(covariates, occasions) becomes ``base + sum_k d_k * slope_k``: base and slopes are inputs that follow the records,
+and ``d_k`` are parameters of value 0 by which the engine differentiates, so that its sensitivity by ``d_k`` is the
+derivative by direction k, exactly.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def prepare(
 ) -> Equations:
     """The system where ``changing`` parameters follow the records, each with the directions it depends on.
 
-    ``directions`` are all the engine may differentiate by (those of doses as well); ``slots`` the doses that are absorbed by laws;
-    ``leaves`` names that only doses depend on.
+    ``directions`` are all the engine may differentiate by (those of doses as well); ``slots`` the doses that are
+    absorbed by laws; ``leaves`` names that only doses depend on.
     """
     assert problem.system is not None
     system = problem.system
@@ -104,7 +105,8 @@ def _starts(system: System, changing: Sequence[str]) -> System:
     """Start values that depend on changing parameters take these as they are at the first record."""
     if not changing:
         return system
-    new, extra = {}, {}
+    new: dict[str, Expr] = {}
+    extra: dict[str, float] = {}
     for state, expr in system.initial.items():
         inlined = _inline(expr, system.rules, set(changing))
         touched = [name for name in changing if name in set(symbols(inlined))]
@@ -127,7 +129,9 @@ def _depends(name: str, rules: Mapping[str, Expr], changing: set[str]) -> bool:
 
 
 def _absorb(system: System, problem: PopulationProblem, slots: Sequence[Slot]) -> System:
-    """With the rate at which each dose enters its state; the dose itself goes into a state that only remembers its amount."""
+    """With the rate at which each dose enters its state; the dose itself goes into a state that only remembers its
+    amount.
+    """
     if not slots:
         return system
     rates, initial, parameters = dict(system.rates), dict(system.initial), dict(system.parameters)

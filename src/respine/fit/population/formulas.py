@@ -1,7 +1,8 @@
 """Formulas of a problem file as people write them: ``CL: TVCL*(WT/70)**0.75*exp(eta_CL)``, text to expression tuples.
 
-Numbers, names, ``+ - * / ** ^``, comparisons, ``and or not``, ``a if condition else b``, Antimony's ``piecewise(a, condition,
-b)`` and the functions of `FUNCTIONS`. ``sex == "male"`` compares a text column; it becomes the name of a column of 0 and 1.
+Numbers, names, ``+ - * / ** ^``, comparisons, ``and or not``, ``a if condition else b``, Antimony's ``piecewise(a,
+condition, b)`` and the functions of `FUNCTIONS`. ``sex == "male"`` compares a text column; it becomes the name of a
+column of 0 and 1.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class _Reader:
     def expr(self, node: ast.expr) -> Expr:
         match node:
             case ast.Constant(value) if type(value) in (int, float):
-                return num(float(value))
+                return num(float(value))  # type: ignore[arg-type]
             case ast.Constant(value) if isinstance(value, bool):
                 return num(float(value))
             case ast.Name(name):
@@ -81,11 +82,11 @@ class _Reader:
             case ast.BoolOp(operator, values):
                 op = "and" if isinstance(operator, ast.And) else "or"
                 result = self.expr(values[0])
-                for value in values[1:]:
-                    result = (op, result, self.expr(value))
+                for part in values[1:]:
+                    result = (op, result, self.expr(part))
                 return result
-            case ast.Compare(left, operators, values):
-                return self.comparison(left, operators, values)
+            case ast.Compare(left, operators, others):
+                return self.comparison(left, operators, others)
             case ast.IfExp(test, then, otherwise):
                 return ("if", self.expr(test), self.expr(then), self.expr(otherwise))
             case ast.Call(ast.Name(name), arguments, []):

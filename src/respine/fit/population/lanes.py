@@ -1,7 +1,8 @@
-"""Records of many lanes that share a few plans: what the engine reads, without walking through every record at every call.
+"""Records of many lanes that share a few plans: what the engine reads, without walking through every record at every
+call.
 
-A lane is one subject with one set of random effects. Lanes of a subject whose doses do not depend on these share the events; the
-values of inputs that follow formulas are put into copies of the events.
+A lane is one subject with one set of random effects. Lanes of a subject whose doses do not depend on these share the
+events; the values of inputs that follow formulas are put into copies of the events.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def coded(record: int, number: int, count: int) -> float:
 
 
 class LaneRecords(Records):
-    """Records of lanes: lane k follows ``plans[which[k]]``; ``values`` (n_data_records_of_lane, n_inputs) a lane, or None."""
+    """Records of lanes: lane k follows ``plans[which[k]]``; ``values`` (n_data_records_of_lane, n_inputs) a lane, or
+    None.
+    """
 
     def __init__(self, plans: Sequence[Plan], which: np.ndarray, values: Sequence[np.ndarray] | None = None) -> None:
         self.plans, self.which, self.values = plans, which, values
@@ -125,7 +128,12 @@ class LaneRecords(Records):
         return self._joined("driven")
 
     def table(
-        self, states: dict[str, int], slow: dict[str, int], rates: dict[str, int], names: Sequence[str] = ()
+        self,
+        states: dict[str, int],
+        slow: dict[str, int],
+        rates: dict[str, int],
+        names: Sequence[str] = (),
+        moments: Any = None,
     ) -> Any:
         """Events of all plans one after the other; lanes point into them, or into copies with their own values."""
         key = ("table", tuple(states.items()), tuple(slow.items()), tuple(rates.items()), tuple(names))

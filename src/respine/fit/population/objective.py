@@ -1,12 +1,12 @@
 """Objective functions at given parameters, as NONMEM defines them, with their exact slopes.
 
-For a subject with data y, random effects e ~ N(0, O) and l(e) = -2 log p(y | e) (without n log 2 pi; Wang, J Pharmacokinet
-Pharmacodyn 34, 2007):
+For a subject with data y, random effects e ~ N(0, O) and l(e) = -2 log p(y | e) (without n log 2 pi; Wang, J
+Pharmacokinet Pharmacodyn 34, 2007):
 
 * FO: y linearised at e = 0; log|O| + log|M| + l(0) - b'M^-1 b with M = O^-1 + sum f'f'^T/v and b = sum f'(y - f)/v.
-* FOCE, FOCEI, Laplace: l(e*) + e*'O^-1 e* + log|O| + log|M| at the mode e*, where M is O^-1 plus half the second derivatives of l
-  (Laplace), or their first-order part: sum f'f'^T/v (FOCE), + sum v'v'^T/(2 v^2) (FOCEI). Without interaction the variances v are
-  those at e = 0.
+* FOCE, FOCEI, Laplace: l(e*) + e*'O^-1 e* + log|O| + log|M| at the mode e*, where M is O^-1 plus half the second
+  derivatives of l (Laplace), or their first-order part: sum f'f'^T/v (FOCE), + sum v'v'^T/(2 v^2) (FOCEI). Without
+  interaction the variances v are those at e = 0.
 
 Data that are not normal (BLQ by M3 and M4, event times, counts) enter M with their whole second derivatives.
 """
@@ -30,8 +30,8 @@ LEAST_SPREAD, MOST_SPREAD = 0.05, 2.0
 
 @dataclass(frozen=True)
 class Way:
-    """A method: linearised at 0 (``first_order``), or at the mode with the ``exact`` curvature or its first-order part; with
-    residual variances that follow the random effects (``interaction``) or rest where these are 0.
+    """A method: linearised at 0 (``first_order``), or at the mode with the ``exact`` curvature or its first-order
+    part; with residual variances that follow the random effects (``interaction``) or rest where these are 0.
     """
 
     first_order: bool = False
@@ -47,7 +47,9 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Point:
-    """Parameter values: ``fixed`` (n_fixed,) fixed effects and residual covariances, ``blocks`` the matrices of random effects."""
+    """Parameter values: ``fixed`` (n_fixed,) fixed effects and residual covariances, ``blocks`` the matrices of
+    random effects.
+    """
 
     fixed: np.ndarray
     blocks: tuple[np.ndarray, ...]
@@ -55,10 +57,12 @@ class Point:
 
 @dataclass
 class Value:
-    """An objective at a point. By subject: ``each`` (n,), ``random`` (n, Q) the modes, ``curvature`` (n, Q, Q) M at them.
+    """An objective at a point. By subject: ``each`` (n,), ``random`` (n, Q) the modes, ``curvature`` (n, Q, Q) M at
+    them.
 
-    ``by_fixed`` (n, M) and ``by_blocks`` (a list of (n, b, b)) are the slopes of ``each`` where they were asked for. ``failures``:
-    subjects without a value, by label, and why; ``each`` is NaN there. ``unsettled`` are subjects whose mode was not found.
+    ``by_fixed`` (n, M) and ``by_blocks`` (a list of (n, b, b)) are the slopes of ``each`` where they were asked for.
+    ``failures``: subjects without a value, by label, and why; ``each`` is NaN there. ``unsettled`` are subjects whose
+    mode was not found.
     """
 
     each: np.ndarray
@@ -93,6 +97,11 @@ class Objective:
         self.last: Modes | None = None
         self._anchor: _Anchor | None = None
 
+    @property
+    def by_differences(self) -> bool:
+        """Whether slopes of the objective come from differences of its values."""
+        return self.way.exact
+
     # ---- lanes --------------------------------------------------------------------------------------------------------
     def lanes(
         self, subjects: np.ndarray, point: Point, random: np.ndarray, want: str, frozen: Frozen | None
@@ -116,7 +125,13 @@ class Objective:
 
     # ---- the objective ------------------------------------------------------------------------------------------------
     def at(self, point: Point, *, slopes: bool = False, start: np.ndarray | None = None) -> Value:
-        """The objective at a point, with slopes if asked for; ``start`` (n, Q) of the search for modes (0, or the last ones)."""
+        """The objective at a point, with slopes if asked for; ``start`` (n, Q) of the search for modes (0, or the
+        last ones).
+        """
+        with np.errstate(all="ignore"):  # subjects without a value are told apart, not warned of
+            return self._at(point, slopes, start)
+
+    def _at(self, point: Point, slopes: bool, start: np.ndarray | None) -> Value:
         n, q = len(self.subjects), self.d.n_random
         omega = self.blocks.whole(point.blocks)
         if q == 0:
@@ -179,7 +194,7 @@ class Objective:
         random: np.ndarray,
         slopes: bool,
     ) -> Value:
-        n, q = random.shape
+        _n, q = random.shape
         at = self.lanes(self.subjects, point, random, "all" if slopes else "random", frozen)
         first = at.curvature(q) + precision
         around: _Around | None = None
@@ -223,7 +238,7 @@ class Objective:
 
     def _slopes(self, value: Value, at: Conditional, around: _Around, precision: np.ndarray) -> None:
         """d(each)/d(fixed) and d(each)/d(blocks): explicitly, and through the modes, which move with the parameters."""
-        n, q = value.random.shape
+        _n, q = value.random.shape
         inverse = np.linalg.inv(value.curvature)
         hessian = around.exact + precision
         explicit = at.slope[q:].T.copy()  # d l / d fixed
@@ -286,8 +301,8 @@ class _Anchor:
 class _Around:
     """Slopes a step away from the modes along each random effect, and what follows from them.
 
-    ``exact`` (n, Q, Q) half the second derivatives of l, ``rest`` the same of terms that are not normal; ``cross`` (M, Q, n) half
-    the mixed derivatives by fixed effects.
+    ``exact`` (n, Q, Q) half the second derivatives of l, ``rest`` the same of terms that are not normal; ``cross``
+    (M, Q, n) half the mixed derivatives by fixed effects.
     """
 
     at: Conditional

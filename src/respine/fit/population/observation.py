@@ -1,14 +1,17 @@
-"""What an observation part of a problem means: one formula for the prediction, one for the variance or the log likelihood.
+"""What an observation part of a problem means: one formula for the prediction, one for the variance or the log
+likelihood.
 
-Every residual model becomes ``prediction`` and ``variance`` over the names of the problem, ``ipred`` (the prediction on its natural
-scale) and, for NONMEM's way, ``SIGMA a b`` (covariances of residual effects). Transforms of both sides are formulas as well, so
-that derivatives need no case of their own.
+Every residual model becomes ``prediction`` and ``variance`` over the names of the problem, ``ipred`` (the prediction
+on its natural scale) and, for NONMEM's way, ``SIGMA a b`` (covariances of residual effects). Transforms of both sides
+are formulas as well, so that derivatives need no case of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from respine.fit.population.formulas import Formula, FormulaError, derivative, parse
 from respine.fit.population.schema import Observation, Transform
@@ -26,11 +29,38 @@ def sigma(a: str, b: str) -> str:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """A transform of both sides: its kind, the formula of its parameter, and the ends of logit."""
+
+    kind: str
+    by: Expr | None = None
+    low: float = 0.0
+    high: float = 1.0
+
+    def back(self, value: np.ndarray, by: np.ndarray | float) -> np.ndarray:
+        """From the scale of the transform to the natural one; ``by`` is the value of its parameter."""
+        with np.errstate(all="ignore"):
+            if self.kind == "log":
+                return np.exp(value)
+            if self.kind == "logit":
+                return self.low + (self.high - self.low) / (1.0 + np.exp(-value))
+            if self.kind == "box-cox":
+                return np.where(
+                    np.asarray(by) == 0, np.exp(value), np.power(np.maximum(1.0 + by * value, 0.0), 1.0 / by)
+                )
+            above = np.where(np.asarray(by) == 0, np.exp(value), np.power(1.0 + by * value, 1.0 / by)) - 1.0
+            other = 2.0 - np.asarray(by)
+            below = 1.0 - np.where(other == 0, np.exp(-value), np.power(1.0 - other * value, 1.0 / other))
+            return np.where(value >= 0, above, below)
+
+
+@dataclass(frozen=True)
 class ObservationModel:
     """A compiled observation part.
 
-    Gaussian: ``prediction``, ``variance``, and with a transform ``mean`` (of ipred), ``datum`` (of DV) and ``log_slope`` (log
-    |d datum/d DV|). Otherwise ``log_likelihood``. ``texts`` are columns of 0 and 1 that compare texts.
+    Gaussian: ``prediction``, ``variance``, and with a transform (``scale``) ``mean`` (of ipred), ``datum`` (of DV)
+    and ``log_slope`` (log |d datum/d DV|). Otherwise ``log_likelihood``. ``texts`` are columns of 0 and 1 that
+    compare texts. ``parts`` are the terms of the variance, each a covariance times two weights of residual effects.
     """
 
     name: str
@@ -45,6 +75,8 @@ class ObservationModel:
     blq: str | None
     limit: Expr | None
     texts: Mapping[str, tuple[str, str]]
+    scale: Scale | None = None
+    parts: tuple[tuple[Expr, Expr, Expr], ...] = ()
 
     @property
     def gaussian(self) -> bool:
@@ -72,6 +104,7 @@ class _Compiler:
     def __init__(self, name: str, part: Observation, effects: Sequence[Sequence[str]], fault: Fault) -> None:
         self.name, self.part, self.effects, self.note = name, part, effects, fault
         self.texts: dict[str, tuple[str, str]] = {}
+        self.parts: list[tuple[Expr, Expr, Expr]] = []
         self.bad = False
 
     def fault(self, field: str, why: str, cure: str) -> None:
@@ -111,11 +144,15 @@ class _Compiler:
         if kinds and (part.transform or part.blq):
             self.fault("", "A likelihood of its own takes no transform and no BLQ rule.", "Remove them.")
         limit = self.read("blq", part.blq.limit if part.blq else None)
+        scale = None
+        if part.transform is not None:
+            by = self.read("transform", part.transform.parameter)
+            scale = Scale(part.transform.kind, by, part.transform.low, part.transform.high)
         if self.bad:
             return None
         return ObservationModel(
             self.name, part.dvid, part.cmt, prediction, variance, likelihood, mean, datum, slope,
-            part.blq.method if part.blq else None, limit, self.texts,
+            part.blq.method if part.blq else None, limit, self.texts, scale, tuple(self.parts),
         )  # fmt: skip
 
     def variance(self, given: list[str]) -> Expr | None:
@@ -126,7 +163,7 @@ class _Compiler:
                 return None
             if "sd" in given:
                 expr = self.read("sd", part.sd)
-                return None if expr is None else ("mul", expr, expr)
+                return None if expr is None else self.squares([expr])
             return self.read("error", part.error)
         of = self.read("of", part.of) or sym(PREDICTION)
         terms: list[Expr] = []
@@ -149,11 +186,15 @@ class _Compiler:
             total = terms[0]
             for term in terms[1:]:
                 total = ("add", total, term)
-            return ("mul", total, total)
-        squares = [("mul", term, term) for term in terms]
-        result: Expr = squares[0]
-        for square in squares[1:]:
-            result = ("add", result, square)
+            terms = [total]
+        return self.squares(terms)
+
+    def squares(self, terms: list[Expr]) -> Expr:
+        """The sum of squares of standard deviations."""
+        self.parts = [(_ONE, term, term) for term in terms]
+        result: Expr = ("mul", terms[0], terms[0])
+        for term in terms[1:]:
+            result = ("add", result, ("mul", term, term))
         return result
 
     def error(self, prediction: Expr | None, expr: Expr) -> tuple[Expr | None, Expr | None]:
@@ -176,6 +217,8 @@ class _Compiler:
             for i, a in enumerate(names):
                 for j, b in enumerate(names[: i + 1]):
                     first, second = (a, b) if block.index(a) >= block.index(b) else (b, a)
+                    self.parts.append((sym(sigma(first, second)) if i == j else ("mul", num(2), sym(sigma(first, second))),
+                                       weight[a], weight[b]))  # fmt: skip
                     product = ("mul", ("mul", weight[a], weight[b]), sym(sigma(first, second)))
                     term = product if i == j else ("mul", num(2), product)
                     variance = term if variance is None else ("add", variance, term)
@@ -189,6 +232,7 @@ class _Compiler:
         def natural(e: Expr) -> Expr:
             return substitute(e, {PREDICTION: prediction})
 
+        self.parts = [(c, natural(a), natural(b)) for c, a, b in self.parts]
         return natural(typical), natural(variance) if variance is not None else None
 
     def likelihood(self, kind: str) -> Expr | None:

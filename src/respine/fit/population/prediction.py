@@ -1,14 +1,15 @@
 """Predictions of subjects for given parameters and random effects, with exact derivatives by both.
 
-A *lane* is a subject with one vector of random effects; a batch of lanes is solved by the engine at once. Formulas of the problem
-are evaluated with their slopes (`dual`), the engine gives the sensitivities of the states, and the chain rule joins them.
+A *lane* is a subject with one vector of random effects; a batch of lanes is solved by the engine at once. Formulas of
+the problem are evaluated with their slopes (`dual`), the engine gives the sensitivities of the states, and the chain
+rule joins them.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,8 +32,8 @@ FEW = 24  # lanes up to which a second thread costs more than it brings
 class Layout:
     """Rows of a batch: all records of its lanes, one lane after the other.
 
-    ``subjects`` (n_lanes,); ``lane`` and ``record`` (n_rows,); ``first`` (n_lanes,) the row at which each lane begins; ``observed``:
-    for each observation part its rows.
+    ``subjects`` (n_lanes,); ``lane`` and ``record`` (n_rows,); ``first`` (n_lanes,) the row at which each lane
+    begins; ``observed``: for each observation part its rows.
     """
 
     subjects: np.ndarray
@@ -50,8 +51,9 @@ class Layout:
 class Piece:
     """One observation part's share of a batch, its rows in the order of lanes, (n_rows,) each.
 
-    Gaussian: ``mean`` and ``variance`` on the scale of ``datum``, ``log_slope`` of the datum's transform; else ``log_likelihood``.
-    ``ipred`` is the prediction on its natural scale, ``values`` what else its formulas were evaluated with.
+    Gaussian: ``mean`` and ``variance`` on the scale of ``datum``, ``log_slope`` of the datum's transform; else
+    ``log_likelihood``. ``ipred`` is the prediction on its natural scale, ``values`` what else its formulas were
+    evaluated with. ``observed`` is False for records without an observation (they are predicted for tables).
     """
 
     model: ObservationModel
@@ -65,6 +67,7 @@ class Piece:
     log_likelihood: Dual | None = None
     limit: np.ndarray | None = None
     values: Mapping[str, Dual] = field(default_factory=dict)
+    observed: bool = True
 
 
 @dataclass(frozen=True)
@@ -195,26 +198,27 @@ class Predictor:
     ) -> Prediction:
         """Predictions of lanes: ``subjects`` (n_lanes,), ``fixed`` (n_fixed,), ``random`` (n_lanes, Q).
 
-        ``want``: derivatives by ``nothing``, the ``random`` effects, or ``all`` directions. ``every``: at all records, by the first
-        observation part where a record is no observation.
+        ``want``: derivatives by ``nothing``, the ``random`` effects, or ``all`` directions. ``every``: at all
+        records, by the first observation part where a record is no observation.
         """
         layout = self.layout(subjects)
         lane_values = self.lane_values(layout, fixed, random, want)
         solved: dict[str, Dual] = {}
-        bad, reasons = np.zeros(layout.n_lanes, bool), {}
+        bad, reasons = np.zeros(layout.n_lanes, bool), dict[int, str]()
         if self.outputs:
             solved, bad, reasons = self.solver(want).solve(layout, lane_values, random)
-        pieces = []
-        taken = np.zeros(len(layout.record), bool)
-        for model in self.problem.observations:
-            rows = layout.observed[model.name]
-            taken[rows] = True
-            pieces.append((model, rows))
-        if every:
-            pieces.append((self.problem.observations[0], np.flatnonzero(~taken)))
+        pieces = [(model, layout.observed[model.name]) for model in self.problem.observations]
         made = tuple(
             self._piece(layout, model, rows, lane_values, random, want, solved) for model, rows in pieces if len(rows)
         )
+        if every:
+            taken = np.zeros(len(layout.record), bool)
+            for _, rows in pieces:
+                taken[rows] = True
+            rest = np.flatnonzero(~taken)
+            model = next((m for m in self.problem.observations if m.prediction is not None), None)
+            if len(rest) and model is not None:
+                made += (replace(self._piece(layout, model, rest, lane_values, random, want, solved), observed=False),)
         return Prediction(layout, made, bad, reasons, lane_values)
 
     def _piece(
@@ -253,8 +257,7 @@ class Predictor:
         if model.datum is not None and model.log_slope is not None:
             datum, slope = _full(evaluate(model.datum, values), size), _full(evaluate(model.log_slope, values), size)
         limit = None if model.limit is None else np.broadcast_to(evaluate(model.limit, values).value, (size,))
-        needed = values if model.datum is not None and model.blq is not None else {}
-        return Piece(model, lane, record, ipred, mean, variance, datum, slope, None, limit, needed)
+        return Piece(model, lane, record, ipred, mean, variance, datum, slope, None, limit, values)
 
 
 def _full(value: Dual, size: int) -> Dual:
@@ -266,7 +269,9 @@ def _full(value: Dual, size: int) -> Dual:
 
 
 class _Solver:
-    """The engine's solver for one set of directions, and how its parameters and sensitivities belong to the formulas."""
+    """The engine's solver for one set of directions, and how its parameters and sensitivities belong to the
+    formulas.
+    """
 
     def __init__(self, predictor: Predictor, want: str) -> None:
         from respine import engine

@@ -12,8 +12,8 @@ from respine.fit.population.objective import Point
 def penalty(d: Directions, blocks: Blocks, point: Point) -> tuple[float, np.ndarray, list[np.ndarray]]:
     """The sum over all priors; its slopes by free fixed values (M,) and by blocks.
 
-    A normal prior adds (p - mean)' C^-1 (p - mean), as NONMEM's NWPRI does; an inverse Wishart prior of n effects centred on V
-    with k degrees of freedom adds (k + n + 1) log|O| + k tr(V O^-1).
+    A normal prior adds (p - mean)' C^-1 (p - mean), as NONMEM's NWPRI does; an inverse Wishart prior of n effects
+    centred on V with k degrees of freedom adds (k + n + 1) log|O| + k tr(V O^-1).
     """
     problem = d.problem
     total, by_fixed = 0.0, np.zeros(d.n_free)

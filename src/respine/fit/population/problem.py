@@ -16,7 +16,7 @@ import numpy as np
 from respine.fit.population.dataset import Dataset
 from respine.fit.population.formulas import Formula
 from respine.fit.population.observation import ObservationModel
-from respine.fit.population.schema import Estimation, Observation
+from respine.fit.population.schema import Estimation, FitFile
 from respine.model.expression import Expr, symbols
 from respine.model.system import System
 
@@ -102,9 +102,10 @@ class WishartPrior:
 class PopulationProblem:
     """Everything a fit needs; `from_yaml` and `of` make and check one.
 
-    ``individual`` are the formulas of individual parameters, in an order in which they can be evaluated; ``doses`` maps a state
-    to the formulas of doses into it; ``dose_state`` (n_records,) is the state a record's dose goes into, empty for none.
-    ``rows`` maps each observation to its records; ``covariates`` are the columns (n_records,) formulas use.
+    ``individual`` are the formulas of individual parameters, in an order in which they can be evaluated; ``doses``
+    maps a state to the formulas of doses into it; ``dose_state`` (n_records,) is the state a record's dose goes into,
+    empty for none. ``rows`` maps each observation to its records; ``covariates`` are the columns (n_records,)
+    formulas use; ``form`` is what it was made from.
     """
 
     title: str
@@ -126,6 +127,7 @@ class PopulationProblem:
     long_lag: str = "nonmem"
     notes: tuple[str, ...] = ()
     file: Path | None = None
+    form: FitFile | None = None
 
     @staticmethod
     def from_yaml(path: str | Path) -> PopulationProblem:
@@ -136,8 +138,8 @@ class PopulationProblem:
 
     @staticmethod
     def of(*, data: Any, model: str | System | None = None, **fields: Any) -> PopulationProblem:
-        """A problem made in Python: ``data`` a file, a mapping as in the file, or a pandas DataFrame; ``model`` a System, text,
-        file or library name; other fields as in the problem file. Raises InputError as `from_yaml`.
+        """A problem made in Python: ``data`` a file, a mapping as in the file, or a pandas DataFrame; ``model`` a
+        System, text, file or library name; other fields as in the problem file. Raises InputError as `from_yaml`.
         """
         from respine.fit.population.read import make
 
@@ -199,6 +201,3 @@ def needs(expr: Expr, formulas: Mapping[str, Formula]) -> set[str]:
             if name in formulas:
                 stack += [other for other in symbols(formulas[name].expr) if other != name]
     return found
-
-
-__all__ = ["Absorbed", "Block", "DoseRules", "NormalPrior", "Observation", "PopulationProblem", "Theta", "WishartPrior"]

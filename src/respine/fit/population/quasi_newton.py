@@ -42,7 +42,8 @@ def search(
 ) -> Search:
     """Minimise from ``x``; ``matrix`` (n, n) is a first guess of the second derivatives.
 
-    Ends when the expected decrease falls below ``tolerance`` twice in a row. ``watch(step, value, x)`` is called after each step.
+    Ends when the expected decrease falls below ``tolerance`` twice in a row. ``watch(step, value, x)`` is called
+    after each step.
     """
     value, slope = function(x)
     made = Search(x.copy(), value, slope, False, "", np.inf, 1, matrix.copy())

@@ -1,4 +1,6 @@
-"""From a problem file, or from fields given in Python, to a checked problem: form, names, data; every mistake at once."""
+"""From a problem file, or from fields given in Python, to a checked problem: form, names, data; every mistake at
+once.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,16 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from respine.errors import InputError
 from respine.files import yaml_file
 from respine.files.form import model_problems
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Document
-from respine.fit.population import structure, table
+from respine.fit.population import file_table as table
+from respine.fit.population import structure
 from respine.fit.population.dataset import Dataset, interpret
 from respine.fit.population.dual import Dual, evaluate
 from respine.fit.population.formulas import Formula, FormulaError, parse
-from respine.fit.population.observation import DATUM, PREDICTION, ObservationModel, compile_observation, sigma
+from respine.fit.population.observation import ObservationModel, compile_observation, sigma
 from respine.fit.population.problem import (
     Absorbed,
     Block,
@@ -28,10 +30,9 @@ from respine.fit.population.problem import (
     Theta,
     WishartPrior,
     in_order,
-    needs,
 )
 from respine.fit.population.schema import Absorption, Data, Effects, FitFile, Parameter
-from respine.model.expression import substitute, sym, symbols
+from respine.model.expression import symbols
 from respine.model.system import System
 
 TIME_NAMES = ("t", "time", "TIME")
@@ -76,6 +77,20 @@ def make(*, data: Any, model: Any, fields: Mapping[str, Any]) -> PopulationProbl
     return _Maker(doc, form, Path.cwd(), None).problem(system, frame)
 
 
+def other_data(problem: PopulationProblem, data: Any) -> PopulationProblem:
+    """The problem with other records: a file, or a pandas DataFrame. Raises InputError for what does not suit it."""
+    import pandas as pd
+
+    assert problem.form is not None
+    form, frame = problem.form, data if isinstance(data, (pd.DataFrame, Dataset)) else None
+    if frame is None:
+        form = form.model_copy(update={"data": form.data.model_copy(update={"file": str(data), "keep": None})})
+    doc = Document(Path(str(data)) if frame is None else Path("data"), data=form.model_dump())
+    maker = _Maker(doc, form, Path.cwd(), problem.file)
+    maker.every_kind = False
+    return maker.problem(problem.system, frame)
+
+
 def _plain(value: Any) -> Any:
     """Python values as a file would hold them."""
     if isinstance(value, Mapping):
@@ -96,9 +111,13 @@ class _Maker:
         self.doc, self.form, self.folder, self.file = doc, form, folder, file
         self.notes: list[str] = []
         self.texts: dict[str, tuple[str, str]] = {}
+        self.every_kind = True  # each observation part must have records
 
     def fault(self, place: tuple[str | int, ...], why: str, cure: str, seen: str | None = None) -> None:
         self.doc.problem(place, why, cure, seen)
+
+    def observation_fault(self, place: tuple[str, ...], why: str, cure: str) -> None:
+        self.fault(("observations", *place), why, cure)
 
     def formula(self, place: tuple[str | int, ...], text: str | None) -> Formula | None:
         if text is None:
@@ -120,14 +139,14 @@ class _Maker:
         if iov and form.occasion is None:
             self.fault(("occasion_effects",), "Effects between occasions need a column that numbers these.",
                        "Write occasion: OCC.", "")  # fmt: skip
-        individual = self.individual(thetas)
+        individual = self.individual()
+        observations = self.observations([block.names for block in residual])
         self.doc.check()
         if system is None and form.model is not None:
             covered = {*individual, *(theta.name for theta in thetas)}
             system = structure.load(form.model, self.folder, covered)
         data = frame if isinstance(frame, Dataset) else self.dataset(frame)
         doses = self.doses(system)
-        observations = self.observations([block.names for block in residual])
         used = self.names(system, thetas, omega, iov, residual, individual, doses, observations, data)
         self.doc.check()
         covariates = self.covariates(data, used)
@@ -142,7 +161,7 @@ class _Maker:
         return PopulationProblem(
             form.title, system, data, thetas, omega, iov, residual, {name: individual[name] for name in order}, doses,
             dose_state, observations, rows, covariates, normal, wishart, form.estimation, form.data.long_lag,
-            (*data.notes, *self.notes), self.file,
+            (*data.notes, *self.notes), self.file, form,
         )  # fmt: skip
 
     # ---- parameters ---------------------------------------------------------------------------------------------------
@@ -203,7 +222,7 @@ class _Maker:
             return None
         return matrix
 
-    def individual(self, thetas: Sequence[Theta]) -> dict[str, Formula]:
+    def individual(self) -> dict[str, Formula]:
         found = {}
         for name, text in self.form.individual.items():
             formula = self.formula(("individual", name), text)
@@ -225,8 +244,6 @@ class _Maker:
             if system is None or state not in system.states:
                 states = system.states if system is not None else ()
                 self.fault(place, "The model has no such state.", nearest(state, states), state)
-            if part.duration is not None and part.rate is not None:
-                self.fault(place, "A dose has a modelled duration or a modelled rate.", "Keep one of the two.")
             one = {name: self.formula((*place, name), getattr(part, name)) for name in ("lag", "bioavailability",
                                                                                        "duration", "rate")}  # fmt: skip
             absorbed = tuple(self.absorbed((*place, "input"), law) for law in part.input)
@@ -250,10 +267,7 @@ class _Maker:
     def observations(self, effects: Sequence[Sequence[str]]) -> tuple[ObservationModel, ...]:
         found = []
         for name, part in self.form.observations.items():
-            place = ("observations",)
-            model = compile_observation(
-                name, part, effects, lambda at, why, cure, p=place: self.fault((*p, *at), why, cure)
-            )
+            model = compile_observation(name, part, effects, self.observation_fault)
             if model is not None:
                 self.texts.update(model.texts)
                 found.append(model)
@@ -393,7 +407,7 @@ class _Maker:
             if name in self.texts:
                 column, text = self.texts[name]
                 found[name] = _is_text(data.table, column, text)
-                if not found[name].any():
+                if not found[name].any() and self.every_kind:
                     cells = sorted(set(data.table.texts[column]))
                     self.fault(("individual",), f'No record has {column} "{text}".', nearest(text, cells), name)
                 continue
@@ -412,11 +426,12 @@ class _Maker:
         by_number = {str(k + 1): state for k, state in enumerate(states)}
         named = {**by_number, **{state: state for state in states}, **self.form.data.compartments}
         default = self.form.data.dose_into or (states[0] if len(states) == 1 else None)
-        for label, state in {**self.form.data.compartments, "": self.form.data.dose_into or ""}.items():
-            if state and state not in states:
+        for label, name in {**self.form.data.compartments, "": self.form.data.dose_into or ""}.items():
+            if name and name not in states:
                 place = ("data", "compartments", label) if label else ("data", "dose_into")
-                self.fault(place, "The model has no such state.", nearest(state, states), state)
-        found, unknown = [], {}
+                self.fault(place, "The model has no such state.", nearest(name, states), name)
+        found: list[str] = []
+        unknown: dict[str, int] = {}
         for row in range(data.n_records):
             if data.evid[row] not in (1, 4):
                 found.append("")
@@ -468,7 +483,7 @@ class _Maker:
                 )
             taken[mine] = k
             found[model.name] = np.flatnonzero(mine)
-            if not mine.any():
+            if not mine.any() and self.every_kind:
                 self.fault(("observations", model.name), "No record of the data is such an observation.",
                            f"The data have DVID {_seen(data.dvid)} and CMT {_seen(data.cmt)}.", "")  # fmt: skip
         rest = np.flatnonzero(data.observed & (taken < 0))
@@ -552,6 +567,3 @@ def _numbered(states: Sequence[str]) -> str:
 
 def _seen(labels: Sequence[str]) -> str:
     return ", ".join(sorted({label for label in labels if label})) or "none"
-
-
-__all__ = ["DATUM", "PREDICTION", "InputError", "make", "needs", "read", "square", "substitute", "sym"]

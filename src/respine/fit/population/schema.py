@@ -40,10 +40,12 @@ class Data(Part):
     """Where the records come from and what their columns mean."""
 
     file: str = Field(description="CSV, or columns apart by blanks, with a header; beside the problem file.")
-    columns: dict[str, str] = Field({}, description="Item -> column, where it is not called ID, TIME, DV ...")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Item -> column, where it is not called ID, TIME, DV ..."
+    )
     ignore: str = Field("", description='Leave out lines that start with this; "@": that start with a letter.')
     keep: Text | None = Field(None, description="Keep only records for which this holds, e.g. TIME < 100.")
-    compartments: dict[str, str] = Field({}, description="CMT as written -> state of the model.")
+    compartments: dict[str, str] = Field(default_factory=dict, description="CMT as written -> state of the model.")
     dose_into: str | None = Field(None, description="State that takes doses without CMT.")
     long_lag: Literal["nonmem", "periodic"] = Field(
         "nonmem", description="Steady state with a lag of an interval or more: as NONMEM has it, or truly periodic."
@@ -84,8 +86,8 @@ class Effects(Part):
 class Absorption(Part):
     """A dose enters its state over time, by a density of the time since the dose.
 
-    ``transit``: Savic's chain, ``n`` and ``mtt``; ``inverse-gaussian``: ``mat`` and ``cv2``; ``weibull``: ``scale`` and ``shape``;
-    ``first-order``: ``ka``; ``zero-order``: ``duration``.
+    ``transit``: Savic's chain, ``n`` and ``mtt``; ``inverse-gaussian``: ``mat`` and ``cv2``; ``weibull``: ``scale``
+    and ``shape``; ``first-order``: ``ka``; ``zero-order``: ``duration``.
     """
 
     law: Literal["transit", "inverse-gaussian", "weibull", "first-order", "zero-order"]
@@ -116,8 +118,8 @@ class DoseForm(Part):
 class BelowLimit(Part):
     """What is done with values below the limit of quantification.
 
-    M1 leaves them out (the likelihood is not conditioned); M2 leaves them out and conditions the rest on being above; M3 takes the
-    probability of being below; M4 as M3 given that values are above zero.
+    M1 leaves them out (the likelihood is not conditioned); M2 leaves them out and conditions the rest on being above;
+    M3 takes the probability of being below; M4 as M3 given that values are above zero.
     """
 
     method: Literal["M1", "M2", "M3", "M4"]
@@ -205,6 +207,9 @@ class Estimation(Part):
     burn_in: Annotated[int, Field(ge=1)] = 300
     averaging: Annotated[int, Field(ge=1)] = 200
     chains: Annotated[int, Field(ge=1)] = 3
+    accept: Annotated[tuple[str, ...], BeforeValidator(_lists)] = Field(
+        (), description="Kinds of findings that do not stand in the way of an answer, e.g. flip-flop."
+    )
 
 
 def _one_or_mapping(name: str) -> Any:
@@ -235,13 +240,13 @@ class FitFile(Part):
     title: str = ""
     model: str | None = Field(None, description="Antimony text, a file (.ant, .txt, .xml, .sbml) or a library model.")
     data: Annotated[Data, BeforeValidator(lambda v: {"file": v} if isinstance(v, str) else v)]
-    parameters: Thetas = {}
-    random_effects: EffectBlocks = {}
+    parameters: Thetas = Field(default_factory=dict)
+    random_effects: EffectBlocks = Field(default_factory=dict)
     occasion: str | None = Field(None, description="Column that numbers the occasions.")
-    occasion_effects: EffectBlocks = {}
-    residual_effects: EffectBlocks = {}
-    individual: dict[str, Text] = {}
-    doses: dict[str, DoseForm] = {}
+    occasion_effects: EffectBlocks = Field(default_factory=dict)
+    residual_effects: EffectBlocks = Field(default_factory=dict)
+    individual: dict[str, Text] = Field(default_factory=dict)
+    doses: dict[str, DoseForm] = Field(default_factory=dict)
     observations: Annotated[dict[str, Observation], Field(min_length=1)]
-    priors: dict[str, Prior] = {}
+    priors: dict[str, Prior] = Field(default_factory=dict)
     estimation: Estimation = Estimation()

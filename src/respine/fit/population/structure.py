@@ -1,7 +1,7 @@
 """The structural model of a problem: Antimony text, a file or a library name -> a checked ``System``.
 
-Parameters that the problem gives a value to (``individual``) may be left without one in the model; a state without a start value
-starts at 0.
+Parameters that the problem gives a value to (``individual``) may be left without one in the model; a state without a
+start value starts at 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ SBML = (".xml", ".sbml")
 
 
 def load(model: str, beside: Path, given: Collection[str]) -> System:
-    """The system of a text, file (beside a folder) or library name; ``given`` need no value in it. Raises InputError."""
+    """The system of a text, file (beside a folder) or library name; ``given`` need no value in it. Raises
+    InputError.
+    """
     if "\n" in model or "'" in model:
         return _from_antimony(model, "model", given)
     path = Path(model).expanduser()

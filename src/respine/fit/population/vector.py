@@ -1,7 +1,7 @@
 """Parameters as one vector without bounds, on scales on which a search walks well, and slopes carried over to it.
 
-Fixed effects on the log or logit scale, or shifted by a bound; covariance matrices by their Cholesky factors with the log of the
-diagonal, so that every vector is a permitted point.
+Fixed effects on the log or logit scale, or shifted by a bound; covariance matrices by their Cholesky factors with the
+log of the diagonal, so that every vector is a permitted point.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from respine.fit.population.covariances import Blocks
 from respine.fit.population.directions import Directions
 from respine.fit.population.objective import Point
 from respine.fit.population.problem import Theta
+
+SMALLEST = (
+    1e-4  # standard deviation of a random effect at which a search stops, as a share of that at the start, or of 1
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,19 @@ class Vector:
                 Entry(label("OMEGA", names, i, j), "random") for i in range(len(names)) for j in range(i + 1)
             ]
         self.entries += residual
+
+    def floors(self, begin: Point) -> np.ndarray:
+        """(n,) least values of x: below a small share of its spread at the start a random effect is as good as none."""
+        out = np.full(self.size, -np.inf)
+        at = len(self.thetas)
+        for k in self.free_blocks:
+            rows, columns = np.tril_indices(len(self.blocks.names[k]))
+            sd = np.sqrt(np.diag(begin.blocks[k]))
+            for number, (i, j) in enumerate(zip(rows, columns, strict=True)):
+                if i == j:
+                    out[at + number] = np.log(SMALLEST * min(float(sd[i]), 1.0))
+            at += len(rows)
+        return out
 
     @property
     def size(self) -> int:
@@ -112,7 +129,9 @@ class Vector:
         return out
 
     def slopes(self, point: Point, by_fixed: np.ndarray, by_blocks: Sequence[np.ndarray]) -> np.ndarray:
-        """(n_subjects, n) slopes by x from those by free fixed values (n_subjects, M) and by blocks (n_subjects, b, b)."""
+        """(n_subjects, n) slopes by x from those by free fixed values (n_subjects, M) and by blocks (n_subjects, b,
+        b).
+        """
         place = {k: m for m, k in enumerate(self.d.free)}
         columns = [by_fixed[:, place[k]] * _stretch(theta, point.fixed[k]) for k, theta in self.thetas]
         for k in self.free_blocks:

@@ -1,6 +1,7 @@
 """A data file as columns: numbers, texts and the line of every row; nothing is interpreted yet.
 
-Separators (comma, semicolon, tab, blanks) are recognised from the header. Cells ``.``, empty, ``NA`` and ``NaN`` are missing.
+Separators (comma, semicolon, tab, blanks) are recognised from the header. Cells ``.``, empty, ``NA`` and ``NaN`` are
+missing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ MOST_CELL = 10_000
 
 @dataclass
 class Table:
-    """Columns of a file. ``numbers[name]`` (n_rows,) with NaN where missing or no number; ``texts[name]`` as written."""
+    """Columns of a file. ``numbers[name]`` (n_rows,) with NaN where missing or no number; ``texts[name]`` as
+    written.
+    """
 
     file: Path
     names: tuple[str, ...]
@@ -59,8 +62,8 @@ def number(text: str) -> float:
 def read(file: Path, ignore: str = "") -> Table:
     """Read a file with a header. ``ignore``: lines that start with this are left out, as are lines that start with #.
 
-    ``ignore: "@"`` means, as in NONMEM, every line after the header whose first sign is a letter or @. Raises InputError with
-    every line that has too few or too many cells.
+    ``ignore: "@"`` means, as in NONMEM, every line after the header whose first sign is a letter or @. Raises
+    InputError with every line that has too few or too many cells.
     """
     rows = list(_rows(file, ignore))
     if not rows:

@@ -1,0 +1,152 @@
+"""`respine fit PROBLEM.yaml` and `respine data check FILE`: population fits, and the check of a table before one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from respine.cli.errors import report_errors, stop
+
+if TYPE_CHECKING:
+    from respine.fit.population import Fit
+    from respine.fit.population.check import Checked
+
+data = typer.Typer(name="data", help="Tables of data: check one before it is used.", no_args_is_help=True)
+
+
+@report_errors
+def fit(
+    problem: Path = typer.Argument(..., metavar="PROBLEM", help="The problem's YAML file; see docs/fitting.md."),
+    method: str = typer.Option(
+        "",
+        "--method",
+        help="fo, foce, focei, laplace, laplace-no-interaction, agq, imp or saem; the file's if left out.",
+    ),
+    maxeval: int = typer.Option(
+        -1, "--maxeval", help="Most evaluations; 0 evaluates the objective at the start values."
+    ),
+    covariance: bool = typer.Option(
+        False, "--covariance", help="With --maxeval 0: standard errors at the start values."
+    ),
+    starts: int = typer.Option(
+        0, "--starts", min=0, help="How many different starts are tried; the file's if left out."
+    ),
+    seed: int = typer.Option(-1, "--seed", help="Seed of everything random; the file's if left out."),
+    out: Path = typer.Option(None, "--out", help="Folder for the tables and, in SAEM, for checkpoints to go on from."),
+    report: Path = typer.Option(None, "--report", help="Write one offline HTML page with figures, and its tables."),
+    replicates: int = typer.Option(
+        500, "--replicates", min=20, help="Simulated data sets of NPDE and VPC in the report."
+    ),
+    json: bool = typer.Option(False, "--json", help="Print JSON instead of text."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
+) -> None:
+    """Estimate a nonlinear mixed-effects problem, or evaluate it. Exit code 1 where the estimates are no answer."""
+    from respine.cli.screen import Screen
+    from respine.fit import population
+
+    screen = Screen(as_json=json, quiet=quiet)
+    options: dict[str, Any] = {}
+    if method and method not in METHODS:
+        stop(f'there is no method "{method}"; write one of {", ".join(METHODS)}.', code=2)
+    options |= {"max_evaluations": maxeval} if maxeval >= 0 else {}
+    options |= {"starts": starts} if starts else {}
+    options |= {"seed": seed} if seed >= 0 else {}
+    asked = population.with_options(population.PopulationProblem.from_yaml(problem), **options)
+    watch = None if json or quiet else screen.say
+    if maxeval == 0:
+        found = population.evaluate(asked, method or None, covariance=covariance)
+    else:
+        found = population.fit(asked, method or None, folder=out, watch=watch)
+    written = _tables(found, out) if out is not None else []
+    if report is not None:
+        from respine.fit.population.report import write
+
+        written += write(found, report, replicates=replicates)
+    if json:
+        _json(found, written)
+    else:
+        typer.echo(str(found))
+        for path in written:
+            typer.echo(f"written: {path}")
+    if not found.is_answer and maxeval != 0:
+        raise typer.Exit(1)
+
+
+METHODS = ("fo", "foce", "focei", "laplace", "laplace-no-interaction", "agq", "imp", "saem")
+
+
+def _tables(found: Fit, out: Path) -> list[Path]:
+    from respine.files import store
+
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, frame in (
+        ("estimates", found.estimates),
+        ("random-effects", found.random_effects),
+        ("individual", found.individual),
+    ):
+        path = out / f"{name}.csv"
+        store.write_bytes(path, frame.to_csv(index=False).encode())
+        written.append(path)
+    return written
+
+
+def _json(found: Fit, written: list[Path]) -> None:
+    from respine.cli.screen import print_json
+
+    certain = found.certain
+    print_json({
+        "title": found.problem.title, "method": found.method, "objective": found.objective,
+        "objective_error": found.objective_error, "answer": found.is_answer, "converged": found.converged,
+        "seconds": found.seconds, "subjects": found.problem.data.n_subjects,
+        "observations": int(found.problem.data.observed.sum()), "estimates": found.estimates.to_dict("records"),
+        "standard_errors": None if certain is None else {"kind": certain.kind, "condition": certain.condition,
+                                                         "problem": certain.problem},
+        "shrinkage": found.shrinkage.to_dict("records"), "random_effects": found.random_effects.to_dict("records"),
+        "findings": [vars(finding) for finding in found.findings], "settings": dict(found.settings),
+        "notes": list(found.problem.notes), "written": [str(path) for path in written],
+    })  # fmt: skip
+
+
+@data.command("check")
+@report_errors
+def check(
+    file: Path = typer.Argument(..., metavar="FILE", help="A NONMEM-style table with a header."),
+    ignore: str = typer.Option("", "--ignore", help='Leave out lines that start with this; "@": with a letter.'),
+    columns: list[str] = typer.Option([], "--column", help="ITEM=COLUMN where an item has another name, e.g. DV=CONC."),
+    json: bool = typer.Option(False, "--json", help="Print JSON instead of text."),
+) -> None:
+    """Find everything that is wrong or odd in a table, with the lines. Exit code 1 where it cannot be used."""
+    from respine.fit.population.check import check as checked
+
+    pairs = [pair.partition("=") for pair in columns]
+    if any(not sign for _, sign, _ in pairs):
+        stop("write --column ITEM=COLUMN, for example --column DV=CONC.", code=2)
+    found = checked(file, {item.strip().upper(): name.strip() for item, _, name in pairs}, ignore)
+    if json:
+        from respine.cli.screen import print_json
+
+        print_json({"file": str(found.file), "usable": found.usable, "counts": dict(found.counts), "columns": list(found.others),
+                    "violations": [vars(v) for v in found.violations], "notes": list(found.notes)})  # fmt: skip
+    else:
+        _show(found)
+    if not found.usable:
+        raise typer.Exit(1)
+
+
+def _show(found: Checked) -> None:
+    from respine.fit.population.check import shown
+
+    for v in found.violations:
+        lines = f"line{'s' if len(v.lines) != 1 else ''} {shown(v.lines)}" if v.lines else "file"
+        typer.echo(f"{v.severity}: {found.file}, {lines}: {v.item}: {v.what}. {v.cure}")
+    for note in found.notes:
+        typer.echo(f"note: {note}")
+    if found.counts:
+        typer.echo(", ".join(f"{count} {name}" for name, count in found.counts.items() if count))
+        typer.echo(f"other columns: {', '.join(found.others) or 'none'}")
+    errors = sum(v.severity == "error" for v in found.violations)
+    rest = len(found.violations) - errors
+    typer.echo(f"{errors} error{'' if errors == 1 else 's'}, {rest} warning{'' if rest == 1 else 's'}.")

@@ -1,0 +1,277 @@
+"""What is wrong with an answer, by name: collapsed effects, directions the data say nothing of, exchanged rates,
+wrong starts.
+
+A fit that ends at such a point is no answer until somebody has looked; each finding says what was seen and what to
+do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from respine.fit.population.estimate import Estimate, walk
+from respine.fit.population.quasi_newton import Search
+from respine.fit.population.uncertainty import Uncertainty
+from respine.model.expression import evaluate, mentions_time, symbols
+from respine.model.system import System
+
+COLLAPSED = 1e-3  # of the standard deviation at the start, or of 1 where that is less
+TIGHT = 0.999  # correlation of effects
+FLAT = 0.05  # change of the objective that says nothing
+WALK = 0.2  # how far a flat direction is followed, in x (log scales: 20 %)
+LOOSE = 1e-2  # eigenvalues of the scaled curvature that are looked into
+NEAR = 3.84  # objectives nearer than this are not told apart by the data
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``kind`` is one of the words of `KINDS`; ``names`` the parameters concerned; ``fatal``: the estimates are no
+    answer.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    why: str
+    cure: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.why} {self.cure}"
+
+
+KINDS = (
+    "failed", "not-converged", "slopes", "mode", "collapsed", "correlation", "unidentifiable", "no-influence", "flip-flop",
+    "several-answers", "bound",
+)  # fmt: skip
+
+
+def look(found: Estimate, certain: Uncertainty | None) -> list[Finding]:
+    """All findings about the end of a search; ``certain`` may be missing."""
+    findings = [
+        Finding("failed", (label,), f"Subject {label}: {why}.", "Correct the record, the model or the start.")
+        for label, why in list(found.value.failures.items())[:20]
+    ]
+    evaluated = found.objective.problem.estimation.max_evaluations == 0
+    if not found.converged and not evaluated:
+        findings.append(Finding("not-converged", (), f"The search did not end at a minimum: {found.why}.",
+                                "Start elsewhere, allow more evaluations, or simplify the model."))  # fmt: skip
+    for check in found.checks:
+        if not check.agrees:
+            seen = f"At the {check.where} the slope is {check.exact:.4g}"
+            why = f"{seen} and differences of the objective say {check.difference:.4g}."
+            findings.append(
+                Finding("slopes", (), why, "The objective has jumps or kinks there; do not trust the estimates.")
+            )
+    if found.value.unsettled:
+        labels = ", ".join(found.value.unsettled[:8])
+        findings.append(Finding("mode", found.value.unsettled, f"The random effects of subjects {labels} were not found exactly.",
+                                "Look at their data and the model's prediction for them.", fatal=False))  # fmt: skip
+    if evaluated or not np.isfinite(found.total):
+        return findings
+    findings += _effects(found)
+    findings += _bounds(found)
+    if certain is not None and np.isfinite(certain.curvature).all() and len(certain.curvature):
+        findings += _flat(found, certain.curvature)
+    findings += _several(found)
+    return findings
+
+
+def _effects(found: Estimate) -> list[Finding]:
+    """Variances that went to zero, correlations that went to one."""
+    findings = []
+    blocks, begin = found.objective.blocks, found.outer.begin
+    for k, names in enumerate(blocks.names):
+        if blocks.fixed[k]:
+            continue
+        sd, was = np.sqrt(np.diag(found.point.blocks[k])), np.sqrt(np.diag(begin.blocks[k]))
+        for name, now, before in zip(names, sd, was, strict=True):
+            if now < COLLAPSED * min(before, 1.0) or now < 1e-5:
+                why = f"The variance of {name} went to zero ({now**2:.3g}); the data show no such variability."
+                findings.append(Finding("collapsed", (name,), why, f"Remove {name} (variance 0) and fit again."))
+        for i in range(len(names)):
+            for j in range(i):
+                r = found.point.blocks[k][i, j] / (sd[i] * sd[j])
+                if abs(r) > TIGHT:
+                    why = f"The correlation of {names[j]} and {names[i]} is {r:+.4f}: they are one effect."
+                    cure = "Use one effect for both, or make them independent."
+                    findings.append(Finding("correlation", (names[j], names[i]), why, cure))
+    return findings
+
+
+def _bounds(found: Estimate) -> list[Finding]:
+    findings = []
+    for k, theta in found.vector.thetas:
+        value = found.point.fixed[k]
+        for bound in (theta.lower, theta.upper):
+            size = max(abs(theta.start - bound), abs(bound), 1e-12) if np.isfinite(bound) else np.inf
+            if np.isfinite(bound) and abs(value - bound) < 1e-4 * size:
+                why = f"{theta.name} ended at its bound {bound:g}."
+                findings.append(
+                    Finding("bound", (theta.name,), why, "Fix it there, move the bound, or simplify the model.")
+                )
+    return findings
+
+
+def _flat(found: Estimate, second: np.ndarray) -> list[Finding]:
+    """Directions along which the objective hardly changes, checked by going there."""
+    size = np.sqrt(np.maximum(np.abs(np.diag(second)), 1e-300))
+    names = found.vector.names
+    findings = []
+    silent = [k for k in range(len(names)) if size[k] ** 2 < 1e-8]
+    for k in silent:
+        if _change(found, np.eye(len(names))[k]) < FLAT:
+            why = f"The objective does not depend on {names[k]}."
+            findings.append(Finding("no-influence", (names[k],), why, "Fix it, or use data that tell of it."))
+    scaled = second / np.outer(size, size)
+    values, vectors = np.linalg.eigh(scaled)
+    for value, vector in zip(values, vectors.T, strict=True):
+        if value > LOOSE:
+            continue
+        direction = vector / size
+        direction *= WALK / np.max(np.abs(direction))
+        mine = [names[k] for k in np.flatnonzero(np.abs(direction) > 0.1 * WALK) if k not in silent]
+        if len(mine) > 1 and _change(found, direction) < FLAT:
+            why = f"{' and '.join(mine)} cannot be told apart: the objective stays the same when they change together."
+            findings.append(Finding("unidentifiable", tuple(mine), why, "Fix one of them, or write their combination."))
+    return findings
+
+
+def _change(found: Estimate, direction: np.ndarray) -> float:
+    """The larger rise of the objective on both sides."""
+    scaled = direction * WALK / max(float(np.max(np.abs(direction))), 1e-300)
+    values = [found.outer.value(found.x + sign * scaled) for sign in (1, -1)]
+    rises = [value - found.total for value in values]
+    return float(np.max(np.where(np.isfinite(rises), rises, np.inf)))
+
+
+def _several(found: Estimate) -> list[Finding]:
+    """Starts that ended elsewhere at an objective as good."""
+    findings = []
+    best = found.vector.natural(found.point)
+    for number, other in enumerate(found.searches):
+        if not (other.converged and other.value - found.total < NEAR):
+            continue
+        values = found.vector.natural(found.outer.point(other.x))
+        apart = np.abs(values - best) > 0.1 * np.maximum(np.abs(values), np.abs(best))
+        away = np.max(np.abs(other.x - found.x), initial=0.0) > 0.3
+        if apart.any() and away and other.value - found.total < 0.1 * NEAR:
+            names = [found.vector.names[k] for k in np.flatnonzero(apart)]
+            told = ", ".join(f"{n} {best[found.vector.names.index(n)]:.4g} or {values[found.vector.names.index(n)]:.4g}"
+                             for n in names[:4])  # fmt: skip
+            seen = f"Start {number + 1} ended elsewhere with the objective {other.value:.3f}"
+            why = f"{seen} ({found.total:.3f} is the best): {told}."
+            findings.append(
+                Finding("several-answers", tuple(names), why, "Choose by what is known, with bounds or a prior.")
+            )
+    return findings
+
+
+# ---- flip-flop ---------------------------------------------------------------------------------------------------------
+def rates_of(found: Estimate, x: np.ndarray) -> list[tuple[str, float, float]]:
+    """(state, its absorption rate, the slowest rate of the rest) of the typical subject; none where the model is not
+    linear.
+    """
+    problem = found.objective.problem
+    system = problem.system
+    if system is None:
+        return []
+    dosed = {state for state in problem.dose_state if state}
+    matrix = _matrix(found, system, x)
+    if matrix is None:
+        return []
+    states = list(system.states)
+    result = []
+    for state in states:
+        k = states.index(state)
+        inflow = np.delete(matrix[k], k)
+        feeds = np.delete(matrix[:, k], k)
+        if state not in dosed or np.any(inflow != 0) or not np.any(feeds > 0):
+            continue
+        rest = np.delete(np.delete(matrix, k, axis=0), k, axis=1)
+        moving = [abs(v.real) for v in np.linalg.eigvals(rest) if abs(v.real) > 1e-12]
+        if moving and -matrix[k, k] > 0:
+            result.append((state, float(-matrix[k, k]), float(min(moving))))
+    return result
+
+
+def _matrix(found: Estimate, system: System, x: np.ndarray) -> np.ndarray | None:
+    """d(rates)/d(states) of the typical subject, None where it depends on the states."""
+    objective, problem = found.objective, found.objective.problem
+    if any(map(mentions_time, (*system.rates.values(), *system.rules.values()))):
+        return None
+    fixed = found.outer.point(x).fixed
+    layout = objective.predictor.layout(np.array([0]))
+    zero = np.zeros((1, objective.d.n_random))
+    lane = objective.predictor.lane_values(layout, fixed, zero, "nothing")
+    row = objective.predictor.record_values(layout, np.array([0]), lane, zero, "nothing")
+    values = {**system.parameters, **system.inputs}
+    values |= {name: float(np.ravel(value.value)[0]) for name, value in row.items()}
+    states, found_matrices = list(system.states), []
+
+    def rates(at: np.ndarray) -> np.ndarray:
+        known = {**values, **dict(zip(states, at, strict=True))}
+        for name, rule in system.rules.items():
+            if name not in problem.individual and all(s in known for s in symbols(rule)):
+                known[name] = float(evaluate(rule, known, 0.0))
+        return np.array([float(evaluate(system.rates[s], known, 0.0)) for s in states])
+
+    for base in (np.ones(len(states)), 3.0 * np.ones(len(states))):
+        columns = [rates(base + e) - rates(base) for e in np.eye(len(states))]
+        found_matrices.append(np.stack(columns, axis=1))
+    first, second = found_matrices
+    return first if np.allclose(first, second, rtol=1e-6, atol=1e-9) and np.isfinite(first).all() else None
+
+
+def flip_flop(found: Estimate) -> tuple[list[Finding], Search | None]:
+    """Whether absorption came out slower than elimination; then the fit is begun again from the exchanged rates.
+
+    Returns the findings, and the other search where it ended better.
+    """
+    hit = next(((s, a, e) for s, a, e in rates_of(found, found.x) if a < e), None)
+    if hit is None:
+        return [], None
+    state, absorption, elimination = hit
+    start = _exchanged(found, state, elimination, absorption)
+    other = walk(found.outer, start, None, None) if start is not None else None
+    seen = f"Absorption from {state} ({absorption:.4g}) is slower than elimination ({elimination:.4g}): flip-flop."
+    if other is None or not np.isfinite(other.value):
+        why = f"{seen} The same curves arise with the two exchanged."
+        return [Finding("flip-flop", (state,), why, "Start from a fast absorption, or bind it from below.")], None
+    if other.value < found.total - 1e-3:
+        change = f"the objective is {other.value:.4f} instead of {found.total:.4f}"
+        why = f"{seen} With the two exchanged {change}; that answer is given."
+        return [Finding("flip-flop", (state,), why, "Start from a fast absorption.", fatal=False)], other
+    why = f"{seen} With the two exchanged the objective is {other.value:.4f} instead of {found.total:.4f}."
+    cure = "Decide by what is known (intravenous data, the half-life): bind the rates, or accept: [flip-flop]."
+    return [Finding("flip-flop", (state,), why, cure)], None
+
+
+def _exchanged(found: Estimate, state: str, absorption: float, elimination: float) -> np.ndarray | None:
+    """x with the rates of the typical subject as wished for, as near as possible in the fixed effects."""
+    x, count = found.x.copy(), len(found.vector.thetas)
+    x[count:] = found.vector.pack(found.outer.begin)[count:]  # variances may have collapsed on the way
+    wanted = np.log([absorption, elimination])
+
+    def now(at: np.ndarray) -> np.ndarray | None:
+        pair = next(((a, e) for s, a, e in rates_of(found, at) if s == state), None)
+        return None if pair is None else np.log(pair)
+
+    for _ in range(25):
+        here = now(x)
+        if here is None:
+            return None
+        away = wanted - here
+        if np.max(np.abs(away)) < 1e-6:
+            return x
+        slopes: list[Sequence[float]] = []
+        for k in range(count):
+            step = np.zeros(len(x))
+            step[k] = 1e-5
+            there = now(x + step)
+            slopes.append([0.0, 0.0] if there is None else list((there - here) / 1e-5))
+        move = np.linalg.lstsq(np.array(slopes).T, away, rcond=None)[0]
+        x[:count] += move * min(1.0, 1.0 / max(float(np.max(np.abs(move))), 1e-12))
+    return None

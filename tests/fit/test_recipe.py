@@ -15,6 +15,7 @@ from respine.errors import InputError
 from respine.fit import recipe
 from respine.fit.crowd import CrowdTargets
 from respine.fit.typical import half_rise
+from respine.study import scales
 
 GOOD = """\
 schema: respine/recipe/1
@@ -150,7 +151,7 @@ def test_hardly_ill_is_one_floor_of_the_scale_unless_the_recipe_says_more(tmp_pa
     more = dataclasses.replace(target, floors=3.0)
     fit = SimpleNamespace(  # what the share is read from: two people, one hardly ill, MADRS with a floor of 0.1
         endpoints={"change-24h": SimpleNamespace(of="MADRS")}, study=SimpleNamespace(start=0.0), times=np.array([0.0]),
-        outputs=["symptom"],
+        outputs=["symptom"], protocol=SimpleNamespace(scale=lambda name: scales.load(library.BUILT_IN, name)),
     )  # fmt: skip
     path = np.array([[[0.05]], [[0.2]]])
     shares = [CrowdTargets._hardly_ill(fit, one, path) for one in (target, more)]  # type: ignore[arg-type]

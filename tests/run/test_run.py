@@ -347,8 +347,8 @@ def test_parquet_bytes_are_the_same_for_the_same_table() -> None:
 
 
 def test_front_door() -> None:
-    assert {"simulate", "load_study", "load_model", "compile", "plan"} <= set(respine.__all__)
-    for name in respine.__all__:
+    assert {"simulate", "load_study", "load_model", "compile", "plan"} <= set(dir(respine))
+    for name in dir(respine):
         assert getattr(respine, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = respine.nothing

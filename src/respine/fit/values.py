@@ -100,7 +100,8 @@ def _nothing(place: Place, why: str) -> Problem:
 
 
 def _cell(place: Place) -> Number:
-    row = next((r for r in library.rows("parameters", place.file.partition("/")[2]) if r["id"] == place.id), None)
+    rows = library.parse_rows(place.path.read_text(encoding="utf-8"), f"library/{place.file}.csv")
+    row = next((r for r in rows if r["id"] == place.id), None)
     if row is None:
         raise InputError(_nothing(place, "The table has no row of this id."))
 

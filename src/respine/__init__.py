@@ -22,8 +22,6 @@ _DOOR = {
     for alias in node.names
 }
 
-__all__ = sorted(name for name, (room, _) in _DOOR.items() if room is not None)
-
 
 def __getattr__(name: str) -> object:
     if name == "__version__":

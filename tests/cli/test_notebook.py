@@ -30,7 +30,7 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
             drawn = (getattr(value, form)() for form in forms if getattr(value, form, None))
             shown.append(next((one for one in drawn if one is not None), repr(value)))
     assert len(shown) >= 7 and all(0 < len(form) < 400_000 for form in shown)
-    assert "cell-4.py" in capsys.readouterr().out  # the refused study names the line of its cell
+    assert "cell-3.py" in capsys.readouterr().out  # the refused study names the line of its cell
 
 
 def test_the_notebook_is_kept_without_outputs() -> None:

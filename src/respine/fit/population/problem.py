@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -132,18 +133,16 @@ class PopulationProblem:
     @staticmethod
     def from_yaml(path: str | Path) -> PopulationProblem:
         """Read and check a problem file. Raises InputError with every mistake of the file and of its data."""
-        from respine.fit.population.read import read
-
-        return read(Path(path))
+        made: PopulationProblem = _reader().read(Path(path))
+        return made
 
     @staticmethod
     def of(*, data: Any, model: str | System | None = None, **fields: Any) -> PopulationProblem:
         """A problem made in Python: ``data`` a file, a mapping as in the file, or a pandas DataFrame; ``model`` a
         System, text, file or library name; other fields as in the problem file. Raises InputError as `from_yaml`.
         """
-        from respine.fit.population.read import make
-
-        return make(data=data, model=model, fields=fields)
+        made: PopulationProblem = _reader().make(data=data, model=model, fields=fields)
+        return made
 
     @property
     def eta_names(self) -> tuple[str, ...]:
@@ -201,3 +200,8 @@ def needs(expr: Expr, formulas: Mapping[str, Formula]) -> set[str]:
             if name in formulas:
                 stack += [other for other in symbols(formulas[name].expr) if other != name]
     return found
+
+
+def _reader() -> Any:
+    """What reads problem files: it must know problems, so it is asked for by name."""
+    return import_module("respine.fit.population.read")

@@ -16,7 +16,7 @@ def fields(pairs: Iterable[tuple[str, str]], width: int, arrow: bool = False) ->
     lines = []
     for label, text in pairs:
         first = f"  {label:<{edge}}{sign}"
-        lines += textwrap.wrap(text, max(width, len(first, break_on_hyphens=False) + 30), initial_indent=first, break_on_hyphens=False,
+        lines += textwrap.wrap(text, max(width, len(first) + 30), initial_indent=first, break_on_hyphens=False,
                                subsequent_indent=" " * len(first), break_long_words=False)  # fmt: skip
     return "\n".join(lines)
 
@@ -29,7 +29,7 @@ def wrapped_table(rows: Sequence[Sequence[str]], header: Sequence[str], width: i
     room = max(30, width - edge - 2)
     wrapped = []
     for row in rows:
-        first, *rest = textwrap.wrap(row[-1], room, break_on_hyphens=False, break_on_hyphens=False) or [""]
+        first, *rest = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
         wrapped += [[*row[:-1], first], *([*[""] * (len(row) - 1), line] for line in rest)]
     return columns(wrapped, header)
 

@@ -131,7 +131,10 @@ def test_a_symbol_of_another_model_is_found(respine: Respine) -> None:
         ("murrough-2013", ["ketamine 0.5 mg/kg iv over 40 min", "difference-24h", "10.1176/", "MADRS"]),
     ],
 )  # fmt: skip
-def test_model_show_knows_every_kind(respine: Respine, name: str, told: list[str]) -> None:
+def test_model_show_knows_every_kind(
+    respine: Respine, name: str, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")  # narrower screens cut long lines
     result = respine("model", "show", name)
     assert result.exit_code == 0
     for text in told:

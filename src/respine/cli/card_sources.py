@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 from respine import library
 from respine.cli.card_text import fields
@@ -71,6 +70,5 @@ def _bib_field(entry: str, name: str) -> str:
     return re.sub(r"[{}\\]", "", match[1]) if match else ""
 
 
-@lru_cache(maxsize=1)
 def _references() -> dict[str, str]:
     return library.references()

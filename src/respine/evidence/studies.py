@@ -35,14 +35,14 @@ def predict(
     """
     work = [completed(study) for study in chosen]
     total = sum(len(study.arms) for study, _ in work) * subjects
-    done, found = 0, []
+    done, rows = 0, []
     for study, found_matches in work:
-        tell = _offset(progress, study.name, done, total)
-        found += _lines(study, found_matches, subjects, threads, tell)
+        report = _offset(progress, study.name, done, total)
+        rows += _lines(study, found_matches, subjects, threads, report)
         done += len(study.arms) * subjects
         if progress:
             progress(study.name, done, total)
-    return found
+    return rows
 
 
 def _offset(progress: Progress | None, name: str, done: int, total: int) -> store.Progress | None:
@@ -54,8 +54,8 @@ def completed(study: Study) -> tuple[Study, list[Match]]:
 
     Everything else stays as written. An arm without ``n_published`` takes the number of people from its rows.
     """
-    found = matches(study)
-    wanted = [match.endpoint for match in found if match.endpoint is not None]
+    matched = matches(study)
+    wanted = [match.endpoint for match in matched if match.endpoint is not None]
     grid = {round(float(t), 6) for t in trial.rating_times(study)}
     times = {t for e in wanted for t in (*e.ratings, *e.visits, *e.ends) if t >= study.start}
     new = sorted(t for t in times if not any(abs(t - old) <= TOLERANCE_H for old in grid))
@@ -64,13 +64,13 @@ def completed(study: Study) -> tuple[Study, list[Match]]:
     lacking = dict.fromkeys(e.of for e in wanted if e.of not in own)
     scales = [name for name in lacking if is_scale(study.library, name)]
     outputs = [_output_endpoint(study, name, i) for i, name in enumerate(n for n in lacking if n not in scales)]
-    sizes = _sizes(found)
+    sizes = _sizes(matched)
     arms = {
         name: arm if arm.n_published or name not in sizes else arm.model_copy(update={"n_published": sizes[name]})
         for name, arm in study.arms.items()
     }
     if not (new or lacking or arms != study.arms):
-        return study, found
+        return study, matched
     update: dict[str, Any] = {"arms": arms}
     if new:
         update["visits"] = [f"{time!r} h" for time in sorted({*study.visits, *new})]
@@ -78,7 +78,7 @@ def completed(study: Study) -> tuple[Study, list[Match]]:
         update["observe"] = (*study.observe, *scales)
     if outputs:
         update["endpoints"] = (*study.endpoints, *outputs)
-    return study.replace(**update), found
+    return study.replace(**update), matched
 
 
 def _output_endpoint(study: Study, output: str, index: int) -> Score:
@@ -86,10 +86,10 @@ def _output_endpoint(study: Study, output: str, index: int) -> Score:
     return Score.model_validate({"name": f"needed-{index}", "of": output, "kind": "score", "at": at})
 
 
-def _sizes(found: Iterable[Match]) -> dict[str, int]:
+def _sizes(matched: Iterable[Match]) -> dict[str, int]:
     """The largest printed number of people of each arm."""
     sizes: dict[str, int] = {}
-    for match in found:
+    for match in matched:
         people = number(match.row.get("n") or "")
         if people is None or people < 1 or match.endpoint is None or isinstance(match.endpoint, Contrast):
             continue
@@ -98,28 +98,28 @@ def _sizes(found: Iterable[Match]) -> dict[str, int]:
 
 
 def _lines(
-    study: Study, found: list[Match], subjects: int, threads: int | None, progress: store.Progress | None
+    study: Study, matched: list[Match], subjects: int, threads: int | None, progress: store.Progress | None
 ) -> list[ComparedRow]:
-    if not any(match.endpoint is not None for match in found):
-        return [_without(match) for match in found]
-    rows = repr([sorted(match.row.items()) for match in found])
+    if not any(match.endpoint is not None for match in matched):
+        return [_without(match) for match in matched]
+    rows = repr([sorted(match.row.items()) for match in matched])
     digest = store.key(store.study_text(study), str(subjects), rows)
-    kept = store.read(study.name, digest)
-    if kept is not None:
-        return [ComparedRow.of(one) for one in kept]
+    stored = store.read(study.name, digest)
+    if stored is not None:
+        return [ComparedRow.of(item) for item in stored]
     try:
         results = store.simulate(study, subjects, threads, progress)
     except InputError as error:
-        told = "; ".join(f"{one.why} {one.cure}" for one in error.problems)
-        reason = NotCompared.STUDY_FAILS.because(f"the study cannot be run: {told}")
-        return [_without(match, reason) for match in found]
+        problems = "; ".join(f"{problem.why} {problem.cure}" for problem in error.problems)
+        reason = NotCompared.STUDY_FAILS.because(f"the study cannot be run: {problems}")
+        return [_without(match, reason) for match in matched]
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; what was finished is kept. The same command goes on where it was.") from None
     units = trial.Units(study)
-    lines = [_line(study, results, match, units) for match in found]
-    store.write(study.name, digest, [one.to_dict() for one in lines])
+    compared = [_line(study, results, match, units) for match in matched]
+    store.write(study.name, digest, [item.to_dict() for item in compared])
     store.forget(results)
-    return lines
+    return compared
 
 
 def _line(study: Study, results: Any, match: Match, units: trial.Units) -> ComparedRow:
@@ -130,22 +130,22 @@ def _line(study: Study, results: Any, match: Match, units: trial.Units) -> Compa
     if failed >= results.study.subjects:
         text = f"nobody was simulated to the end in arm {match.arm}: {why}"
         return _without(match, NotCompared.NOTHING_COMPUTED.because(text))
-    found = beside(study, results.panel, match, units=units)
-    if found.interval is None:
-        return _without(match, found.reason)
-    row, result, interval = match.row, found.result, found.interval
-    remarks = list(found.remarks)
+    comparison = beside(study, results.panel, match, units=units)
+    if comparison.interval is None:
+        return _without(match, comparison.reason)
+    row, result, interval = match.row, comparison.result, comparison.interval
+    remarks = list(comparison.remarks)
     if failed:
         remarks.append(Remark(About.FAILURES, f"{failed} people failed: {why}"))
     facts = about(row, table_of(row)) | {
-        "kind": "trial", "study": study.name, "arm": match.arm, "time_h": found.time_h, "unit": found.unit,
+        "kind": "trial", "study": study.name, "arm": match.arm, "time_h": comparison.time_h, "unit": comparison.unit,
         "predicted": interval.median, "low": interval.p05, "high": interval.p95, "q25": interval.p25,
         "q75": interval.p75, "n": result.n if result else None, "note": note(remarks),
         "remarks": tuple(remark.text for remark in remarks if remark.is_warning),
     }  # fmt: skip
     if result is not None:
         facts |= {"published_low": result.low, "published_high": result.high}
-        inside, rule = found.inside, RULE
+        inside, rule = comparison.inside, RULE
         if result.bar.kind is BarKind.RANGE:  # overlap is agreement
             inside = bool(interval.p05 <= result.high and interval.p95 >= result.low)
             rule = "published range and 90 % interval overlap"
@@ -162,11 +162,11 @@ def _line(study: Study, results: Any, match: Match, units: trial.Units) -> Compa
 
 def _failures(results: Any, arm: str) -> tuple[int, str]:
     """How many people of an arm were not simulated to the end, and the commonest reason."""
-    mine = results.failures[results.failures["arm"] == arm]
-    if not len(mine):
+    of_arm = results.failures[results.failures["arm"] == arm]
+    if not len(of_arm):
         return 0, ""
-    state, reason = mine.groupby(["state", "reason"]).size().idxmax()
-    return int(mine["subject"].nunique()), f"{reason} ({state})" if state else str(reason)
+    state, reason = of_arm.groupby(["state", "reason"]).size().idxmax()
+    return int(of_arm["subject"].nunique()), f"{reason} ({state})" if state else str(reason)
 
 
 def _without(match: Match, reason: Reason | None = None) -> ComparedRow:
@@ -185,22 +185,22 @@ def library_studies() -> list[Study]:
     """All studies of the library that are compared with something."""
     from respine import library
 
-    found = [studies.load(name) for name in library.names("studies")]
-    return [study for study in found if study.compare and not study.rules]
+    loaded = [studies.load(name) for name in library.names("studies")]
+    return [study for study in loaded if study.compare and not study.rules]
 
 
-def without_duplicates(lines: Iterable[ComparedRow]) -> list[ComparedRow]:
+def without_duplicates(rows: Iterable[ComparedRow]) -> list[ComparedRow]:
     """Each row of each study and arm once; a row without prediction only where no study predicts it."""
     kept: dict[tuple[str, str, str], ComparedRow] = {}
-    for one in lines:
-        known = kept.get((one.id, one.study, one.arm))
-        if known is None or (known.reason and not one.reason):
-            kept[one.id, one.study, one.arm] = one
-    predicted = {one.id for one in kept.values() if not one.reason}
-    result, told = [], set()
-    for one in kept.values():
-        if one.reason and (one.id in predicted or one.id in told):
+    for row in rows:
+        known = kept.get((row.id, row.study, row.arm))
+        if known is None or (known.reason and not row.reason):
+            kept[row.id, row.study, row.arm] = row
+    predicted = {row.id for row in kept.values() if not row.reason}
+    result, listed = [], set()
+    for row in kept.values():
+        if row.reason and (row.id in predicted or row.id in listed):
             continue
-        told.add(one.id)
-        result.append(dataclasses.replace(one))
+        listed.add(row.id)
+        result.append(dataclasses.replace(row))
     return result

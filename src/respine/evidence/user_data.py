@@ -52,34 +52,34 @@ def predict(
         table, rows = read(file)
     except InputError as error:
         problems += error.problems
-    found, more = _studies(folder, library.BUILT_IN.with_evidence({table: rows}))
+    loaded, more = _studies(folder, library.BUILT_IN.with_evidence({table: rows}))
     problems += more
-    problems += _rows_meet_studies(rows, found, table) if not problems else []
+    problems += _rows_meet_studies(rows, loaded, table) if not problems else []
     if problems:
         raise InputError(*problems)
-    chosen = [_with_rows(study, rows, table) for study in found]
-    lines = predictions.predict(
+    chosen = [_with_rows(study, rows, table) for study in loaded]
+    compared = predictions.predict(
         [study for study in chosen if study.compare], subjects, threads=threads, progress=progress
     )
-    mine = {place_of(row) for row in rows}
-    lines = predictions.without_duplicates(one for one in lines if one.where in mine)
-    reached = {one.where for one in lines}
-    names = ", ".join(study.name for study in found)
+    own_places = {place_of(row) for row in rows}
+    compared = predictions.without_duplicates(row for row in compared if row.where in own_places)
+    reached = {row.where for row in compared}
+    names = ", ".join(study.name for study in loaded)
     for row in rows:
         if place_of(row) not in reached:
             named = f"{row.get('study', '')} {row.get('year', '')}".strip()
             why = f'no study simulates it: "{named}" is none of {names}'
-            lines.append(unpredicted(row, table, NotCompared.NO_STUDY.because(why)))
+            compared.append(unpredicted(row, table, NotCompared.NO_STUDY.because(why)))
     order = {place_of(row): k for k, row in enumerate(rows)}
     unread = {place_of(row): remarks for row in rows if (remarks := _unread(row))}
-    lines = [_with_remarks(one, unread.get(one.where, [])) for one in lines]
-    return sorted(lines, key=lambda one: order[one.where])
+    compared = [_with_remarks(row, unread.get(row.where, [])) for row in compared]
+    return sorted(compared, key=lambda row: order[row.where])
 
 
 def _with_remarks(row: ComparedRow, remarks: list[Remark]) -> ComparedRow:
-    told = "; ".join(part for part in (note(remarks), row.note) if part)
+    text = "; ".join(part for part in (note(remarks), row.note) if part)
     texts = tuple(remark.text for remark in remarks)
-    return dataclasses.replace(row, note=told, remarks=(*texts, *row.remarks)) if remarks else row
+    return dataclasses.replace(row, note=text, remarks=(*texts, *row.remarks)) if remarks else row
 
 
 def read(file: Path) -> tuple[str, list[Row]]:
@@ -157,10 +157,10 @@ def _header(file: Path, header: list[str], table: str) -> list[Problem]:
 
 def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
     """Problems of one row; times with a unit become hours, blanks that have a default are filled."""
-    where, found = place_of(row), []
+    where, problems = place_of(row), []
 
     def tell(field: str, why: str, cure: str) -> None:
-        found.append(Problem(where, field, row.get(field, ""), why, cure))
+        problems.append(Problem(where, field, row.get(field, ""), why, cure))
 
     for name in ("study", "arm", *(("endpoint",) if table == "clinical" else ("output",))):
         if not row.get(name):
@@ -185,15 +185,15 @@ def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
         tell("n", "The number of people is a whole number from 1.", 'Write it like "47", or leave it blank.')
     _time(row, tell)
     _value(row, tell)
-    return found
+    return problems
 
 
 def _measure(row: Row, tell: Tell) -> None:
     """What was measured stands in columns: nothing is taken from the text of a row."""
     word = row.get("measure", "")
-    measure, words = MEASURES.get(word), ", ".join(COMPUTED)
+    measure, known = MEASURES.get(word), ", ".join(COMPUTED)
     if not word:
-        tell("measure", "Nothing says what was measured.", f"Write one of: {words}.")
+        tell("measure", "Nothing says what was measured.", f"Write one of: {known}.")
     elif word == "ratio":
         why = "A ratio of what? A share of people, and which ratio, is needed."
         tell("measure", why, "Write response-ratio, response-odds-ratio, remission-ratio or remission-odds-ratio.")
@@ -278,20 +278,20 @@ def _studies(folder: Path, known: library.Library) -> tuple[list[Study], list[Pr
     if not files:
         why = "The folder holds no study file (.yaml)."
         return [], [Problem(str(folder), "--studies", "", why, "Write one with: respine new STUDY.yaml")]
-    found: list[Study] = []
+    loaded: list[Study] = []
     problems: list[Problem] = []
     for file in files:
         try:
-            one = studies.load(file, known)
+            study = studies.load(file, known)
         except InputError as error:
             if not _is_population(file):
                 problems += error.problems
             continue
-        if any(one.name == other.name for other in found):
-            problems.append(Problem(f"{file}:1", "name", one.name, "Two studies of the folder have this name.",
+        if any(study.name == other.name for other in loaded):
+            problems.append(Problem(f"{file}:1", "name", study.name, "Two studies of the folder have this name.",
                                     "Give each its own name."))  # fmt: skip
-        found.append(one)
-    return found, problems
+        loaded.append(study)
+    return loaded, problems
 
 
 def _is_population(file: Path) -> bool:
@@ -299,12 +299,12 @@ def _is_population(file: Path) -> bool:
     return bool(re.search(r"^schema:\s*respine/population/", file.read_text(encoding="utf-8", errors="replace"), re.M))
 
 
-def _rows_meet_studies(rows: Iterable[Row], found: Sequence[Study], table: str) -> list[Problem]:
+def _rows_meet_studies(rows: Iterable[Row], loaded: Sequence[Study], table: str) -> list[Problem]:
     """A study file without ``compare`` that no row names is a slip of a name: it would be left out silently."""
     problems = []
     named = {(_slug(row.get("study", "")), _slug(f"{row.get('study', '')} {row.get('year', '')}")) for row in rows}
     known = sorted({name for pair in named for name in pair if name})
-    for study in found:
+    for study in loaded:
         if not study.compare and _slug(study.name) not in known:
             why = "No row of the file has this study, and the study names no rows under compare."
             cure = f"Call the study like its rows ({', '.join(known[:6])}), or add compare: {{study: ..., year: ...}}."
@@ -316,9 +316,9 @@ def _with_rows(study: Study, rows: Sequence[Row], table: str) -> Study:
     """The study with a ``compare`` block for the rows that have its name, if it has none of its own."""
     if study.compare:
         return study
-    mine = [row for row in rows if _slug(study.name) in
+    own_rows = [row for row in rows if _slug(study.name) in
             (_slug(row.get("study", "")), _slug(f"{row.get('study', '')} {row.get('year', '')}"))]  # fmt: skip
-    blocks = {(row["study"], row.get("year") or None) for row in mine}
+    blocks = {(row["study"], row.get("year") or None) for row in own_rows}
     made = tuple(
         Compare.model_validate({"table": table, "study": name} | ({"year": int(year)} if year else {}))
         for name, year in sorted(blocks, key=str)

@@ -15,7 +15,7 @@ from respine.files.yaml_file import Place
 from respine.population import model_tables as tables
 from respine.study import treatments
 from respine.study.check_doses import MOST_OCCASIONS
-from respine.study.context import Context, Issue, attempt, draft, listed, scale_names
+from respine.study.context import Context, Issue, attempt, draft, listed
 from respine.study.endpoints import KINDS, Endpoint, Extreme, PercentRestored
 from respine.study.schema import Dose
 
@@ -41,7 +41,7 @@ def check(context: Context) -> None:
 
 def is_measured(context: Context, endpoint: Endpoint, place: Place) -> Iterator[Issue]:
     """What it reads is a scale that is observed, or an output that is recorded."""
-    doc, scales, of = context.doc, scale_names(context.library), endpoint.of
+    doc, scales, of = context.doc, context.scales, endpoint.of
     if not of:
         return
     outputs = [] if context.known is None else context.known.outputs
@@ -107,7 +107,7 @@ def damage_has_two_arms(context: Context, endpoint: Endpoint, place: Place) -> I
 
 def scores_can_be_reached(context: Context, endpoint: Endpoint, place: Place) -> Iterator[Issue]:
     """A threshold lies within the range of its scale."""
-    span = tables.scale_range(context.library, endpoint.of) if endpoint.of in scale_names(context.library) else None
+    span = tables.scale_range(context.library, endpoint.of) if endpoint.of in context.scales else None
     for field in ("below", "above"):
         score = getattr(endpoint, field, None)
         if span is not None and score is not None and not span[0] <= score <= span[1]:
@@ -120,7 +120,7 @@ def peaks_are_seen(context: Context, endpoint: Endpoint, place: Place) -> Iterat
 
     The time is ``acute`` in the scale's file, from the start of the dose (of an infusion: from its middle, at least to its end).
     """
-    if not isinstance(endpoint, Extreme) or endpoint.kind != "peak" or endpoint.of not in scale_names(context.library):
+    if not isinstance(endpoint, Extreme) or endpoint.kind != "peak" or endpoint.of not in context.scales:
         return
     acute = tables.scale_file(context.library, endpoint.of).get("acute")
     if acute is None or not context.visits or "visits" in context.unsure:

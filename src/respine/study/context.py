@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -47,6 +47,11 @@ class Context:
     def note(self, part: Place, issue: Issue) -> None:
         """Note a mistake of the part of the file at ``part``, with its line."""
         self.doc.problem((*part, *issue.place), issue.why, issue.cure, seen=issue.seen)
+
+    @cached_property
+    def scales(self) -> list[str]:
+        """Scales a study can observe."""
+        return scale_names(self.library)
 
     @property
     def weight(self) -> float | None:

@@ -34,10 +34,10 @@ from .population import Population as Population
 from .population import load as load_population
 from .protocol import Protocol as Protocol
 from .protocol import resolve as resolve
+from .report import RunComparison as RunComparison
+from .report import compare as compare
 from .run import Plan as Plan
 from .run import Results as Results
-from .run import RunComparison as RunComparison
-from .run import compare as compare
 from .run import execute as execute
 from .run import load as load_results
 from .run import plan as plan

@@ -1,4 +1,4 @@
-"""`respine compare`: two finished runs side by side, what changed between them and how far their endpoints lie apart."""
+"""`respine compare RUN1 RUN2`: what two runs were asked, what came out of each, and their curves on each other."""
 
 from __future__ import annotations
 
@@ -7,33 +7,68 @@ from pathlib import Path
 import typer
 
 from respine.cli.errors import report_errors
+from respine.cli.names import complete_run
 
-_FIRST = typer.Argument(..., metavar="RUN1", help="Folder of a finished run.")
-_SECOND = typer.Argument(..., metavar="RUN2", help="Folder of another.")
-_PLOT = typer.Option(None, "--plot", metavar="OUTPUT", help="Draw this output or scale of both runs over time.")
-_OUT = typer.Option(
-    None, "--out", metavar="FILE", help="Where to write the drawing (png, svg, pdf); compare.svg if left out."
-)
-_JSON = typer.Option(False, "--json", help="Print JSON on stdout.")
+_FIRST = typer.Argument(..., metavar="RUN1", autocompletion=complete_run, help="The folder of a finished run.")
+_SECOND = typer.Argument(..., metavar="RUN2", autocompletion=complete_run, help="The folder of another one.")
+_OUT = typer.Option(None, "--out", metavar="FILE", help="Where the curves go (svg, png, pdf); into RUN2 when left out.")
+_PLOT = typer.Option(None, "--plot", metavar="NAME", help="Draw this output or scale alone (may be repeated).")
+_JSON = typer.Option(False, "--json", help="Print JSON on stdout, everything else on stderr.")
 
 
 @report_errors
 def compare(
-    first: Path = _FIRST, second: Path = _SECOND, plot: str | None = _PLOT, out: Path | None = _OUT, json: bool = _JSON
+    first: Path = _FIRST,
+    second: Path = _SECOND,
+    out: Path | None = _OUT,
+    plot: list[str] = _PLOT,
+    json: bool = _JSON,
 ) -> None:
-    """Show what two runs ask differently and how far their endpoints lie apart."""
-    from respine.cli.screen import columns, print_json
-    from respine.run import compare as side_by_side
+    """Show what differs between two runs: settings, results, and the curves of one on those of the other."""
+    from respine.cli.screen import Screen, columns, print_json
+    from respine.report import changes
 
-    both = side_by_side(first, second)
+    screen = Screen(as_json=json)
+    found = changes.compare(first, second)
+    target = out or second / f"compared-with-{first.resolve().name}.svg"
+    drawn = _draw(found, target, plot or ())
     if json:
-        print_json({name: getattr(both, name).astype(object).where(getattr(both, name).notna(), None).to_dict("records")
-                    for name in ("changed", "endpoints")})  # fmt: skip
+        print_json({"changed": found.changed.to_dict("records"), "endpoints": found.endpoints.to_dict("records"),
+                    "figure": str(target) if drawn else None})  # fmt: skip
     else:
-        changed = [[str(row.field), str(row.first), str(row.second)] for row in both.changed.itertuples()]
-        typer.echo(columns(changed, header=("changed", "first", "second")) if changed else "The studies are the same.")
-        rows = [[str(r.arm), str(r.endpoint), f"{r.first:.4g}", f"{r.second:.4g}", f"{r.difference:+.3g}", str(r.unit)]
-                for r in both.endpoints.itertuples()]  # fmt: skip
-        typer.echo("\n" + columns(rows, header=("arm", "endpoint", "first", "second", "difference", "unit")))
-    if plot is not None:
-        typer.echo(f"drawing {both.plot(plot).save(out or Path('compare.svg'))}", err=json)
+        if len(found.changed):
+            typer.echo(columns(found.changed.values.tolist(), ("changed", "first", "second")))
+        else:
+            typer.echo("Both runs were asked the same.")
+        if len(found.endpoints):
+            header, rows = changes.as_text(found)
+            typer.echo("\n" + columns(rows, header, right=(2, 3, 4)))
+    if drawn:
+        screen.say(f"\ncurves  {target}")
+    else:
+        screen.say("\nThe runs have no output or scale in common, so there are no curves to draw.")
+    screen.say(screen.DISCLAIMER)
+
+
+def _draw(found: object, target: Path, only: list[str] | tuple[str, ...]) -> bool:
+    """Write the figure; False where the runs share nothing. Raises InputError for names that are not shared."""
+    from respine.errors import InputError, Problem
+    from respine.files.suggest import nearest
+    from respine.report.changes import RunComparison
+    from respine.report.panels import panels
+
+    assert isinstance(found, RunComparison)
+    shared = {panel.name for panel in panels(found.first)} & {panel.name for panel in panels(found.second)}
+    unknown = [name for name in only if name not in shared]
+    if unknown:
+        why = "Both runs must have it to draw it."
+        raise InputError(
+            *(Problem("command line", "--plot", name, why, nearest(name, sorted(shared))) for name in unknown)
+        )
+    endings = (".svg", ".png", ".pdf", ".eps")
+    if target.suffix not in endings:
+        why = "The ending says what is written."
+        raise InputError(Problem("command line", "--out", str(target), why, f"Write one of {', '.join(endings)}."))
+    if shared:
+        found.plot(only).save(target)
+    return bool(shared)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from respine.library import Library
 from respine.protocol import Protocol
-from respine.run.compare import RunComparison, compare
 from respine.run.execute import Stopped, execute, free_folder
 from respine.run.plan import Plan, Shard, plan
 from respine.run.results import Results, load
@@ -32,10 +31,8 @@ def simulate(
 __all__ = [
     "Plan",
     "Results",
-    "RunComparison",
     "Shard",
     "Stopped",
-    "compare",
     "execute",
     "free_folder",
     "load",

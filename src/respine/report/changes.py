@@ -135,8 +135,8 @@ def _interval(value: float, low: float, high: float, digits: int) -> str:
 def plot_changes(first: Any, second: Any, only: str | Collection[str] = ()) -> Drawing:
     """The curves of two runs on each other: the first solid, the second dashed, a colour an arm.
 
-    ``only`` names an output or scale, or several; all that both runs have when empty. The table is that of `plot_chain` with ``run``
-    (first, second) in front. Raises ValueError where the runs share nothing to draw.
+    ``only`` names an output or scale, or several; all that both runs have when empty. The table is that of `plot_chain` with
+    ``run`` (first, second) in front. Raises ValueError where the runs share nothing to draw.
     """
     runs, only = [folder_of(first), folder_of(second)], [only] if isinstance(only, str) else list(only)
     of = [{panel.name: panel for panel in panels(folder)} for folder in runs]

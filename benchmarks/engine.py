@@ -157,12 +157,12 @@ def account(entry: Entry, problem: models.Problem, peaks: dict[str, float]) -> N
     entry.steps = entry.one.ask("account")["steps"] / entry.subjects
     options = engine.Options(precision=entry.name.split()[1], keep_all=True)
     solver = engine.build(problem.system, outputs=problem.states, vary=problem.vary, options=options)
-    ir = solver.code(solver.ask(problem.schedule(1))).text.ir
+    ir = solver.code(solver.requirements(problem.schedule(1))).text.ir
     entry.gflops = entry.steps * peak.operations_of_a_step(ir) * entry.per_second(1) / 1e9
-    seconds = solver.target.lanes / (entry.steps * entry.per_second(1))
-    workspace = solver.code(solver.ask(problem.schedule(1))).layout.vectors * solver.target.lanes
+    seconds = solver.setup.target.lanes / (entry.steps * entry.per_second(1))
+    workspace = solver.code(solver.requirements(problem.schedule(1))).layout.vectors * solver.setup.target.lanes
     division = peak.measured_division(options.precision)
-    entry.account = where(ir, solver.target, seconds, peaks[options.precision], division, workspace).sentence()
+    entry.account = where(ir, solver.setup.target, seconds, peaks[options.precision], division, workspace).sentence()
 
 
 def one_model(name: str, asked: argparse.Namespace) -> list[Entry]:

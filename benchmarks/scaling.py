@@ -29,7 +29,7 @@ schedule = problem.schedule(1)
 begun = time.perf_counter()
 options = engine.Options(keep_all=True)
 solver = engine.build(problem.system, outputs=problem.states, vary=problem.vary, options=options)
-solver.code(solver.ask(schedule))
+solver.code(solver.requirements(schedule))
 print(time.perf_counter() - begun)
 """
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from respine import engine
-from respine.engine.run.conservation import totals, watch
+from respine.engine.run.conservation import conservation_laws, conserved_totals
 from respine.engine.status import Status
 from tests.engine.systems import system
 
@@ -22,7 +22,7 @@ DIMER = system({"one": "2*back*two - 2*join*one**2", "two": "join*one**2 - back*
 
 
 def found(of, vary=()):
-    return totals(of, vary, {**of.parameters, **of.inputs})
+    return conservation_laws(of, vary, {**of.parameters, **of.inputs})
 
 
 def test_totals_are_found_with_their_weights():
@@ -63,9 +63,11 @@ def test_an_infusion_feeds_a_total():
 def test_a_subject_in_whom_a_total_changes_is_named_and_ends():
     options = engine.Options(conserved=True)
     solver = engine.build(BINDING, outputs=["bound"], vary=["on"], options=options)
-    solver.watch = watch(DIMER, (), DIMER.parameters)  # the total of another system: as if the solver were at fault
+    solver.totals = conserved_totals(
+        DIMER, (), DIMER.parameters
+    )  # the total of another system: as if the solver were at fault
     wrong = ("add", ("sym", "free"), ("mul", ("num", 2.0), ("sym", "bound")))
-    solver.system.rules["#total 0"] = wrong
+    solver.setup.system.rules["#total 0"] = wrong
     solution = solver.solve(np.array([[1.0], [2.0]]), engine.Schedule(2), np.linspace(0, 2, 5))
     assert [f.subject for f in solution.failures] == [0, 1]
     assert (solution.status == Status.NOT_KEPT).all() and np.isnan(solution.values[:, 1:]).all()

@@ -17,7 +17,7 @@ from respine.engine import Record, Records
 from respine.engine.codegen.code import cache_key
 from respine.engine.codegen.target import host_target
 from respine.engine.dosing.events_table import EventTable, Readings
-from respine.engine.equations.specialise import Ask
+from respine.engine.equations.specialise import Requirements
 from respine.engine.run.deduplicate import representatives
 from tests.engine.systems import one_compartment, system
 
@@ -98,8 +98,8 @@ def test_everybody_has_an_own_start():
 # ---- machine code ----------------------------------------------------------------------------------------------------
 SYSTEM = system({"x": "-k*x + drive", "y": "x - y"}, {"x": 1.0, "y": "2*k"}, {"k": 0.5}, {"drive": 0.1}, {"z": "x + y"})
 VALUES = {"k": 0.5, "drive": 0.1}
-ASK = Ask(("z",))
-OTHER_ASKS = {
+REQUIREMENTS = Requirements(("z",))
+OTHER_REQUIREMENTS = {
     "outputs": ("y",), "vary": ("k",), "changing": ("drive",), "dosed": frozenset({"x"}), "infused": ("x",),
     "keep_all": True, "sensitivities": ("k",), "driven": (("x", "k"),), "moved": (("x", "k"),), "nonnegative": True,
 }  # fmt: skip
@@ -112,13 +112,18 @@ OTHER_SYSTEMS = {
 }
 
 
-def key(system_=SYSTEM, ask=ASK, values=VALUES, method="rodas5p", precision="float64", lanes=None) -> str:
-    return cache_key(system_, ask, values, method, host_target(precision, lanes))
+def key(
+    system_=SYSTEM, requirements=REQUIREMENTS, values=VALUES, method="rodas5p", precision="float64", lanes=None
+) -> str:
+    return cache_key(system_, requirements, values, method, host_target(precision, lanes))
 
 
 def test_the_key_of_machine_code_holds_every_question():
-    assert set(OTHER_ASKS) == {f.name for f in fields(Ask)}  # a new field needs a case
-    keys = [key(), *(key(ask=replace(ASK, **{name: value})) for name, value in OTHER_ASKS.items())]
+    assert set(OTHER_REQUIREMENTS) == {f.name for f in fields(Requirements)}  # a new field needs a case
+    keys = [
+        key(),
+        *(key(requirements=replace(REQUIREMENTS, **{name: value})) for name, value in OTHER_REQUIREMENTS.items()),
+    ]
     assert len(set(keys)) == len(keys)
 
 
@@ -137,8 +142,8 @@ def test_the_key_of_machine_code_holds_the_rest():
 
 def test_a_number_that_is_no_literal_needs_no_new_code_and_is_used():
     slow, fast = (engine.build(CENTRAL, outputs=["central"], fixed={"k": k}) for k in (0.1, 0.2))
-    assert cache_key(CENTRAL, Ask(("central",)), {"k": 0.1}, "rodas5p", host_target()) == cache_key(
-        CENTRAL, Ask(("central",)), {"k": 0.2}, "rodas5p", host_target()
+    assert cache_key(CENTRAL, Requirements(("central",)), {"k": 0.1}, "rodas5p", host_target()) == cache_key(
+        CENTRAL, Requirements(("central",)), {"k": 0.2}, "rodas5p", host_target()
     )
     for solver, k in ((slow, 0.1), (fast, 0.2)):
         got = solver.solve(times=[3.0], initial={"central": 1.0}, rtol=1e-9)["central"][0, 0]

@@ -278,7 +278,7 @@ def test_unused_parts_are_cut():
     schedule = engine.Schedule(1)
     schedule.dose("x", time=0, amount=1.0)
     solver = engine.build(s, outputs=["y", "idle"])
-    assert solver.code(solver.ask(schedule)).states == ("x", "y")  # idle rests, nothing asks for far
+    assert solver.code(solver.requirements(schedule)).states == ("x", "y")  # idle rests, nothing asks for far
     assert solver.solve(None, schedule, [1.0])["idle"][0, 0] == 1.0
 
 

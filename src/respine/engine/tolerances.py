@@ -76,7 +76,7 @@ class OwnScales:
         return np.maximum(absolute * scale, LEAST), scale
 
 
-def told(states: Sequence[str], absolute: np.ndarray, scale: np.ndarray) -> float | dict[str, float]:
+def describe_atol(states: Sequence[str], absolute: np.ndarray, scale: np.ndarray) -> float | dict[str, float]:
     """The absolute tolerance, or that of the states that have one of their own scale and of all others."""
     own = {s: float(value) for s, value, size in zip(states, absolute, scale, strict=True) if size < 1.0}
     others = [float(value) for value, size in zip(absolute, scale, strict=True) if size >= 1.0]

@@ -70,7 +70,7 @@ class _Stages:
         self.kept = tuple(outputs)
         n, begin = len(people), arm.protocol.begin
         first = arm.protocol.solver(self.kept, self.vary)
-        self.live = first.code(first.ask(arm.schedule(people, given=[], since=begin, until=begin))).states
+        self.live = first.code(first.requirements(arm.schedule(people, given=[], since=begin, until=begin))).states
         self.outputs = tuple(dict.fromkeys((*self.kept, *self.live)))
         self.values = np.full((n, len(times), len(self.kept)), np.nan)
         self.status, self.steps = np.zeros(n, np.int8), np.zeros((n, 2), np.int64)

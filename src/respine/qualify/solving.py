@@ -58,7 +58,7 @@ def _largest(solve: Solve, times: np.ndarray, recorded: Sequence[str], scales: M
 def _solver(system: System, outputs: Sequence[str]) -> Solve:
     """The lanes for plain systems; the event solver where there are events or jumps, or nothing moves."""
     solver = engine.build(system, outputs=outputs)
-    moves = specialise(system, solver.ask(engine.Schedule(1)), solver.values).states
+    moves = specialise(system, solver.requirements(engine.Schedule(1)), solver.setup.values).states
     plain = bool(moves) and not system.events and not has_switches(system)
 
     def solve(times: np.ndarray, rtol: float, atol: Mapping[str, float]) -> np.ndarray:

@@ -14,8 +14,10 @@ import pytest
 from respine.engine import Records, Schedule, Solution, Solver
 from respine.engine import wasm as package
 from respine.engine.codegen.target import host_target
-from respine.engine.input_checks import checked_times, tolerances_of
-from respine.engine.solver import _Run
+from respine.engine.request import checked_request
+from respine.engine.run.batch import Batch
+from respine.engine.run.starts import start_states
+from respine.engine.run.timetable import rest_of_slow, timetable
 from respine.engine.wasm import Module, compile_module
 
 SOURCE = Path(package.__file__).parent
@@ -38,8 +40,8 @@ class Answer:
 
 def same_arithmetic(solver: Solver) -> Solver:
     """The solver, whose native code now rounds as WebAssembly does: pairs of float64, no fused multiply-add."""
-    solver.target = replace(solver.target, lanes=2, avx512=False, cpu="x86-64", features="+sse4.2")
-    return solver
+    target = replace(solver.setup.target, lanes=2, avx512=False, cpu="x86-64", features="+sse4.2")
+    return Solver(replace(solver.setup, target=target))
 
 
 def answer(
@@ -56,40 +58,41 @@ def answer(
     own_uniform: bool = True,
 ) -> Answer:
     """The same question to the module. ``own_uniform``: the numbers that all share are computed in Node, too."""
-    ask = solver.ask(schedule)
-    module = compile_module(solver.system, ask, solver.values, method=solver.options.method, lanes=lanes)
-    p = np.zeros((schedule.n_subjects, 0)) if parameters is None else parameters
-    own = isinstance(schedule, Records)
-    moments = schedule.times(start) if own else checked_times(times, start)
-    tolerances = tolerances_of(solver.system, rtol, None)
-    code = solver.code(ask)
-    starts, good = solver._starts(code, p, {}, start)
-    run = _Run(solver, code, p, schedule, moments, start, rtol, tolerances, starts, after)
-    values = {**solver.values, **code.zeros(run.tolerance[1 : 1 + len(code.states)])}
+    setup, own = solver.setup, isinstance(schedule, Records)
+    request = checked_request(
+        setup, lambda _: None, parameters, schedule, times, start=start, rtol=rtol, atol=None, initial=None, after=after,
+        threads=1, progress=None, locate_jumps=None,
+    )  # fmt: skip
+    requirements = solver.requirements(schedule)
+    module = compile_module(setup.system, requirements, setup.values, method=setup.options.method, lanes=lanes)
+    code, p, moments = solver.code(requirements), request.parameters, request.times
+    starts, good = start_states(setup, code, request)
+    run = Batch(setup, code, request, starts, timetable(setup, code, request, starts, None))
+    values = {**setup.values, **code.zeros(run.tolerance[1 : 1 + len(code.states)])}
     problem = {
         "values": values,
         "uniform": None if own_uniform else code.uniform(values).tolist(),
         "parameters": [_word(x) for x in p.ravel().tolist()],
         "starts": starts.ravel().tolist(),
-        "startSlow": run.start_slow.tolist(),
+        "startSlow": rest_of_slow(setup, code).tolist(),
         "tolerances": run.tolerance.tolist(),
-        **{name: getattr(run.events, name).tolist() for name in ("first", "last")},
-        "eventTime": run.events.time.tolist(),
-        "eventKind": run.events.kind.tolist(),
-        "eventTarget": run.events.target.tolist(),
-        "eventValue": run.events.value.tolist(),
+        **{name: getattr(run.plan.events, name).tolist() for name in ("first", "last")},
+        "eventTime": run.plan.events.time.tolist(),
+        "eventKind": run.plan.events.kind.tolist(),
+        "eventTarget": run.plan.events.target.tolist(),
+        "eventValue": run.plan.events.value.tolist(),
         "times": run.readings.times.tolist(),
         "timeFirst": run.readings.first.tolist(),
         "count": run.readings.count.tolist(),
         "row": run.readings.row.tolist(),
         "need": run.readings.need.tolist(),
         "start": start,
-        "largestStep": _word(solver.options.largest_step),
-        "mostSteps": solver.options.max_steps,
+        "largestStep": _word(setup.options.largest_step),
+        "mostSteps": setup.options.max_steps,
         "queue": np.flatnonzero(good & schedule.finite).tolist(),
     }
     (found,) = in_node(module, [problem], folder)
-    shape = (-1, len(solver.outputs)) if own else (len(p), len(moments), len(solver.outputs))
+    shape = (-1, len(setup.outputs)) if own else (len(p), len(moments), len(setup.outputs))
     return Answer(
         np.array(found["values"], float).reshape(shape),
         np.array(found["status"]),

@@ -150,16 +150,16 @@ def test_what_all_subjects_share_is_computed_as_python_does():
     solver = engine.build(human, outputs=["symptom", "synapse_number", "plasma_ketamine"], vary=["weight_kg"])
     schedule = Schedule(1)
     schedule.dose("s_ketamine_central", time=0.0, amount=1.0)
-    ask = solver.ask(schedule)
-    values = {k: v * 1.07 for k, v in solver.values.items()} | solver.code(ask).zeros(np.full(96, 1e-8))
-    formulas = compile_module(human, ask, solver.values).description["uniform"]
+    requirements = solver.requirements(schedule)
+    values = {k: v * 1.07 for k, v in solver.setup.values.items()} | solver.code(requirements).zeros(np.full(96, 1e-8))
+    formulas = compile_module(human, requirements, solver.setup.values).description["uniform"]
     script = (
         f'import {{ uniformNumbers }} from "{(SOURCE / "numbers.js").as_uri()}";'
         f"console.log(JSON.stringify([...uniformNumbers({json.dumps(formulas)}, {json.dumps(values)})]))"
     )
     done = subprocess.run([NODE, "--input-type=module", "-"], input=script, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    want = solver.code(ask).uniform(values)
+    want = solver.code(requirements).uniform(values)
     assert len(want) > 50
     assert np.allclose(json.loads(done.stdout), want, rtol=1e-14, atol=0)
 
@@ -188,12 +188,12 @@ def test_what_the_driver_does_not_know_is_refused():
     plain = one_compartment()
     solver = engine.build(plain, outputs=["central"], sensitivities=["CL"])
     with pytest.raises(ValueError, match="no sensitivities"):
-        compile_module(plain, solver.ask(Schedule(1)), solver.values)
+        compile_module(plain, solver.requirements(Schedule(1)), solver.setup.values)
     for rate in ("-x if x > 0.5 else -2*x", "1 if t > 3 else 0"):
         jumps = system({"x": rate}, {"x": 1.0})
         solver = engine.build(jumps, outputs=["x"])
         with pytest.raises(ValueError, match="jumps"):
-            compile_module(jumps, solver.ask(Schedule(1)), solver.values)
+            compile_module(jumps, solver.requirements(Schedule(1)), solver.setup.values)
     corner = system({"x": "-(x if x > 0 else 0)"}, {"x": 1.0})
     solver = engine.build(corner, outputs=["x"])
-    assert compile_module(corner, solver.ask(Schedule(1)), solver.values).code
+    assert compile_module(corner, solver.requirements(Schedule(1)), solver.setup.values).code

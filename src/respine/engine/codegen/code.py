@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import numpy as np
@@ -18,7 +18,7 @@ from respine.engine.codegen.step import EXPORTS, step_module
 from respine.engine.codegen.tableaus import TABLEAUS
 from respine.engine.codegen.target import Target
 from respine.engine.equations.graph import Graph
-from respine.engine.equations.specialise import Ask, Equations, literals, specialise, start_values
+from respine.engine.equations.specialise import Equations, Requirements, literals, specialise, start_values
 from respine.engine.equations.tangent import Tangent
 from respine.files import plain
 from respine.files.store import code_fingerprint
@@ -40,7 +40,7 @@ KEPT = (Text, Programs, Program, Hoisted, Pivoting, Equations, Graph, Tangent, L
 
 
 class Code:
-    """Machine code of one system under one ask."""
+    """Machine code of one system under one requirements."""
 
     def __init__(self, system: System, text: Text, target: Target) -> None:
         self.system, self.text, self.target = system, text, target
@@ -105,26 +105,30 @@ class Code:
         return all(np.isfinite(float(evaluate(self.system.rates[s], known, time))) for s in here)
 
 
-def code_for(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> Code:
+def code_for(
+    system: System, requirements: Requirements, values: Mapping[str, float], method: str, target: Target
+) -> Code:
     """Compile, or load what an earlier run compiled. Raises ValueError for an unknown method."""
-    return Code(system, text_for(system, ask, values, method, target), target)
+    return Code(system, text_for(system, requirements, values, method, target), target)
 
 
-def text_for(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> Text:
-    """Derive the kernels of one ask, or load what an earlier run derived. Raises ValueError for an unknown method."""
+def text_for(
+    system: System, requirements: Requirements, values: Mapping[str, float], method: str, target: Target
+) -> Text:
+    """Derive the kernels of one requirements, or load what an earlier run derived. Raises ValueError for an unknown method."""
     if method not in TABLEAUS:
         raise ValueError(f'method "{method}" is unknown; write one of {", ".join(TABLEAUS)}')
-    key = cache_key(system, ask, values, method, target)
+    key = cache_key(system, requirements, values, method, target)
     stored = read_cached(key, ".ir")
     text = _kept_text(stored)
     if text is None:
-        equations = specialise(system, ask, values)
+        equations = specialise(system, requirements, values)
         if not equations.states:  # everything rests: solve it all the same
-            equations = specialise(system, replace(ask, keep_all=True), values)
+            equations = specialise(system, replace(requirements, keep_all=True), values)
         if not equations.states:
             raise ValueError(f"{system.name} has no states, so there is nothing to solve")
         programs = compile_programs(equations, narrow=not target.double)
-        module = step_module(programs, TABLEAUS[method], target, nonnegative=ask.nonnegative)
+        module = step_module(programs, TABLEAUS[method], target, nonnegative=requirements.nonnegative)
         text = Text(module.text, programs, module.layout)
         with contextlib.suppress(TypeError, RecursionError):  # of unusual parts or depth: derived every time
             write_cached(key, ".ir", plain.encode(text, KEPT))
@@ -141,7 +145,9 @@ def _kept_text(stored: bytes | None) -> Text | None:
     return None
 
 
-def cache_key(system: System, ask: Ask, values: Mapping[str, float], method: str, target: Target) -> str:
+def cache_key(
+    system: System, requirements: Requirements, values: Mapping[str, float], method: str, target: Target
+) -> str:
     """All that decides the text: of the values only those that become literals, and the states' starts."""
     start = sorted((k, repr(v)) for k, v in start_values(system, values).items())
     formulas = (tuple(system.rules.items()), tuple(system.rates.items()), tuple(system.initial.items()))
@@ -151,8 +157,8 @@ def cache_key(system: System, ask: Ask, values: Mapping[str, float], method: str
         plain.FORMAT,
         formulas,
         free,
-        ask_facts(ask),
-        literals(system, ask, values),
+        requirement_facts(requirements),
+        literals(system, requirements, values),
         start,
         method,
         target,
@@ -160,9 +166,10 @@ def cache_key(system: System, ask: Ask, values: Mapping[str, float], method: str
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def ask_facts(ask: Ask) -> tuple:
-    return (ask.outputs, ask.vary, ask.changing, tuple(sorted(ask.dosed)), ask.infused, ask.keep_all,
-            ask.sensitivities, ask.driven, ask.moved, ask.nonnegative)  # fmt: skip
+def requirement_facts(requirements: Requirements) -> tuple:
+    """All fields, sets in order: what a key is made of."""
+    values = (getattr(requirements, field.name) for field in fields(requirements))
+    return tuple(tuple(sorted(value)) if isinstance(value, frozenset) else value for value in values)
 
 
 @cache

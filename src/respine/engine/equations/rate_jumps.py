@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from respine.engine.equations.graph import COMPARISONS
-from respine.engine.equations.specialise import Ask
+from respine.engine.equations.specialise import Requirements
 from respine.model.expression import _NUMPY, Expr, symbols
 from respine.model.system import System
 
@@ -28,9 +28,9 @@ LARGEST = 2000  # operations of a condition with its rules written out; a longer
 Choice = tuple[str, Expr]
 
 
-def refuse_jumps(system: System, ask: Ask, live: Collection[str]) -> None:
-    """Raises ValueError for a rate with a jump whose moment depends on a name of ``ask.sensitivities``."""
-    depends = _Dependence(system, live, ask.sensitivities)
+def refuse_jumps(system: System, requirements: Requirements, live: Collection[str]) -> None:
+    """Raises ValueError for a rate with a jump whose moment depends on a name of ``requirements.sensitivities``."""
+    depends = _Dependence(system, live, requirements.sensitivities)
     for name, choice in choices(system, live):
         condition = choice[1] if choice[0] == "if" else choice
         if depends.turns(condition) and depends.on_the_run(condition) and not is_corner(system, choice):

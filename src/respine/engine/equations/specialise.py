@@ -19,7 +19,7 @@ RATE_PREFIX = "rate into "  # the slow input through which an infusion enters a 
 
 
 @dataclass(frozen=True)
-class Ask:
+class Requirements:
     """What a run asks of a system: this, with the system's formulas, decides the code.
 
     ``vary``: parameters that differ between subjects; ``changing``: inputs that change in time; ``dosed``: states that
@@ -60,26 +60,26 @@ def rate_slope(state: str, name: str) -> str:
     return f"{RATE_PREFIX}{state} by {name}"
 
 
-def specialise(system: System, ask: Ask, values: Mapping[str, float]) -> Equations:
+def specialise(system: System, requirements: Requirements, values: Mapping[str, float]) -> Equations:
     """The equations of one run; ``values``: the numbers of parameters and inputs. Raises KeyError on unknown names."""
-    numbers = literals(system, ask, values)
-    slow = (*ask.vary, *ask.changing, *(RATE_PREFIX + s for s in ask.infused))
-    slow += tuple(rate_slope(*pair) for pair in ask.driven)
-    constant = {} if ask.keep_all else _unmoved(system, ask, values, numbers)
+    numbers = literals(system, requirements, values)
+    slow = (*requirements.vary, *requirements.changing, *(RATE_PREFIX + s for s in requirements.infused))
+    slow += tuple(rate_slope(*pair) for pair in requirements.driven)
+    constant = {} if requirements.keep_all else _unmoved(system, requirements, values, numbers)
     live = [s for s in system.states if s not in constant]
     while True:
-        graph, rates, outputs = _graph(system, ask, numbers, constant, live)
-        needed = live if ask.keep_all else _reachable(graph, live, rates, outputs)
+        graph, rates, outputs = _graph(system, requirements, numbers, constant, live)
+        needed = live if requirements.keep_all else _reachable(graph, live, rates, outputs)
         if len(needed) == len(live):
             ordered = tuple(rates[s] for s in live)
             return Equations(graph, tuple(live), ordered, tuple(outputs), slow, numbers, constant,
-                             ask.sensitivities, _touched(system, ask, live))  # fmt: skip
+                             requirements.sensitivities, _touched(system, requirements, live))  # fmt: skip
         live = needed
 
 
-def literals(system: System, ask: Ask, values: Mapping[str, float]) -> dict[str, float]:
+def literals(system: System, requirements: Requirements, values: Mapping[str, float]) -> dict[str, float]:
     """Inputs nobody changes, plain zeros and ones (they simplify), and exponents (they choose the code of a power)."""
-    free = {*ask.vary, *ask.changing}
+    free = {*requirements.vary, *requirements.changing}
     exponents = {
         name
         for expr in (*system.rules.values(), *system.rates.values())
@@ -97,9 +97,11 @@ def _exponents(expr: Expr) -> set[str]:
     return found.union(*(_exponents(part) for part in expr[1:]))
 
 
-def _leaf_names(system: System, ask: Ask, numbers: Mapping[str, float], graph: Graph) -> dict[str, int]:
+def _leaf_names(
+    system: System, requirements: Requirements, numbers: Mapping[str, float], graph: Graph
+) -> dict[str, int]:
     names = {}
-    slow = {*ask.vary, *ask.changing}
+    slow = {*requirements.vary, *requirements.changing}
     for name in (*system.parameters, *system.inputs):
         if name in slow:
             names[name] = graph.slow(name)
@@ -112,13 +114,13 @@ def _leaf_names(system: System, ask: Ask, numbers: Mapping[str, float], graph: G
 
 def _graph(
     system: System,
-    ask: Ask,
+    requirements: Requirements,
     numbers: Mapping[str, float],
     constant: Mapping[str, float],
     live: Sequence[str],
 ) -> tuple[Graph, dict[str, int], list[int]]:
     graph = Graph()
-    names = _leaf_names(system, ask, numbers, graph)
+    names = _leaf_names(system, requirements, numbers, graph)
     names |= {s: graph.const(v) for s, v in constant.items()}
     names |= {s: graph.state(k) for k, s in enumerate(live)}
     # states no output depends on have left `live`; their symbols may still stand in rules nobody asks for
@@ -127,22 +129,26 @@ def _graph(
         names[name] = graph.as_number(graph.build(rule, names))
     rates = {s: graph.as_number(graph.build(system.rates[s], names)) for s in live}
     rates = dict(zip(rates, share_sums(graph, list(rates.values())), strict=True))
-    for s in ask.infused:
+    for s in requirements.infused:
         if s in rates:
             rates[s] = graph.add(rates[s], graph.slow(RATE_PREFIX + s))
-    return graph, rates, [names[o] for o in ask.outputs]
+    return graph, rates, [names[o] for o in requirements.outputs]
 
 
-def _unmoved(system: System, ask: Ask, values: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
+def _unmoved(
+    system: System, requirements: Requirements, values: Mapping[str, float], numbers: Mapping[str, float]
+) -> dict[str, float]:
     """States that rest at their start for the whole run because everything that could move them is absent."""
     start = start_values(system, values)
-    own = {*ask.vary, *ask.changing}  # what subjects start from may differ, also by when they start
-    fixed = {*ask.dosed, *ask.infused} | {s for s in system.states if _depends(system, s, own, or_time=True)}
+    own = {*requirements.vary, *requirements.changing}  # what subjects start from may differ, also by when they start
+    fixed = {*requirements.dosed, *requirements.infused} | {
+        s for s in system.states if _depends(system, s, own, or_time=True)
+    }
     resting = {s: start[s] for s in system.states if s not in fixed}
     while resting:
         live = [s for s in system.states if s not in resting]
         graph = Graph()
-        names = _leaf_names(system, ask, numbers, graph)
+        names = _leaf_names(system, requirements, numbers, graph)
         names |= {s: graph.const(v) for s, v in resting.items()} | {s: graph.state(k) for k, s in enumerate(live)}
         for name, rule in system.rules.items():
             names[name] = graph.as_number(graph.build(rule, names))
@@ -154,12 +160,12 @@ def _unmoved(system: System, ask: Ask, values: Mapping[str, float], numbers: Map
     return resting
 
 
-def _touched(system: System, ask: Ask, live: Sequence[str]) -> tuple[tuple[int, int], ...]:
+def _touched(system: System, requirements: Requirements, live: Sequence[str]) -> tuple[tuple[int, int], ...]:
     return tuple(
         (k, p)
         for k, s in enumerate(live)
-        for p, name in enumerate(ask.sensitivities)
-        if (s, name) in ask.moved or _depends(system, s, {name})
+        for p, name in enumerate(requirements.sensitivities)
+        if (s, name) in requirements.moved or _depends(system, s, {name})
     )
 
 

@@ -1,4 +1,4 @@
-"""Totals that the equations keep (bound and free receptors, say): found in their form, followed as a check of a run."""
+"""Conserved totals (bound and free receptors, say): found in the form of the equations, followed as a check of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from respine.engine.dosing.schedule import Readings
 from respine.engine.equations.graph import Graph
-from respine.engine.equations.specialise import Ask, specialise
+from respine.engine.equations.specialise import Requirements, specialise
 from respine.engine.equations.sums import terms_of
 from respine.engine.status import Failure, Status
 from respine.model.expression import Expr, num, sym
@@ -19,9 +19,9 @@ ALLOWED = 10.0  # tolerances: the methods keep linear totals to rounding, so thi
 Total = dict[str, float]  # weight of each state
 
 
-def totals(system: System, vary: Sequence[str], values: Mapping[str, float]) -> list[Total]:
+def conservation_laws(system: System, vary: Sequence[str], values: Mapping[str, float]) -> list[Total]:
     """Weighted sums of states whose rates cancel term by term, one dict of weights each; states at rest left out."""
-    equations = specialise(system, Ask(system.states, tuple(vary), keep_all=True), values)
+    equations = specialise(system, Requirements(system.states, tuple(vary), keep_all=True), values)
     columns: dict[tuple[int, ...], int] = {}
     entries = []
     for i, root in enumerate(equations.rates):
@@ -78,19 +78,19 @@ def _null_space(matrix: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Watch:
+class ConservedTotals:
     """The totals of a system, and the outputs that record them: of each its value and the size of its parts."""
 
-    found: tuple[Total, ...]
+    totals: tuple[Total, ...]
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        return tuple(name for k in range(len(self.found)) for name in (f"#total {k}", f"#size {k}"))
+        return tuple(name for k in range(len(self.totals)) for name in (f"#total {k}", f"#size {k}"))
 
     def extended(self, system: System) -> System:
         """The system with a rule for each of the outputs."""
         rules: dict[str, Expr] = {}
-        for k, total in enumerate(self.found):
+        for k, total in enumerate(self.totals):
             parts = [(w, sym(s)) for s, w in total.items()]
             rules[f"#total {k}"] = _sum([("mul", num(w), state) for w, state in parts])
             rules[f"#size {k}"] = _sum([("mul", num(abs(w)), ("abs", state)) for w, state in parts])
@@ -101,13 +101,13 @@ class Watch:
     ) -> tuple[list[dict[str, object]], list[Failure]]:
         """Each total with its largest drift between readings with no event in between, and the subjects with too much.
 
-        ``rows``: the recorded outputs, (n_rows, 2 * totals); totals of states ``fed`` by an infusion are not kept, and left out.
+        ``rows``: the recorded outputs, (n_rows, 2 * totals). Totals of states ``fed`` by an infusion are not conserved: left out.
         """
         subject = np.repeat(np.arange(len(readings.count)), readings.count)
         order = np.concatenate([np.arange(r, r + n) for r, n in zip(readings.row, readings.count, strict=True)])
-        told: list[dict[str, object]] = []
+        notes: list[dict[str, object]] = []
         failures: list[Failure] = []
-        for k, total in enumerate(self.found):
+        for k, total in enumerate(self.totals):
             if fed & set(total):
                 continue
             value, size = rows[order, 2 * k], rows[order, 2 * k + 1]
@@ -115,17 +115,18 @@ class Watch:
             with np.errstate(invalid="ignore", divide="ignore"):
                 drift = np.abs(np.diff(value)) / np.maximum(np.maximum(size[1:], size[:-1]), 1e-300)
             drift = np.where(together & np.isfinite(drift), drift, 0.0)
-            told.append({"total": total, "largest_drift": float(drift.max(initial=0.0))})
+            notes.append({"total": total, "largest_drift": float(drift.max(initial=0.0))})
             for at in np.flatnonzero(drift > ALLOWED * rtol):
                 s = int(subject[at + 1])
                 if status[s] == Status.OK and s not in {f.subject for f in failures}:
                     time = float(readings.times[readings.first[s] + order[at + 1] - readings.row[s]])
-                    failures.append(Failure(s, Status.NOT_KEPT, time, _words(total), float(value[at + 1])))
-        return told, failures
+                    failures.append(Failure(s, Status.NOT_KEPT, time, _describe(total), float(value[at + 1])))
+        return notes, failures
 
 
-def watch(system: System, vary: Sequence[str], values: Mapping[str, float]) -> Watch:
-    return Watch(tuple(totals(system, vary, values)))
+def conserved_totals(system: System, vary: Sequence[str], values: Mapping[str, float]) -> ConservedTotals:
+    """The conserved totals of a system, `conservation_laws` of it."""
+    return ConservedTotals(tuple(conservation_laws(system, vary, values)))
 
 
 def _sum(parts: Sequence[Expr]) -> Expr:
@@ -135,5 +136,5 @@ def _sum(parts: Sequence[Expr]) -> Expr:
     return total
 
 
-def _words(total: Total) -> str:
+def _describe(total: Total) -> str:
     return " + ".join(name if w == 1 else f"{w:g} {name}" for name, w in total.items())

@@ -13,7 +13,7 @@ from respine.engine.codegen.program import Programs
 from respine.engine.codegen.target import Target, wasm_target
 from respine.engine.dosing import events_table
 from respine.engine.equations.rate_jumps import jumps_by_state
-from respine.engine.equations.specialise import RATE_PREFIX, Ask
+from respine.engine.equations.specialise import RATE_PREFIX, Requirements
 from respine.engine.events.time_modes import time_modes
 from respine.engine.status import Status
 from respine.engine.wasm.link import link
@@ -50,24 +50,24 @@ class Module:
 
 
 def compile_module(
-    system: System, ask: Ask, values: Mapping[str, float], *, method: str = "rodas5p", lanes: int = 2
+    system: System, requirements: Requirements, values: Mapping[str, float], *, method: str = "rodas5p", lanes: int = 2
 ) -> Module:
-    """The kernels of one ask as a module with ``lanes`` float64 lanes.
+    """The kernels under some requirements as a module with ``lanes`` float64 lanes.
 
-    ``values``: the numbers of all parameters and inputs; those that the ask leaves fixed may still be changed in the
+    ``values``: the numbers of all parameters and inputs; those that the requirements leave fixed may still be changed in the
     driver unless they are literals of the code (see ``specialise.literals``). Raises ValueError for what the driver does
     not know: sensitivities, events, and rates that jump.
     """
-    if ask.sensitivities:
-        raise ValueError("a WebAssembly module has no sensitivities; ask without them")
+    if requirements.sensitivities:
+        raise ValueError("a WebAssembly module has no sensitivities; leave them out")
     if system.events:
         raise ValueError(f"{system.name} has events, which the driver of WebAssembly modules does not know")
     if time_modes(system, system.states) or jumps_by_state(system, system.states):
         raise ValueError(f"rates of {system.name} jump; only native runs locate such jumps")
     target = wasm_target(lanes)
-    text = text_for(system, ask, values, method, target)
+    text = text_for(system, requirements, values, method, target)
     linked = link(relocatable_object(text.ir, target), KERNELS)
-    return Module(linked.module, _describe(text, target, ask, linked.free_from, method))
+    return Module(linked.module, _describe(text, target, requirements, linked.free_from, method))
 
 
 def uniform_formulas(programs: Programs) -> list[list[Any]]:
@@ -93,7 +93,7 @@ def _number(value: Any) -> Any:
     return str(value) if infinite else value
 
 
-def _describe(text: Text, target: Target, ask: Ask, free_from: int, method: str) -> dict[str, Any]:
+def _describe(text: Text, target: Target, requirements: Requirements, free_from: int, method: str) -> dict[str, Any]:
     equations, layout = text.programs.equations, text.layout
     return {
         "method": method,
@@ -101,8 +101,8 @@ def _describe(text: Text, target: Target, ask: Ask, free_from: int, method: str)
         "states": list(equations.states),
         "constant": dict(equations.constant),
         "slow": list(equations.slow),
-        "outputs": list(ask.outputs),
-        "varying": len(ask.vary),
+        "outputs": list(requirements.outputs),
+        "varying": len(requirements.vary),
         "ratesFrom": len(equations.slow) - sum(name.startswith(RATE_PREFIX) for name in equations.slow),
         "ratePrefix": RATE_PREFIX,
         "literals": dict(equations.literals),

@@ -321,7 +321,7 @@ class _Solver:
         values |= {at_start(name): along[name].take(layout.first) for name in self.starts}
         batch = predictor.book.batch(layout, lane_values, along, self.want, self.equations.inputs)
         values |= batch.values
-        names = self.solver.vary
+        names = self.solver.setup.vary
         parameters = np.empty((layout.n_lanes, len(names)))
         for k, name in enumerate(names):
             parameters[:, k] = values[name].value

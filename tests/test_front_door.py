@@ -37,6 +37,11 @@ try:
 except rs.InputError as error:
     for problem in error.problems:
         print(problem.where, problem.field, problem.why, problem.cure)
+figure, table = results.plot(["plasma_ketamine"])
+figure.savefig("chain.png")
+first = table["median"].iloc[0]
+own = rs.read_nonmem("data.csv", compartments={1: "s_ketamine_central"}, covariates={"WT": "weight_kg"})
+print(rs.compare(results, again), own, first, rs.Arm(label="by hand"))
 """
 
 
@@ -71,6 +76,18 @@ def test_the_import_is_light() -> None:
     code = "import sys, respine; print(len([m for m in sys.modules if m.split('.')[0] in ('numpy', 'pandas', 'numba', 'pydantic')]))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "0"
+
+
+@pytest.mark.slow
+def test_a_users_script_passes_the_strict_type_checker(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(tmp_path / "script.py")]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert told.returncode == 0, told.stdout
+    (tmp_path / "script.py").write_text(SCRIPT.replace("threads=1", "threads='two'"))
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "arg-type" in told.stdout, "types are lost at the door"
 
 
 def test_the_script_is_python_and_names_what_there_is() -> None:

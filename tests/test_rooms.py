@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,13 @@ def test_a_room_imports_only_rooms_above_it(room: str) -> None:
 
 def test_errors_import_no_room() -> None:
     assert not imported((HOUSE / "errors.py").read_text(encoding="utf-8"), ["respine"]) - FREE
+
+
+def test_the_rooms_are_listed_once_and_alike() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    written = (docs / "architecture.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)/`", written, re.MULTILINE) == ROOMS
+    assert runpy.run_path(str(docs / "make_map.py"))["ROOMS"] == ROOMS
 
 
 def test_every_folder_is_a_room() -> None:

@@ -33,11 +33,11 @@ def table(files: list[Path]) -> list[str]:
 def code_map() -> str:
     """The whole map as Markdown."""
     rooms = sorted({file.parent.name for file in SOURCE.glob("*/*.py")}, key=lambda r: [*ROOMS, r].index(r))
-    lines = ["### Top", "", *table(sorted(SOURCE.glob("*.py")))]
+    lines = ["## Top", "", *table(sorted(SOURCE.glob("*.py")))]
     for room in rooms:
         files = sorted((SOURCE / room).rglob("*.py"))
         # the door of a room is named even where it only gathers names
-        lines += [f"### {room}/", "", *table([f for f in files if f.name != "__init__.py" or first_line(f)])]
+        lines += [f"## {room}/", "", *table([f for f in files if f.name != "__init__.py" or first_line(f)])]
     return "\n".join(lines)
 
 

@@ -47,6 +47,10 @@ from .study import Dose as Dose
 from .study import Exposure as Exposure
 from .study import Study as Study
 from .study import load as load_study
+from .trial.power import PowerResults as PowerResults
+from .trial.power import power as power
+from .trial.replicates import Trials as Trials
+from .trial.replicates.run import trials as trials
 
 __version__: str
 
@@ -60,6 +64,7 @@ __all__ = [
     "People",
     "Plan",
     "Population",
+    "PowerResults",
     "Problem",
     "Protocol",
     "Records",
@@ -70,6 +75,7 @@ __all__ = [
     "Solver",
     "Study",
     "System",
+    "Trials",
     "cli",
     "compare",
     "compile",
@@ -88,6 +94,7 @@ __all__ = [
     "model",
     "plan",
     "population",
+    "power",
     "protocol",
     "published",
     "qualify",
@@ -100,4 +107,5 @@ __all__ = [
     "study",
     "to_sbml",
     "trial",
+    "trials",
 ]

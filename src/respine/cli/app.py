@@ -14,6 +14,7 @@ from respine.cli import (
     evidence,
     fit,
     model,
+    power,
     qualify,
     run,
     studies,
@@ -58,6 +59,7 @@ app.command("assertions")(evidence.assertions)
 app.command("claims")(evidence.claims)
 app.command("credibility")(credibility.credibility)
 app.command("analyze")(analyze.analyze)
+app.command("power")(power.power)
 app.command("fit")(fit.fit)
 app.add_typer(fit.data, name="data")
 app.command("doctor")(doctor.doctor)

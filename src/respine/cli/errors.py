@@ -18,7 +18,9 @@ DEBUG = False  # set by `respine --debug`; the only state the command line keeps
 FLAGS = {
     "folder": "--out", "resume": "--resume", "threads": "--threads", "subjects": "--subjects", "seed": "--seed",
     "set": "--set", "rows": "--rows", "studies": "--studies", "role": "--role", "system": "--system",
-    "qualification": "--qualification",
+    "qualification": "--qualification", "n": "--n", "dropout": "--dropout", "costs": "--cost", "visits": "--visit",
+    "endpoint": "--endpoint", "against": "--against", "analysis": "--analysis", "estimand": "--estimand",
+    "replicates": "--replicates", "budget": "--budget", "alpha": "--alpha",
 }  # fmt: skip
 """How the command line calls the arguments that errors speak of."""
 

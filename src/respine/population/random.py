@@ -10,10 +10,12 @@ other.
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 
 Array = np.ndarray
+GAP = 4096  # subjects apart; numbers between nearer ones are drawn and left out, which is cheaper than a new start
 
 
 def uniforms(seed: int, purpose: str, first: int, last: int, width: int = 1) -> Array:
@@ -36,9 +38,42 @@ def normals(seed: int, purpose: str, first: int, last: int, width: int = 1) -> A
     return inverse_normal(uniforms(seed, purpose, first, last, width))
 
 
+def uniforms_of(seed: int, purpose: str, subjects: Array, width: int = 1) -> Array:
+    """What ``uniforms`` gives these ``subjects`` (n,), ascending and with gaps between them, ``(n, width)``.
+
+    Raises ValueError for subjects that do not ascend, a negative one or an empty purpose.
+    """
+    subjects = np.asarray(subjects, np.int64)
+    if not len(subjects):
+        return np.empty((0, width))
+    steps = np.diff(subjects)
+    if subjects[0] < 0 or not purpose or (steps <= 0).any():
+        raise ValueError(f"purpose {purpose!r}: ascending subjects from 0 on and a purpose are needed")
+    cuts = [0, *(np.flatnonzero(steps > GAP) + 1).tolist(), len(subjects)]
+    result = np.empty((len(subjects), width))
+    for column in range(width):
+        key = _key(seed, purpose, column)
+        for a, b in pairwise(cuts):
+            first = int(subjects[a])
+            result[a:b, column] = _numbers(key, first, int(subjects[b - 1]) + 1)[subjects[a:b] - first]
+    return result
+
+
+def normals_of(seed: int, purpose: str, subjects: Array, width: int = 1) -> Array:
+    """What ``normals`` gives these ``subjects`` (n,), ascending and with gaps between them, ``(n, width)``."""
+    return inverse_normal(uniforms_of(seed, purpose, subjects, width))
+
+
 def _stream(seed: int, purpose: str, column: int, first: int, last: int) -> Array:
+    return _numbers(_key(seed, purpose, column), first, last)
+
+
+def _key(seed: int, purpose: str, column: int) -> int:
     digest = hashlib.sha256(f"{seed}\n{column}\n{purpose}".encode()).digest()
-    key = int.from_bytes(digest[:16], "little")
+    return int.from_bytes(digest[:16], "little")
+
+
+def _numbers(key: int, first: int, last: int) -> Array:
     # one counter of Philox gives four numbers
     bits = np.random.Philox(key=key, counter=first // 4).random_raw(last - first + first % 4)[first % 4 :]
     return ((bits >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53  # never 0 or 1: the tails stay finite

@@ -14,7 +14,7 @@ from respine.files.constants import Z90
 from respine.model.system import Quantity, System
 from respine.population.check import correlation_matrix
 from respine.population.distributions import ByGroup, truncated_normal
-from respine.population.random import inverse_normal, normal_probability, normals, uniforms
+from respine.population.random import inverse_normal, normal_probability, normals, normals_of, uniforms_of
 from respine.population.schema import Population
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ class People:
 def sample(
     population: Population,
     system: System,
-    subjects: range,
+    subjects: range | np.ndarray,
     seed: int,
     draw_parameters: bool = True,
     *,
     n_draws: int = 200,
+    draw: np.ndarray | None = None,
     typical: Mapping[str, float] | None = None,
     covariates: Mapping[str, Any] | None = None,
 ) -> People:
@@ -55,24 +56,25 @@ def sample(
 
     ``typical`` replaces typical values (an arm's overrides) and takes their uncertainty away; ``covariates`` fixes
     covariates, one value for
-    all (a genotype) or one a subject. With ``draw_parameters`` false every typical value is the table's. Raises
-    InputError for a parameter row that contradicts itself, ValueError for a range with steps.
+    all (a genotype) or one a subject. With ``draw_parameters`` false every typical value is the table's; ``draw`` (n,) says
+    which draw each subject belongs to, in place of turns among ``n_draws``. Raises InputError for a parameter row that
+    contradicts itself, ValueError for subjects that do not ascend.
     """
     import pandas
 
-    if subjects.step != 1 or subjects.start < 0 or n_draws < 1:
-        raise ValueError(
-            f"{subjects!r} with {n_draws} draws: subjects are a range like range(0, 100), draws at least 1"
-        )
+    index = np.asarray(subjects, np.int64)
+    if n_draws < 1 or (len(index) and index[0] < 0) or (np.diff(index) <= 0).any():
+        raise ValueError(f"{subjects!r} with {n_draws} draws: subjects ascend from 0 on, draws are at least 1")
     given = {id: one.value for id, one in population.parameters.items()} | dict(typical or {})
     unknown = [id for id in given if id not in system.parameters]
     if unknown:
         raise ValueError(f"{system.name} has no parameter {', '.join(unknown)}")
-    latent = _Latent(population, seed, subjects)
+    latent = _Latent(population, seed, index)
     people = _covariates(population, latent, dict(covariates or {}))
     # A trial of published size takes all its people from one draw, so that parameter uncertainty moves the whole trial.
     # Taking turns gives every draw the same number of people in any stretch of subjects.
-    draw = np.arange(subjects.start, subjects.stop) % n_draws
+    draw = index % n_draws if draw is None else np.asarray(draw, np.int64)
+    n_draws = max(n_draws, int(draw.max(initial=0)) + 1)
     values: dict[str, np.ndarray] = {}
     for id in system.parameters:
         quantity = system.quantities.get(id) or Quantity(id, "parameter", "", system.parameters[id])
@@ -81,7 +83,6 @@ def sample(
             values[id] = fed.astype(float)
         elif (column := _parameter(quantity, system, given, latent, draw, n_draws, seed, draw_parameters)) is not None:
             values[id] = column
-    index = np.arange(subjects.start, subjects.stop)
     return People(
         pandas.DataFrame({"subject": index} | people), pandas.DataFrame(values, index=range(len(index))), draw
     )
@@ -90,33 +91,33 @@ def sample(
 class _Latent:
     """Standard normal numbers by name, correlated where the population says so."""
 
-    def __init__(self, population: Population, seed: int, subjects: range) -> None:
-        self.seed, self.first, self.last = seed, subjects.start, subjects.stop
+    def __init__(self, population: Population, seed: int, subjects: np.ndarray) -> None:
+        self.seed, self.subjects = seed, subjects
         self.names, matrix = correlation_matrix(population.correlations)
         self.factor = np.linalg.cholesky(matrix) if self.names else matrix
 
     def normal(self, name: str) -> np.ndarray:
         """One number a subject."""
         if name not in self.names:
-            return normals(self.seed, f"person:{name}", self.first, self.last)[:, 0]
+            return normals_of(self.seed, f"person:{name}", self.subjects)[:, 0]
         row = self.factor[self.names.index(name)]
         parts = zip(row, self.names, strict=True)
         # one after the other: a matrix product would round differently for batches of different size
-        total = np.zeros(self.last - self.first)
+        total = np.zeros(len(self.subjects))
         for weight, other in parts:
             if weight != 0:
-                total += weight * normals(self.seed, f"person:{other}", self.first, self.last)[:, 0]
+                total += weight * normals_of(self.seed, f"person:{other}", self.subjects)[:, 0]
         return total
 
     def uniform(self, name: str) -> np.ndarray:
         """One number a subject, in (0, 1)."""
         if name not in self.names:
-            return uniforms(self.seed, f"person:{name}", self.first, self.last)[:, 0]
+            return uniforms_of(self.seed, f"person:{name}", self.subjects)[:, 0]
         return np.clip(normal_probability(self.normal(name)), 2.0**-54, 1 - 2.0**-53)
 
 
 def _covariates(population: Population, latent: _Latent, fixed: dict[str, Any]) -> dict[str, np.ndarray]:
-    n = latent.last - latent.first
+    n = len(latent.subjects)
     result: dict[str, np.ndarray] = {}
     grouped = {name: one for name, one in population.covariates.items() if isinstance(one, ByGroup)}
     for name, one in population.covariates.items():

@@ -2,7 +2,7 @@
 
 from respine.protocol.arm import Arm
 from respine.protocol.decisions import Decisions, Observed
-from respine.protocol.doses import DoseRecord, PlannedDose, PlannedExposure
+from respine.protocol.doses import DoseRecord, PlannedDose, PlannedExposure, Taken
 from respine.protocol.people import begins
 from respine.protocol.protocol import Protocol, resolve
 from respine.protocol.rule_doses import Given, decision_times, rules_of
@@ -16,6 +16,7 @@ __all__ = [
     "PlannedDose",
     "PlannedExposure",
     "Protocol",
+    "Taken",
     "begins",
     "decision_times",
     "resolve",

@@ -11,7 +11,7 @@ import numpy as np
 
 from respine.population import People
 from respine.protocol import ledger, people, schedule
-from respine.protocol.doses import DoseRecord, PlannedDose, PlannedExposure, dose_record, occasions
+from respine.protocol.doses import DoseRecord, PlannedDose, PlannedExposure, Taken, dose_record, occasions
 from respine.protocol.rule_doses import Given, Possible, decision_times, possible, rules_of
 from respine.protocol.settings import NONNEGATIVE, PRECISION, RUN_RTOL
 from respine.study.rules import Rule
@@ -87,27 +87,32 @@ class Arm:
         """Hours, ascending, at which rules are asked."""
         return decision_times(self.protocol.study, self.name)
 
-    def doses(self, people: People, given: Sequence[Given] = ()) -> tuple[DoseRecord, ...]:
-        """The dose records of these people: the written doses, then those that rules have ``given``."""
-        written = [dose_record(one, people) for one in self.planned]
+    def doses(self, people: People, given: Sequence[Given] = (), taken: Taken | None = None) -> tuple[DoseRecord, ...]:
+        """The dose records of these people: the written doses they have ``taken``, then those that rules have ``given``."""
+        written = [dose_record(one, people, None if taken is None else taken.times(one)) for one in self.planned]
+        written += () if taken is None else taken.more
         by_rule = [dose_record(self.plan(one.place, f"rule {one.rule}", one.dose), people, [one.time]) for one in given]
         return (*written, *by_rule)
 
     # -- people and their trajectories -----------------------------------------------------------------------------
 
-    def people(self, subjects: range, draw_parameters: bool = True, *, n_draws: int = 200) -> People:
+    def people(
+        self, subjects: range | np.ndarray, draw_parameters: bool = True, *, n_draws: int = 200,
+        draw: np.ndarray | None = None,
+    ) -> People:  # fmt: skip
         """The people of the arm with these numbers; the same in every arm but for genotype and parameters it sets."""
-        return people.people(self, subjects, draw_parameters, n_draws=n_draws)
+        return people.people(self, subjects, draw_parameters, n_draws=n_draws, draw=draw)
 
     def schedule(
-        self, people: People, *, given: Sequence[Given] | None = None, since: float = -np.inf, until: float = np.inf
-    ) -> Schedule:
+        self, people: People, *, given: Sequence[Given] | None = None, since: float = -np.inf, until: float = np.inf,
+        taken: Taken | None = None,
+    ) -> Schedule:  # fmt: skip
         """What happens to these people in the engine's terms; see ``schedule.schedule``. Raises InputError."""
-        return schedule.schedule(self, people, given=given, since=since, until=until)
+        return schedule.schedule(self, people, given=given, since=since, until=until, taken=taken)
 
-    def ledger(self, people: People, given: Sequence[Given] = ()) -> pandas.DataFrame:
+    def ledger(self, people: People, given: Sequence[Given] = (), taken: Taken | None = None) -> pandas.DataFrame:
         """What each person was given, when and why: one row a person and occasion."""
-        return ledger.ledger(self.name, people, self.doses(people, given))
+        return ledger.ledger(self.name, people, self.doses(people, given, taken))
 
     def parameters(self, people: People, vary: Sequence[str]) -> np.ndarray:
         """``(n_people, n_vary)``: the people's values, the arm's or the model's where they do not differ."""

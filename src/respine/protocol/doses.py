@@ -6,8 +6,8 @@ The engine's schedule, the ledger, expectancy and the grid of output times read 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -52,6 +52,30 @@ class DoseRecord:
     planned: PlannedDose
     times: tuple[float | np.ndarray, ...]
     amounts: Amounts
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What people take of an arm's own doses: none from ``stop`` (n_people,) hours on, and not the occasions they ``miss``.
+
+    ``miss`` has for the place of a dose who misses which occasion, ``(n_people, n_occasions)``; ``more`` are records of doses
+    that nobody planned (rescue). Doses of co-medication go on.
+    """
+
+    stop: np.ndarray
+    miss: Mapping[str, np.ndarray] = field(default_factory=dict)
+    more: tuple[DoseRecord, ...] = ()
+
+    def times(self, planned: PlannedDose) -> tuple[float | np.ndarray, ...]:
+        """Hours of each occasion of a planned dose: one number, or one a person, NaN for who does not take it."""
+        if planned.why != "scheduled":
+            return planned.times
+        miss = self.miss.get(planned.place)
+        found: list[float | np.ndarray] = []
+        for k, time in enumerate(planned.times):
+            takes = (time < self.stop) if miss is None else (time < self.stop) & ~miss[:, k]
+            found.append(time if takes.all() else np.where(takes, time, math.nan))
+        return tuple(found)
 
 
 def dose_record(planned: PlannedDose, people: People, times: Sequence[float | np.ndarray] | None = None) -> DoseRecord:

@@ -19,19 +19,22 @@ MET = {"Val/Val": 0.0, "Val/Met": 0.5, "Met/Met": 1.0}
 """Val66Met as the models read it: half the number of Met alleles."""
 
 
-def people(arm: Arm, subjects: range, draw_parameters: bool = True, *, n_draws: int = 200) -> People:
+def people(
+    arm: Arm, subjects: range | np.ndarray, draw_parameters: bool = True, *, n_draws: int = 200,
+    draw: np.ndarray | None = None,
+) -> People:  # fmt: skip
     """The people of one arm, by their numbers; the same in every arm but for genotype and parameters the arm sets.
 
     Covariates of the study's own table of people stand in place of drawn ones. Raises what ``population.sample`` raises.
     """
     protocol = arm.protocol
     table = {
-        name: np.array(cells[subjects.start : subjects.stop], dtype=None if isinstance(cells[0], float) else object)
+        name: np.array(cells, dtype=None if isinstance(cells[0], float) else object)[np.asarray(subjects) % len(cells)]
         for name, cells in protocol.people.items()
         if name != ID
     }
     return population.sample(
-        protocol.population, protocol.system, subjects, protocol.study.seed, draw_parameters, n_draws=n_draws,
+        protocol.population, protocol.system, subjects, protocol.study.seed, draw_parameters, n_draws=n_draws, draw=draw,
         typical={**protocol.study.parameters, **arm.asked.parameters}, covariates={**table, **fixed_covariates(arm.asked)},
     )  # fmt: skip
 

@@ -150,6 +150,8 @@ def resolve(study: Study, library: Library | None = None, system: System | None 
     population = with_covariates(population, study.covariates, library)
     drugs = {dose.drug for arm in study.arms.values() for dose in (*arm.doses, *arm.co_medication) if dose.into is None}
     drugs |= {one.drug for rule in study.rules for one in (rule.then.dose, rule.then.start) if one is not None}
+    if study.behaviour is not None and study.behaviour.rescue is not None and study.behaviour.rescue.dose is not None:
+        drugs.add(study.behaviour.rescue.dose.drug)
     exposures = {one.exposure for arm in study.arms.values() for one in arm.exposures}
     names = {*study.observe, *(e.of for e in study.endpoints), *(_scales_of_rules(study)), FELT}
     chosen = {name: scales.load(library, name) for name in names if scales.is_scale(library, name)}

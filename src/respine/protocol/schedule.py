@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from respine.files import units
 from respine.files.yaml_file import dotted
 from respine.model.expression import Expr, evaluate, symbols
 from respine.population import People
-from respine.protocol.doses import Amounts, DoseRecord, PlannedExposure, dose_record, sprays
+from respine.protocol.doses import Amounts, DoseRecord, PlannedExposure, Taken, dose_record, sprays
 from respine.protocol.rule_doses import Given
 from respine.protocol.timeline import Timeline
 from respine.study.read import document
@@ -29,12 +29,14 @@ FAR_FUTURE_H = 1e9
 
 
 def schedule(
-    arm: Arm, people: People, *, given: Sequence[Given] | None = None, since: float = -math.inf, until: float = math.inf
-) -> Schedule:
+    arm: Arm, people: People, *, given: Sequence[Given] | None = None, since: float = -math.inf, until: float = math.inf,
+    taken: Taken | None = None,
+) -> Schedule:  # fmt: skip
     """What happens to each of these people in one arm, from ``since`` to ``until`` (hours).
 
     ``given``: the doses that rules gave so far; without, an arm in which rules act is refused. What began before ``since``
-    and goes on goes on: an infusion with its rest, an input at its level; what is over is left out. Raises InputError where
+    and goes on goes on: an infusion with its rest, an input at its level; what is over is left out. ``taken`` says what people
+    take of the written doses, all of them if left out. Raises InputError where
     the arm has rules or where a treatment acts on something the model does not have.
     """
     if given is None:
@@ -43,7 +45,11 @@ def schedule(
     work.history()
     declared = [FAR_FUTURE_H] if since > -math.inf else []
     for planned in arm.planned:
-        work.dose(dose_record(planned, people, [*planned.times, *declared]))
+        work.dose(
+            dose_record(planned, people, [*(planned.times if taken is None else taken.times(planned)), *declared])
+        )
+    for record in () if taken is None else taken.more:
+        work.dose(replace(record, times=(*record.times, *declared)))
     for could in arm.possible if given is not None else ():
         times = [one.time for one in given or () if one.place == could.place]
         planned = arm.plan(could.place, f"rule {could.rule.name}", could.dose)

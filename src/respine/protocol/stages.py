@@ -16,6 +16,7 @@ import numpy as np
 from respine.population import People
 from respine.protocol.arm import Arm
 from respine.protocol.decisions import Decisions, Observed
+from respine.protocol.doses import Taken
 from respine.protocol.rule_doses import Given
 from respine.protocol.settings import RUN_RTOL
 
@@ -35,19 +36,22 @@ class Scores(Protocol):
 
 def solve_in_stages(
     arm: Arm, people: People, outputs: Sequence[str], times: np.ndarray, scores: Scores, decisions: Decisions, *,
-    vary: Sequence[str], threads: int | None = None, progress: Progress | None = None,
+    vary: Sequence[str], threads: int | None = None, progress: Progress | None = None, taken: Taken | None = None,
 ) -> engine.Solution:  # fmt: skip
     """Solve people of an arm with its rules at work; ``decisions`` then holds what was decided and given.
 
-    A person whose simulation fails is named with the stage's time and reason, and takes part in no further decision.
+    A person whose simulation fails is named with the stage's time and reason, and takes part in no further decision; nor does
+    one who has stopped (``taken``).
     """
     from respine.engine import Status
 
-    stages = _Stages(arm, people, outputs, times, vary, threads)
+    stages = _Stages(arm, people, outputs, times, vary, threads, taken)
     edges = [arm.protocol.begin, *map(float, decisions.times), float(times[-1])]
     for k, (start, end) in enumerate(pairwise(edges)):
         if k > 0:
             able = stages.status == Status.OK
+            if taken is not None:
+                able = able & (taken.stop > start)
             decisions.decide(start, scores.at(start, stages.solution(), decisions.given), able)
             decisions.give_until(start, np.inf if k == len(edges) - 2 else end, able)
         stages.solve(start, end, decisions.given, _share(progress, k, len(edges) - 1, len(people)))
@@ -65,12 +69,16 @@ class _Stages:
         times: np.ndarray,
         vary: Sequence[str],
         threads: int | None,
+        taken: Taken | None = None,
     ) -> None:
+        self.taken = taken
         self.arm, self.people, self.times, self.vary, self.threads = arm, people, times, tuple(vary), threads
         self.kept = tuple(outputs)
         n, begin = len(people), arm.protocol.begin
         first = arm.protocol.solver(self.kept, self.vary)
-        self.live = first.code(first.requirements(arm.schedule(people, given=[], since=begin, until=begin))).states
+        self.live = first.code(
+            first.requirements(arm.schedule(people, given=[], since=begin, until=begin, taken=taken))
+        ).states
         self.outputs = tuple(dict.fromkeys((*self.kept, *self.live)))
         self.values = np.full((n, len(times), len(self.kept)), np.nan)
         self.status, self.steps = np.zeros(n, np.int8), np.zeros((n, 2), np.int64)
@@ -84,7 +92,7 @@ class _Stages:
         inside = np.flatnonzero((self.times > self.reached) & (self.times <= end))
         if not len(inside):  # the last decision falls on the last moment: nobody sees what it does
             return
-        schedule = self.arm.schedule(self.people, given=given, since=start, until=end)
+        schedule = self.arm.schedule(self.people, given=given, since=start, until=end, taken=self.taken)
         part = self.arm.solve(
             self.people, self.outputs, self.times[inside], vary=self.vary, begin=start, schedule=schedule, rtol=RUN_RTOL,
             threads=self.threads, progress=progress, initial=self.initial,

@@ -6,6 +6,7 @@ from respine.report.comparison import plot_comparison, text_table
 from respine.report.drawing import Drawing
 from respine.report.folder import Folder, read
 from respine.report.page import html, write
+from respine.report.power import plot_power
 from respine.report.rules import plot_doses
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "plot_changes",
     "plot_comparison",
     "plot_doses",
+    "plot_power",
     "read",
     "text_table",
     "write",

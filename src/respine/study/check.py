@@ -28,7 +28,7 @@ from respine.population.check import (
 )
 from respine.population.distributions import Covariate
 from respine.population.read import everybody_alike, load_from, with_model
-from respine.study import check_doses, check_endpoints, check_evidence, people_table
+from respine.study import check_doses, check_endpoints, check_evidence, check_trial, people_table
 from respine.study.context import Context, listed, scale_names, time_of
 from respine.study.schema import Genotype
 
@@ -57,6 +57,7 @@ def meaning(doc: Document, library: Library) -> Population | None:
     check_endpoints.check(context)
     check_evidence.check(context)
     _rules(context)
+    check_trial.check(context)
     if known is not None and population is not None:
         people_table.check(context, known, population)
     return population

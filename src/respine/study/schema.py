@@ -20,9 +20,11 @@ from respine.files.suggest import nearest
 from respine.library import BUILT_IN, Library
 from respine.population import Population
 from respine.population.distributions import Covariate
+from respine.study.behaviour import Behaviour
 from respine.study.endpoints import AnyEndpoint
 from respine.study.endpoints.base import Name, Slug
 from respine.study.rules import Rule
+from respine.study.trial_form import TrialForm
 
 SCHEMA = "respine/study/1"
 MOST_SUBJECTS = 10_000_000
@@ -195,6 +197,8 @@ class Study(Part):
     endpoints: Annotated[tuple[AnyEndpoint, ...], Field(strict=False)] = ()
     compare: Annotated[tuple[Compare, ...], BeforeValidator(one_or_more), Field(strict=False)] = ()
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
+    behaviour: Behaviour | None = Field(None, description="What people do: leave, stop, miss doses, need rescue.")
+    trial: TrialForm | None = Field(None, description="How the trial is carried out: people, allocation, estimands.")
 
     _origin: Origin = PrivateAttr(default_factory=lambda: Origin(caller()))
     _library: Library = PrivateAttr(default_factory=lambda: BUILT_IN)

@@ -64,15 +64,22 @@ def strength(
     stands in for the library's numbers. With ``draw`` (n_subjects,) each parameter draw has numbers and a setting of its own;
     ``given`` are the doses that rules of the study gave.
     """
+    return strength_and_belief(arm, subjects, times, felt, model=model, draw=draw, given=given)[0]
+
+
+def strength_and_belief(
+    arm: Arm, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None, *,
+    model: Expectancy | None = None, draw: np.ndarray | None = None, given: Sequence[Given] = (),
+) -> tuple[np.ndarray, Any]:  # fmt: skip
+    """``strength``, and the belief in having got the drug, 0-1, of a shape that broadcasts to ``(n_subjects, n_times)``."""
     study = arm.protocol.study
     model = model or arm.protocol.expectancy
     model = drawn(model, study.seed, draw) if draw is not None and len(draw) else model
     number = model.numbers
     belief = _belief(arm, model, felt)
     if not np.any(belief):
-        return np.zeros((len(subjects), len(times)))
-    first, last = int(subjects.min()), int(subjects.max()) + 1
-    normal = population.normals(study.seed, "expectancy of the person", first, last, 1)[subjects - first, 0]
+        return np.zeros((len(subjects), len(times))), belief
+    normal = population.normals_of(study.seed, "expectancy of the person", subjects)[:, 0]
     variance = np.log1p(number["person_cv"] ** 2)
     person = np.exp(np.sqrt(variance) * normal[:, None] - variance / 2)
 
@@ -87,7 +94,7 @@ def strength(
         number["sustained"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["sustained_time"])
     )
     parts = course + np.where(np.isfinite(since), acute + sustained, 0.0)
-    return np.asarray(person * number.get("setting", 1.0) * belief * parts)
+    return np.asarray(person * number.get("setting", 1.0) * belief * parts), belief
 
 
 def procedure_times(arm: Arm, model: Expectancy | None = None) -> np.ndarray:

@@ -56,7 +56,6 @@ def residual_between(study: Study, scale: Scale, arm: str, subjects: np.ndarray,
     ratings, slow = rating_times(study), scale.number("fluctuation_time")
     state, rater = deviations(study, scale, arm, subjects, ratings)
     day_purpose, rater_purpose = purposes(scale, arm)
-    first, last = int(subjects.min()), int(subjects.max()) + 1
     result = np.empty((len(subjects), len(times)))
     left, before = ratings[0], state[:, 0]  # the latest moment that is known, of either kind
     for j, time in enumerate(times):
@@ -67,7 +66,7 @@ def residual_between(study: Study, scale: Scale, arm: str, subjects: np.ndarray,
             now, read = state[:, k], rater[:, k]
         else:
             fresh = [
-                population.normals(study.seed, f"{purpose} at {time:.6f} h", first, last)[subjects - first, 0]
+                population.normals_of(study.seed, f"{purpose} at {time:.6f} h", subjects)[:, 0]
                 for purpose in (day_purpose, rater_purpose)
             ]
             a, b = np.exp(-(time - left) / slow), np.exp(-(ratings[k] - time) / slow)

@@ -65,7 +65,7 @@ def observe(arm: Arm, people: People, solution: Solution, given: Sequence[Given]
     subjects = people.covariates["subject"].to_numpy(np.int64)
     ok = np.asarray(solution.status) == 0
     times = rating_times(study)
-    at = _positions(np.asarray(solution.times), times)
+    at = positions(np.asarray(solution.times), times)
     frames: list[pd.DataFrame] = []
     for scale, true in scores_at(arm, people, solution, times, observed_scales(protocol), given):
         noise = residual(study, scale, arm.name, subjects, times)
@@ -95,7 +95,7 @@ def scores_at(
     the baseline.
     """
     study = arm.protocol.study
-    names, at = list(solution.outputs), _positions(np.asarray(solution.times), times)
+    names, at = list(solution.outputs), positions(np.asarray(solution.times), times)
     subjects = people.covariates["subject"].to_numpy(np.int64)
     strength = None  # of expectancy; computed once, for the first symptom scale
     for name in chosen:
@@ -179,9 +179,8 @@ def deviations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far the person and the rater are off at the ratings, in SD of each, ``(n_subjects, n_times)``."""
     day_purpose, rater_purpose = purposes(scale, arm)
-    first, last = int(subjects.min()), int(subjects.max()) + 1
-    day = population.normals(study.seed, day_purpose, first, last, len(times))[subjects - first]
-    rater = population.normals(study.seed, rater_purpose, first, last, len(times))[subjects - first]
+    day = population.normals_of(study.seed, day_purpose, subjects, len(times))
+    rater = population.normals_of(study.seed, rater_purpose, subjects, len(times))
     keep = np.exp(-np.diff(times, prepend=times[0]) / scale.number("fluctuation_time"))
     state = np.zeros_like(day)
     for j, r in enumerate(keep):
@@ -207,7 +206,7 @@ def count_hardly_ill(protocol: Protocol, solution: Solution) -> int | None:
     ill = next((s for s in chosen if s.rule == "severity"), None)
     if ill is None:
         return None
-    at = _positions(np.asarray(solution.times), np.array([protocol.study.start]))
+    at = positions(np.asarray(solution.times), np.array([protocol.study.start]))
     first = solution.values[:, at[0], list(solution.outputs).index(ill.output)]
     return int(hardly_ill(first, ill).sum())
 
@@ -239,7 +238,8 @@ def _output_times(study: Study, name: str, grid: np.ndarray, at: np.ndarray) -> 
     return np.array(sorted(chosen))
 
 
-def _positions(grid: np.ndarray, times: np.ndarray) -> np.ndarray:
+def positions(grid: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Where ``times`` stand in a grid of hours. Raises ValueError for one that is not in it."""
     index = np.clip(np.searchsorted(grid, times - 1e-9), 0, len(grid) - 1)
     if np.any(np.abs(grid[index] - times) > SAME_MOMENT_H):
         missing = times[np.abs(grid[index] - times) > SAME_MOMENT_H]
@@ -248,8 +248,7 @@ def _positions(grid: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _per_person(study: Study, purpose: str, subjects: np.ndarray) -> np.ndarray:
-    first, last = int(subjects.min()), int(subjects.max()) + 1
-    return np.asarray(population.normals(study.seed, purpose, first, last, 1)[subjects - first, 0])
+    return np.asarray(population.normals_of(study.seed, purpose, subjects)[:, 0])
 
 
 def _covariate(people: People, scale: str) -> np.ndarray | None:

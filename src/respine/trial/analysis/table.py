@@ -102,7 +102,7 @@ def _csv(path: Path) -> Table:
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    csv.field_size_limit(1_000_000)
+    usual = csv.field_size_limit(1_000_000)
     try:
         header = [name.strip() for name in next(reader, [])]
         if not any(header):
@@ -130,6 +130,8 @@ def _csv(path: Path) -> Table:
         problems.append(
             Problem(f"{path}:{reader.line_num}", "row", "", f"The row cannot be read: {error}.", "Check its quotes.")
         )
+    finally:
+        csv.field_size_limit(usual)
     if not problems and not cells:
         problems.append(
             Problem(f"{path}:1", "table", "", "There is a header but no row.", "Add a row for every visit.")

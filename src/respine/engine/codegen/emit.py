@@ -10,7 +10,7 @@ import numpy as np
 
 from respine.engine.codegen.functions import LIBRARY_CALLS
 from respine.engine.codegen.layout import Layout
-from respine.engine.codegen.program import Program
+from respine.engine.codegen.program import READ_ONLY, Program, operands
 from respine.engine.codegen.target import Target
 
 _COMPARE = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
@@ -19,8 +19,36 @@ _BITS = {"integer_add": "add", "bit_and": "and", "bit_or": "or", "shift_left": "
 _LOGIC = {"and": "and", "or": "or", "xor": "xor"}
 
 
+LONG, PART = 2_500, 300  # operations of a function that is cut into parts, and of a part: see PartedBody
+VERY_LONG = 8_000  # operations of one whose values wait in memory from part to part
+_NO_NUMBERS = frozenset((*_COMPARE, *_LOGIC, *_BITS, "not", "as_bits", "bit_xor_values", "bit_and_values"))
+
+
+def crossings(program: Program) -> dict[int, int]:
+    """The values of a very long function that are wanted in a later part than their own, and a place in memory for each.
+
+    What can be read again from where it lies is; masks and bits stay in registers.
+    """
+    found: dict[int, int] = {}
+    if len(program.operations) <= VERY_LONG:
+        return found
+    for k, operation in enumerate(program.operations):
+        for x in operands(operation):
+            op = program.operations[x][0]
+            if x // PART != k // PART and x not in found and op not in _NO_NUMBERS and not _lies_there(program, x):
+                found[x] = len(found)
+    return found
+
+
+def _lies_there(program: Program, k: int) -> bool:
+    op, *a = program.operations[k]
+    return op in ("const", "true", "false", "broadcast") or (op == "load" and a[0] in READ_ONLY)
+
+
 class Emitter:
     """Writes IR for one target and layout; keeps track of the intrinsics it used."""
+
+    parts = True  # whether long functions are cut
 
     def __init__(self, target: Target, layout: Layout) -> None:
         self.target, self.layout = target, layout
@@ -73,8 +101,11 @@ class Emitter:
         compiler, which would keep what was stored there and spill it elsewhere, must read it again.
         """
         body = self.body(tuple(pointers))
+        if self.parts and len(program.operations) > LONG:
+            body = PartedBody(self, tuple(pointers), program)
         for k, (op, *a) in enumerate(program.operations):
             body.operation(k, op, a)
+        body.close()
         arguments = "".join(f", ptr {'' if p == 'factors' else 'noalias '}%{p}" for p in pointers)
         head = f"define internal void @{name}(ptr %w{arguments}) noinline nounwind {{"
         return "\n".join([head, *body.lines, "  ret void", "}"])
@@ -90,6 +121,9 @@ class Body:
 
     def line(self, text: str) -> None:
         self.lines.append("  " + text)
+
+    def close(self) -> None:
+        """After the last operation."""
 
     def operation(self, k: int, op: str, a: list) -> None:
         result = f"%v{k}"
@@ -258,3 +292,48 @@ class Body:
             parts = [(v, self.e._table(values)), i]
         function = self.e.intrinsic(name, v, *(t for t, _ in parts))
         self.line(f"{result} = call {v} {function}({', '.join(f'{t} {x}' for t, x in parts)})")
+
+
+class PartedBody(Body):
+    """A long function as basic blocks: what LLVM does with one, and with values that live long, grows faster than its size.
+
+    A branch that is never taken keeps the blocks apart. In very long functions a value wanted in a later part is kept in
+    memory meanwhile.
+    """
+
+    def __init__(self, emitter: Emitter, pointers: Sequence[str], program: Program) -> None:
+        super().__init__(emitter, pointers)
+        self.program, self.places = program, crossings(program)
+        self.part = 0
+        self.at_hand: dict[int, int] = {}  # the part in which a value has its present name
+
+    def operation(self, k: int, op: str, a: list) -> None:
+        part = k // PART
+        if part != self.part:
+            self.part = part
+            self.line(f"%here{k} = icmp ne ptr %w, null")
+            self.lines += [f"  br i1 %here{k}, label %part{k}, label %out", f"part{k}:"]
+        for x in operands((op, *a)) if self.places else ():
+            if self.at_hand[x] != part:
+                self._fetch(x)
+        super().operation(k, op, a)
+        self.at_hand[k] = part
+        if k in self.places:
+            self.lines.append(self.e.address(f"%kept{k}", self.e.layout.index("kept", self.places[k])))
+            self.line(f"store {self.t.vector} {self.names[k]}, ptr %kept{k}, align {self.t.alignment}")
+
+    def _fetch(self, x: int) -> None:
+        """A value of an earlier part, read again."""
+        op, *a = self.program.operations[x]
+        if x in self.places:
+            name = f"{x}_in{self.part}"
+            self.lines.append(self.e.address(f"%again{name}", self.e.layout.index("kept", self.places[x])))
+            self.line(f"%v{name} = load {self.t.vector}, ptr %again{name}, align {self.t.alignment}")
+            self.names[x] = f"%v{name}"
+        elif op in ("load", "broadcast"):
+            getattr(self, f"_{op}")(f"{x}_in{self.part}", f"%v{x}_in{self.part}", *a)
+            self.names[x] = f"%v{x}_in{self.part}"
+        self.at_hand[x] = self.part
+
+    def close(self) -> None:
+        self.lines += ["  br label %out", "out:"]

@@ -53,6 +53,8 @@ def wide_function(emitter: Emitter, name: str, program: Program) -> str:
 class _WideEmitter(Emitter):
     """Float64 arithmetic on as many lanes, addresses of the float32 workspace."""
 
+    parts = False
+
     def __init__(self, narrow: Emitter) -> None:
         self.narrow = narrow
         super().__init__(replace(narrow.target, precision="float64", avx512=False), narrow.layout)

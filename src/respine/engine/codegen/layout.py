@@ -51,6 +51,11 @@ class Layout:
     def index(self, area: str, k: int = 0) -> int:
         return self.offsets[area] + k
 
+    def with_area(self, name: str, size: int) -> Layout:
+        """With one more area behind the others."""
+        offsets, sizes = {**self.offsets, name: self.vectors}, {**self.sizes, name: size}
+        return replace(self, offsets=offsets, sizes=sizes, vectors=self.vectors + size)
+
     @property
     def relative_tolerance(self) -> int:
         return self.n_uniform

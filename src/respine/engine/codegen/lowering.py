@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from respine.engine.codegen.functions import WAITING, templates
-from respine.engine.codegen.program import READ_ONLY, Program
+from respine.engine.codegen.program import READ_ONLY, WITH_NUMBERS, Program, operands
 from respine.engine.codegen.target import Target
 
 ABREAST = 6  # such chains run side by side; more do not fit the registers
@@ -47,12 +47,12 @@ class _Spelling:
     def _missing(self, members: Sequence[int]) -> set[int]:
         """What is needed and not written yet."""
         found: set[int] = set()
-        stack = [part for k in members for part in _operands(self.program.operations[k])]
+        stack = [part for k in members for part in operands(self.program.operations[k])]
         while stack:
             k = stack.pop()
             if k not in self.position and k not in found:
                 found.add(k)
-                stack.extend(_operands(self.program.operations[k]))
+                stack.extend(operands(self.program.operations[k]))
         return found
 
     def _write_one(self, k: int) -> None:
@@ -78,19 +78,11 @@ class _Spelling:
                 elif kind == "const":
                     known[number] = self.spelled.do(kind, *a)
                 else:
-                    taken = 1 if kind in _WITH_NUMBERS else len(a)
+                    taken = 1 if kind in WITH_NUMBERS else len(a)
                     parts = [known[x] for x in a[:taken]]
                     known[number] = self.spelled.do(kind, *parts, *a[taken:])
         for known, k in zip(values, members, strict=True):
             self.position[k] = known[len(template.operations) - 1]
-
-
-_WITH_NUMBERS = ("table", "shift_left", "shift_right", "integer_add", "bit_and", "bit_or")  # after their one operand
-
-
-def _operands(operation: tuple) -> Sequence[int]:
-    op, *a = operation
-    return () if op in ("const", "load", "broadcast", "true", "false") else a[2:] if op == "store" else a
 
 
 def _crowds(program: Program) -> dict[int, list[int]]:
@@ -104,7 +96,7 @@ def _crowds(program: Program) -> dict[int, list[int]]:
     crowds: dict[tuple[str, int], list[int]] = {}
     for k, operation in enumerate(program.operations):
         op, *a = operation
-        parts = _operands(operation)
+        parts = operands(operation)
         stored = stored or op == "store"
         fixed.append(any(fixed[x] for x in parts) or (op == "load" and stored and a[0] not in READ_ONLY))
         depth.append(max((depth[x] for x in parts), default=0) + (op in WAITING))

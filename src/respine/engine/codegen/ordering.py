@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+
+STRAIGHT = 6_000  # products of an elimination up to which it is written out as straight-line code
 
 
 @dataclass(frozen=True)
@@ -17,20 +20,42 @@ class Pivoting:
     order: tuple[int, ...]
     slots: dict[tuple[int, int], int]
 
-    def below(self, k: int) -> list[int]:
-        """Rows later in the order with a non-zero in pivot column ``order[k]``."""
-        pivot = self.order[k]
-        return [i for i in self.order[k + 1 :] if (i, pivot) in self.slots]
+    @cached_property
+    def _rows(self) -> list[tuple[list[int], list[int]]]:
+        """For each place in the order the columns left and right of the pivot, in the order of elimination."""
+        place = {state: k for k, state in enumerate(self.order)}
+        rows: list[tuple[list[int], list[int]]] = [([], []) for _ in self.order]
+        for i, j in self.slots:
+            if i != j:
+                rows[place[i]][place[j] > place[i]].append(j)
+        for left, right in rows:
+            left.sort(key=place.__getitem__)
+            right.sort(key=place.__getitem__)
+        return rows
 
     def left(self, k: int) -> list[int]:
         """Columns earlier in the order with a non-zero in row ``order[k]``."""
-        row = self.order[k]
-        return [j for j in self.order[:k] if (row, j) in self.slots]
+        return self._rows[k][0]
 
     def right(self, k: int) -> list[int]:
         """Columns later in the order with a non-zero in pivot row ``order[k]``."""
-        pivot = self.order[k]
-        return [j for j in self.order[k + 1 :] if (pivot, j) in self.slots]
+        return self._rows[k][1]
+
+    @cached_property
+    def products(self) -> int:
+        """How many products the elimination takes."""
+        place = {state: k for k, state in enumerate(self.order)}
+        return sum(len(self.right(place[pivot])) for k in range(len(self.order)) for pivot in self.left(k))
+
+    @property
+    def tabled(self) -> bool:
+        """Whether there are so many that loops over tables do them, not straight-line code (see elimination.py)."""
+        return self.products > STRAIGHT
+
+    def by_row(self) -> Pivoting:
+        """The same with slots row by row, each row in the order of elimination: what loops read one after the other."""
+        entries = [(i, j) for k, i in enumerate(self.order) for j in (*self.left(k), i, *self.right(k))]
+        return Pivoting(self.order, {entry: slot for slot, entry in enumerate(entries)})
 
 
 def markowitz(n: int, nonzeros: Iterable[tuple[int, int]]) -> Pivoting:
@@ -55,7 +80,8 @@ def markowitz(n: int, nonzeros: Iterable[tuple[int, int]]) -> Pivoting:
         for j in row:
             columns[j] |= column
             columns[j].discard(pivot)
-    return Pivoting(tuple(order), {ij: slot for slot, ij in enumerate(sorted(pattern))})
+    pivoting = Pivoting(tuple(order), {ij: slot for slot, ij in enumerate(sorted(pattern))})
+    return pivoting.by_row() if pivoting.tabled else pivoting
 
 
 def circles_of(n: int, nonzeros: Iterable[tuple[int, int]]) -> list[list[int]]:

@@ -47,6 +47,17 @@ class Program:
         self.do("store", area, k, value)
 
 
+WITH_NUMBERS = ("table", "shift_left", "shift_right", "integer_add", "bit_and", "bit_or")  # after their one operand
+
+
+def operands(operation: tuple) -> Sequence[int]:
+    """The values an operation needs."""
+    op, *a = operation
+    if op in ("const", "load", "broadcast", "true", "false"):
+        return ()
+    return a[2:] if op == "store" else a[:1] if op in WITH_NUMBERS else a
+
+
 @dataclass(frozen=True)
 class Hoisted:
     """Work done once: ``uniform`` nodes once a run (one number each), ``slow`` nodes once a segment (one lane vector).
@@ -73,6 +84,7 @@ class Programs:
     factor: Program
     observe: Program
     tangent: Tangent | None = None  # where sensitivities are asked
+    watch: Program | None = None  # what follows an elimination by tables
 
 
 def compile_programs(equations: Equations, *, narrow: bool = False) -> Programs:
@@ -101,6 +113,7 @@ def compile_programs(equations: Equations, *, narrow: bool = False) -> Programs:
         _factor(equations, hoisted, pivoting, jacobian, time_slopes, tangent),
         _observe(equations, hoisted),
         tangent,
+        _watch(pivoting, circles_of(n, jacobian)) if pivoting.tabled else None,
     )
 
 
@@ -261,7 +274,7 @@ def _factor(
     upper factor has ones on its diagonal, so that the back substitution, which all waits for, multiplies and adds in one.
     In their place stand the reciprocals of the pivots. These have the sign of c*I - J, which the solve is for, all other
     entries that of J - c*I: so no sign is ever turned. With sensitivities their equations at the start of the step are
-    kept too.
+    kept too. Where tables do the elimination (see elimination.py), J - c*I is stored as it is.
     """
     p = Program()
     lowering = Lowering(equations, hoisted, p)
@@ -280,11 +293,18 @@ def _factor(
                 p.store("matrix", varying[i, j], row[j])
         rate = lowering.value(equations.rates[i])
         moving = rate
+        if pivoting.tabled:
+            p.store("moving", i, moving)
         if i in slopes:
             slope = lowering.value(time_slopes[i])
             p.store("time_slope", slopes[i], slope)
             rate = p.do("fma", p.load("slope_share"), slope, rate)
         p.store("increment", i, rate)
+        if pivoting.tabled:
+            row[i] = p.do("sub", row[i], c) if i in row else p.do("neg", c)
+            for j, value in row.items():
+                p.store("factor", pivoting.slots[i, j], value)
+            continue
         diagonal = p.do("sub", c, row.pop(i)) if i in row else c
         for pivot in pivoting.left(k):
             multiplier = row.pop(pivot)
@@ -300,10 +320,21 @@ def _factor(
         circles.look(i, inverse, moving)
         for j in pivoting.right(k):
             p.store("factor", pivoting.slots[i, j], p.do("mul", row[j], inverse))
-    circles.store()
+    if not pivoting.tabled:
+        circles.store()
     for area, nodes in (("drive", tangent.drive.values()), ("switch", tangent.switches)) if tangent else ():
         for k, node in enumerate(nodes):
             p.store(area, k, lowering.value(node))
+    return p
+
+
+def _watch(pivoting: Pivoting, circles: Sequence[Sequence[int]]) -> Program:
+    """Whether a step is too long, told from the pivots that an elimination by tables left."""
+    p = Program()
+    runaway = _Runaway(p, circles)
+    for i in pivoting.order:
+        runaway.look(i, p.load("factor", pivoting.slots[i, i]), p.load("moving", i))
+    runaway.store()
     return p
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from respine.engine.codegen import step_size
-from respine.engine.codegen.emit import Emitter
+from respine.engine.codegen import elimination, step_size
+from respine.engine.codegen.emit import Emitter, crossings
 from respine.engine.codegen.float64_in_float32 import clock_of_output, clock_of_step, moments, wide_function
 from respine.engine.codegen.layout import Layout, lay_out
 from respine.engine.codegen.loop import Loop
@@ -60,22 +60,24 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         0 if target.double else n,
         tangent.n_parameters if tangent else 0,
         1 if target.double else 2,
-        areas(programs, tableau) if tangent else (),
+        (*(elimination.areas(n) if programs.watch else ()), *(areas(programs, tableau) if tangent else ())),
     ).spread(target)
     emitter = Emitter(target, layout)
     sensitivities = SensitivityKernels(emitter, tableau, programs) if tangent else None
     straight = {
         "prepare": (programs.prepare, ()),
         "rates": (programs.rates, ("state", "time", "clock", "vector")),
-        "factorise": (programs.factor, ("factors",)),
-        "solve_first": (solve(programs, tableau.gamma, first=True, narrow=not target.double), ("vector",)),
-        "solve": (solve(programs, tableau.gamma, first=False, narrow=not target.double), ("vector",)),
+        **_linear_algebra(programs, tableau.gamma, narrow=not target.double),
         "outputs": (programs.observe, ("state", "time")),
         "finish": (_finish(layout, tableau, n, target, nonnegative), ()),
         "first_step": (_first_step(layout, n), ()),
         "no_stage": (_no_stage(n, len(programs.time_dependent), target), ()),
     }
-    functions = [emitter.function(k, spell_out(p, target), pointers) for k, (p, pointers) in straight.items()]
+    spelled = {name: spell_out(program, target) for name, (program, _) in straight.items()}
+    kept = max(len(crossings(program)) for program in spelled.values())
+    if kept:
+        emitter.layout = layout = layout.with_area("kept", kept)
+    functions = [emitter.function(name, program, straight[name][1]) for name, program in spelled.items()]
     wide = {
         "before": step_size.before(),
         "after": step_size.after(to_outputs=bool(tangent)),
@@ -85,12 +87,25 @@ def step_module(programs: Programs, tableau: Tableau, target: Target, *, nonnega
         wide |= {"clock_of_step": clock_of_step(programs, tableau), "clock_of_output": clock_of_output(programs)}
     functions += [wide_function(emitter, name, program) for name, program in wide.items()]
     functions += _StageLoops(emitter, tableau, n).functions()
+    if programs.watch:
+        functions += elimination.functions(emitter, programs.pivoting, tableau.gamma)
     functions += sensitivities.functions() if sensitivities else []
     functions.append(_top_level(emitter, programs, tableau, sensitivities))
     head = [f'target triple = "{target.triple}"', emitter.declarations(), *([_FLUSH] if target.x86 else [])]
     tail = ['!0 = distinct !{!0, !1}\n!1 = !{!"llvm.loop.unroll.disable"}',
             '!2 = distinct !{!2, !3}\n!3 = !{!"llvm.loop.vectorize.enable", i1 false}']  # fmt: skip
     return Module("\n\n".join([*head, *functions, *tail]) + "\n", layout)
+
+
+def _linear_algebra(programs: Programs, gamma: float, *, narrow: bool) -> dict[str, tuple[Program, tuple[str, ...]]]:
+    """The straight-line programs of factorisation and solve; where tables do them, what comes before and after."""
+    if programs.watch:
+        return {"jacobian": (programs.factor, ("factors",)), "watch": (programs.watch, ())}
+    return {
+        "factorise": (programs.factor, ("factors",)),
+        "solve_first": (solve(programs, gamma, first=True, narrow=narrow), ("vector",)),
+        "solve": (solve(programs, gamma, first=False, narrow=narrow), ("vector",)),
+    }
 
 
 # ---- straight-line parts that close a step --------------------------------------------------------------------------

@@ -215,6 +215,7 @@ class _Split:
         self._kept: dict[str, bool] = {}
 
     def result(self) -> TimeModes | None:
+        self._look_at_rules()
         rates = {s: self._frozen(rate) if s in self.states else rate for s, rate in self.system.rates.items()}
         if not self.conditions:
             return None
@@ -235,6 +236,24 @@ class _Split:
                 needed |= set(symbols(self.system.rules[name]))
         clock_rules = {name: rule for name, rule in self.system.rules.items() if name in needed}
         return TimeModes(replace(self.system, rules=rules, rates=rates, inputs=inputs), Clock(conditions, clock_rules))
+
+    def _look_at_rules(self) -> None:
+        """The rules that the rates use, each after those it uses itself: so no chain of rules, long as it may be, nests."""
+        rules = self.system.rules
+        needed: set[str] = set()
+        waiting = [name for s in self.states if s in self.system.rates for name in symbols(self.system.rates[s])]
+        while waiting:
+            name = waiting.pop()
+            if name in rules and name not in needed:
+                needed.add(name)
+                waiting.extend(symbols(rules[name]))
+        for name in rules:  # they stand in an order in which they can be evaluated
+            if name in needed:
+                self._kind(sym(name))
+                self._keeps(sym(name))
+        for name in rules:
+            if name in needed:
+                self._frozen(sym(name))
 
     def _frozen(self, expr: Expr) -> Expr:
         """The formula with inputs for its conditions of time; the rules it uses are looked at on the way."""

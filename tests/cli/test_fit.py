@@ -49,6 +49,31 @@ def test_mistakes_end_with_two(tmp_path):
     assert out.exit_code == 2
 
 
+def test_draws_of_a_posterior(tmp_path):
+    pytest.importorskip("nutpie", reason="needs the extra bayes", exc_type=ImportError)
+    path, folder = written(tmp_path), tmp_path / "draws"
+    words = [
+        "fit",
+        str(path),
+        "--method",
+        "nuts",
+        "--draws",
+        "8",
+        "--tune",
+        "8",
+        "--chains",
+        "2",
+        "--out",
+        str(folder),
+        "--json",
+    ]
+    out = runner.invoke(app, words)
+    told = json.loads(out.stdout)
+    assert out.exit_code == 1 and not told["answer"] and {f["kind"] for f in told["findings"]} >= {"few-draws"}
+    assert len((folder / "draws.csv").read_text().splitlines()) == 17 and told["priors"][0]["parameters"] == "TVCL"
+    assert json.loads(runner.invoke(app, words).stdout)["summary"] == told["summary"]
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_data_check(tmp_path, as_json):
     toy.data(3).to_csv(tmp_path / "good.csv", index=False, na_rep=".")

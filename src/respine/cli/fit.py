@@ -10,7 +10,11 @@ import typer
 from respine.cli.errors import report_errors, stop
 
 if TYPE_CHECKING:
-    from respine.fit.population import Fit
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from respine.fit.population import Fit, Posterior
     from respine.fit.population.check import Checked
 
 data = typer.Typer(name="data", help="Tables of data: check one before it is used.", no_args_is_help=True)
@@ -22,7 +26,7 @@ def fit(
     method: str = typer.Option(
         "",
         "--method",
-        help="fo, foce, focei, laplace, laplace-no-interaction, agq, imp or saem; the file's if left out.",
+        help="fo, foce, focei, laplace, laplace-no-interaction, agq, imp, saem, or nuts (Bayes); the file's if left out.",
     ),
     maxeval: int = typer.Option(
         -1, "--maxeval", help="Most evaluations; 0 evaluates the objective at the start values."
@@ -39,6 +43,9 @@ def fit(
     replicates: int = typer.Option(
         500, "--replicates", min=20, help="Simulated data sets of NPDE and VPC in the report."
     ),
+    draws: int = typer.Option(1000, "--draws", min=4, help="Of nuts: draws a chain after tuning."),
+    tune: int = typer.Option(500, "--tune", min=1, help="Of nuts: steps of tuning."),
+    chains: int = typer.Option(4, "--chains", min=2, help="Of nuts: chains, which have to agree."),
     json: bool = typer.Option(False, "--json", help="Print JSON instead of text."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
 ) -> None:
@@ -55,6 +62,10 @@ def fit(
     options |= {"seed": seed} if seed >= 0 else {}
     asked = population.with_options(population.PopulationProblem.from_yaml(problem), **options)
     watch = None if json or quiet else screen.say
+    if method == "nuts":
+        made = population.posterior(asked, draws=draws, tune=tune, chains=chains, folder=out, watch=watch)
+        _posterior(made, out, json)
+        return
     if maxeval == 0:
         found = population.evaluate(asked, method or None, covariance=covariance)
     else:
@@ -74,19 +85,40 @@ def fit(
         raise typer.Exit(1)
 
 
-METHODS = ("fo", "foce", "focei", "laplace", "laplace-no-interaction", "agq", "imp", "saem")
+METHODS = ("fo", "foce", "focei", "laplace", "laplace-no-interaction", "agq", "imp", "saem", "nuts")
+
+
+def _posterior(found: Posterior, out: Path | None, json: bool) -> None:
+    """Tell and write a posterior; exit code 1 where it is no answer."""
+    frames = {"posterior": found.summary, "draws": found.draws, "random-effects": found.random_effects}
+    written = _written(frames, out) if out is not None else []
+    if json:
+        from respine.cli.screen import print_json
+
+        print_json({"title": found.problem.title, "method": "nuts", "answer": found.is_answer, "seconds": found.seconds,
+                    "summary": found.summary.to_dict("records"), "divergences": found.divergences,
+                    "priors": found.density.prior.table.to_dict("records"), "settings": dict(found.settings),
+                    "findings": [vars(finding) for finding in found.findings],
+                    "written": [str(path) for path in written]})  # fmt: skip
+    else:
+        typer.echo(str(found))
+        for path in written:
+            typer.echo(f"written: {path}")
+    if not found.is_answer:
+        raise typer.Exit(1)
 
 
 def _tables(found: Fit, out: Path) -> list[Path]:
+    frames = {"estimates": found.estimates, "random-effects": found.random_effects, "individual": found.individual}
+    return _written(frames, out)
+
+
+def _written(frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
     from respine.files import store
 
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, frame in (
-        ("estimates", found.estimates),
-        ("random-effects", found.random_effects),
-        ("individual", found.individual),
-    ):
+    for name, frame in frames.items():
         path = out / f"{name}.csv"
         store.write_bytes(path, frame.to_csv(index=False).encode())
         written.append(path)
@@ -99,7 +131,8 @@ def _json(found: Fit, written: list[Path]) -> None:
     certain = found.certain
     print_json({
         "title": found.problem.title, "method": found.method, "objective": found.objective,
-        "objective_error": found.objective_error, "answer": found.is_answer, "converged": found.converged,
+        "objective_error": found.objective_error, "objective_focei": found.objective_focei,
+        "answer": found.is_answer, "converged": found.converged,
         "seconds": found.seconds, "subjects": found.problem.data.n_subjects,
         "observations": int(found.problem.data.observed.sum()), "estimates": found.estimates.to_dict("records"),
         "standard_errors": None if certain is None else {"kind": certain.kind, "condition": certain.condition,

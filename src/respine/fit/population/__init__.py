@@ -5,6 +5,7 @@
 >>> print(population.fit(problem))                                                    # doctest: +SKIP
 """
 
+from respine.fit.population.bayes.posterior import Posterior, posterior
 from respine.fit.population.findings import Finding
 from respine.fit.population.fitted import Fit, at_point, evaluate, fit, with_options
 from respine.fit.population.patient import Patients, patients
@@ -18,11 +19,13 @@ __all__ = [
     "Fit",
     "Patients",
     "PopulationProblem",
+    "Posterior",
     "at_point",
     "bootstrap",
     "evaluate",
     "fit",
     "patients",
+    "posterior",
     "table",
     "vpc",
     "with_options",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from respine.fit.population.estimate import Estimate, Outer, Watch, estimate, finish
 from respine.fit.population.findings import Finding, flip_flop, look
 from respine.fit.population.marginal import Integral, Marginal
-from respine.fit.population.objective import Point
+from respine.fit.population.objective import Objective, Point
 from respine.fit.population.problem import PopulationProblem
 from respine.fit.population.quasi_newton import Search
 from respine.fit.population.saem import Saem, average
@@ -58,6 +59,14 @@ class Fit:
     @property
     def vector(self) -> Vector:
         return self.found.vector
+
+    @cached_property
+    def objective_focei(self) -> float:
+        """The FOCEI objective at the estimates, what nlmixr2 lists beside imp; NaN where it has no value."""
+        if self.method == "focei":
+            return self.objective
+        objective = Objective(self.problem, "focei", predictor=self.found.objective.predictor)
+        return objective.at(self.point).total + self.found.prior
 
     @property
     def is_answer(self) -> bool:
@@ -216,10 +225,12 @@ def with_options(problem: PopulationProblem, **options: Any) -> PopulationProble
     return replace(problem, estimation=type(problem.estimation).model_validate(merged))
 
 
-def evaluate(problem: PopulationProblem, method: str | None = None, *, covariance: bool = False) -> Fit:
-    """The objective at the start values, without estimation (NONMEM's MAXEVAL=0); ``covariance``: with standard
-    errors there.
+def evaluate(problem: PopulationProblem | Fit, method: str | None = None, *, covariance: bool = False) -> Fit:
+    """The objective at the start values of a problem, or at the estimates of a fit, without estimation (NONMEM's
+    MAXEVAL=0); ``covariance``: with standard errors there.
     """
+    if isinstance(problem, Fit):
+        problem = problem.at_estimates()
     found = fit(with_options(problem, max_evaluations=0, starts=1), "imp" if method == "saem" else method)
     if covariance and np.isfinite(found.objective):
         found.certain = uncertainty(found.found, problem.estimation.covariance)

@@ -36,6 +36,8 @@ def headline(fit: Fit) -> list[str]:
     error = f" (+- {fit.objective_error:.2g} by sampling)" if fit.objective_error else ""
     evaluated = fit.settings.get("max_evaluations") == 0
     lines = [f"{fit.problem.title or 'population fit'}: {fit.method}, objective {fit.objective:.6f}{error}"]
+    if fit.method in ("agq", "imp", "saem") and np.isfinite(fit.objective_focei):
+        lines.append(f"FOCEI objective at the same point {fit.objective_focei:.6f}")
     data = fit.problem.data
     lines.append(f"{data.n_subjects} subjects, {int(data.observed.sum())} observations, {fit.seconds:.1f} s")
     if evaluated:

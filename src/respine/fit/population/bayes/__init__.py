@@ -1,0 +1,1 @@
+"""Bayes: the joint posterior of parameters and random effects, drawn by NUTS."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from respine import evidence, library
+from respine import study as studies
 from respine.evidence import claims, store
 from respine.evidence import studies as trials
 from respine.evidence.row import ComparedRow, about
@@ -29,7 +31,20 @@ def record(compute: bool = False, *, threads: int | None = None, progress: Any =
         made = {"complete": True, "claims": [one.to_dict() for one in found], "rows": [_row(one) for one in rows]}
         store.write(KEPT, digest, made)
         return made
-    return {"complete": False, "claims": _claims(), "rows": _rows()}
+    there = _simulated()
+    partial = store.key("page, partly", files.fingerprint(library.BUILT_IN.fingerprint()), *there.values())
+    kept = store.read(f"{KEPT}-partly", partial)
+    if kept is None:
+        kept = {"complete": False, "claims": _claims(), "rows": _rows(there)}
+        store.write(f"{KEPT}-partly", partial, kept)
+    return dict(kept)
+
+
+def _simulated() -> dict[str, str]:
+    """Studies of which `respine evidence` kept something, with the names of those files."""
+    names = library.names("studies")
+    found = {name: ",".join(sorted(file.name for file in store.folder().glob(f"{name}.*.json"))) for name in names}
+    return {name: kept for name, kept in found.items() if kept}
 
 
 def _claims() -> list[dict[str, Any]]:
@@ -43,13 +58,14 @@ def _claims() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _rows() -> list[dict[str, Any]]:
-    """Every row of the tables, with the prediction where a study of it was simulated before."""
+def _rows(there: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Every row of the tables, with the prediction where a study of it was simulated before with this model."""
     kept: dict[str, ComparedRow] = {}
-    for study in trials.library_studies():
+    for study in (studies.load(name) for name in there):
+        if not study.compare or study.rules:
+            continue
         completed, matched = trials.completed(study)
         wanted = repr([sorted(match.row.items()) for match in matched])
-        completed = completed.replace(subjects=evidence.SUBJECTS) if completed.subjects != evidence.SUBJECTS else completed
         stored = store.read(study.name, store.key(store.study_text(completed), str(evidence.SUBJECTS), wanted))
         for item in stored or ():
             one = ComparedRow.of(item)

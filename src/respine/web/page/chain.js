@@ -83,7 +83,7 @@ export class Chain {
       one.plot.height = k === this.plots.length - 1 || nextGroup || k % 4 === 3 ? 116 : 94;
       one.plot.svg.setAttribute("height", one.plot.height);
       one.plot.draw({
-        width: this.width, windows: this.windows, lines, points: this.points(one.panel, solved), healthy: one.about.healthy, strips,
+        width: this.width, windows: this.windows, lines, points: this.points(one.panel, solved), healthy: one.about.healthy || undefined, strips,
         doses, cursor: state.cursor, numbers: one.plot.height > 100, least: one.about.least,
       });
       one.note.textContent = this.note(one.panel, solved);
@@ -175,9 +175,10 @@ export class Chain {
   values() {
     const { times, arms } = this.last, { state } = this;
     for (const one of this.plots) {
+      const most = Math.max(...arms.map((/** @type {any} */ arm) => largest(arm.curves[one.panel.name] ?? [])));
       const spans = arms.map((/** @type {any} */ arm) => {
         const curve = arm.curves[one.panel.name];
-        return h("span", { class: `c${state.shown.indexOf(arm.name)}` }, h("span", { class: "hidden" }, `${arm.name}: `), curve ? shown(valueAt(times, curve, state.cursor)) : "–");
+        return h("span", { class: `c${state.shown.indexOf(arm.name)}` }, h("span", { class: "hidden" }, `${arm.name}: `), curve ? besides(valueAt(times, curve, state.cursor), most) : "–");
       });
       one.now.replaceChildren(...spans);
     }
@@ -186,3 +187,13 @@ export class Chain {
 
 /** With a capital, unless the word has its own spelling. @param {string} text */
 export const capital = (text) => (/[A-Z]/.test(text[1] ?? "") ? text : text.charAt(0).toUpperCase() + text.slice(1));
+
+/** @param {ArrayLike<number>} curve */
+function largest(curve) {
+  let most = 0;
+  for (let k = 0; k < curve.length; k++) if (Math.abs(curve[k]) > most) most = Math.abs(curve[k]);
+  return most;
+}
+
+/** A value with the decimals that matter beside the curve's largest. @param {number} value @param {number} most */
+const besides = (value, most) => (Math.abs(value) < most / 2000 ? "0" : Math.abs(value) < most / 20 ? shown(value, 2) : shown(value));

@@ -190,7 +190,7 @@ export class Controls {
     const edit = (/** @type {(e: any) => void} */ change) => this.state.edit((/** @type {any} */ arm) => change(arm.exposures[k]));
     const rows = [this.slider(`e${k}level`, "Strength", one.level ?? 1, { low: 0, high: Math.max(file.most, one.level ?? 1), step: 0.05 }, "", (value) => edit((e) => (e.level = value)))];
     if (file.kind === "level") {
-      const { first, last } = this.state;
+      const { first } = this.state, last = Math.max(this.state.last, 1);
       rows.push(this.time(`e${k}from`, "From", one.from, { low: Math.min(first, this.state.units.hours(one.from)), high: last, unit: "d" }, (value) => edit((e) => (e.from = value))));
       rows.push(this.time(`e${k}until`, "Until", one.until ?? `${last} h`, { low: first, high: last, unit: "d" }, (value) => edit((e) => (e.until = value))));
     } else rows.push(...this.timing(`e${k}`, one, edit));
@@ -273,6 +273,7 @@ export class Controls {
       }));
     }
     const given = (state.arm.doses ?? []).length;
+    rows.push(this.slider("until", "Shown until", (state.last - state.start) / 24, { low: 1, high: Math.max(182, (state.last - state.start) / 24), step: 1 }, "d", (value) => value > 0 && state.showUntil(state.start + 24 * value)));
     return this.group("More", ...rows, h("div", { class: "away" }, given ? this.button("Another drug", () => this.addDose()) : null,
       Object.keys(drugs).length ? this.button("Taken besides", () => this.addDose("co_medication")) : null));
   }
@@ -303,7 +304,7 @@ export class Controls {
 
   /** @param {string} text @param {() => void} action */
   button(text, action) {
-    return h("button", { type: "button", "data-key": `b-${text}-${serial++}`, onclick: () => {
+    return h("button", { type: "button", class: text === "Take it out" ? "link" : null, "data-key": `b-${text}-${serial++}`, onclick: () => {
       action();
       this.refresh();
     } }, text);

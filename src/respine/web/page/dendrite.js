@@ -2,9 +2,10 @@
 
 import { put, s } from "./dom.js";
 
-const HEALTHY_SPINES = 170; // drawn on a healthy arbor
+const RANKS = 4;
+const HEALTHY_SPINES = 260; // drawn on a healthy arbor
 const MOST_DENSITY = 1.7; // of healthy; slots beyond the healthy ones wait for more
-const SPARE = 1.22; // drawn length over the healthy one, so that tips can grow
+const SPARE = 1.14; // drawn length over the healthy one, so that tips can grow
 
 /** The same numbers for the same seed. @param {number} seed */
 export function random(seed) {
@@ -18,31 +19,37 @@ export function random(seed) {
 }
 
 /** @typedef {{x: number, y: number, angle: number}} Spot */
+/** @typedef {{spots: Spot[], from: number, width: number, reach: number}} Branch a child reaches no further than its parent */
 
 /** Branches of the tree, each a list of spots with its distance from the soma. @param {number} seed */
 export function tree(seed) {
   const next = random(seed);
-  const branches = /** @type {{spots: Spot[], from: number, width: number, reach: number}[]} */ ([]);
-  const grow = (/** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ angle, /** @type {number} */ length, /** @type {number} */ rank, /** @type {number} */ from, /** @type {number} */ most, /** @type {number} */ pull) => {
-    const steps = Math.max(4, Math.round(length / 4)), size = length / steps, spots = [{ x, y, angle }];
-    let bend = (next() - 0.5) * 0.02;
+  const branches = /** @type {Branch[]} */ ([]);
+  /** @param {Spot} at @param {number} length @param {number} rank @param {number} from @param {number} pull @param {number} reach */
+  const grow = (at, length, rank, from, pull, reach) => {
+    let { x, y, angle } = at, bend = (next() - 0.5) * 0.02;
+    const steps = Math.max(5, Math.round(length / 3.5)), size = length / steps, spots = [at];
     for (let k = 0; k < steps; k++) {
-      bend += (next() - 0.5) * 0.035;
-      angle += bend * 0.7 + (pull - angle) * 0.012 + (next() - 0.5) * 0.05;
+      bend = bend * 0.8 + (next() - 0.5) * 0.05;
+      angle += bend + (pull - angle) * 0.025;
       x += Math.cos(angle) * size;
       y -= Math.sin(angle) * size;
       spots.push({ x, y, angle });
     }
-    branches.push({ spots, from, width: Math.max(1.1, 4.6 * 0.7 ** rank), reach: 0.9 + 0.2 * next() });
-    if (rank >= most) return;
-    const spread = 0.36 + 0.26 * next(), shorter = 0.72 + 0.16 * next();
-    grow(x, y, angle + spread, length * shorter, rank + 1, from + length, most, pull + spread * 0.55);
-    grow(x, y, angle - spread * (0.85 + 0.3 * next()), length * (shorter - 0.06 + 0.12 * next()), rank + 1, from + length, most, pull - spread * 0.55);
-    if (rank === 0) grow(spots[Math.round(steps * 0.55)].x, spots[Math.round(steps * 0.55)].y, angle + (next() > 0.5 ? 0.85 : -0.85), length * 0.62, 2, from + length * 0.55, most, pull + (next() - 0.5));
+    branches.push({ spots, from, width: Math.max(0.9, 4.4 * 0.68 ** rank), reach });
+    if (rank >= RANKS) return;
+    const end = spots[spots.length - 1], spread = 0.3 + 0.2 * next(), own = reach * (0.95 + 0.05 * next());
+    const left = length * (0.7 + 0.2 * next()), right = length * (0.7 + 0.2 * next());
+    grow({ ...end, angle: angle + spread }, left, rank + 1, from + length, pull + spread * 0.75, own);
+    grow({ ...end, angle: angle - spread }, right, rank + 1, from + length, pull - spread * 0.75, reach * (0.95 + 0.05 * next()));
+    for (const [share, turn] of rank === 0 ? [[0.42, 1], [0.66, -1], [0.86, 1]] : rank === 1 ? [[0.55, next() > 0.5 ? 1 : -1]] : []) {
+      const spot = spots[Math.round(steps * share)];
+      grow({ ...spot, angle: spot.angle + turn * (0.75 + 0.3 * next()) }, length * (0.5 + 0.12 * next()), RANKS - 2, from + length * share, pull + turn * 0.85, own);
+    }
   };
   const up = Math.PI / 2;
-  grow(160, 244, up, 62, 0, 0, 4, up);
-  for (const side of [-1, 1]) grow(160 + side * 9, 259, -up + side * 1.12, 34, 2, 0, 4, -up + side * 0.95);
+  grow({ x: 160, y: 240, angle: up }, 72, 0, 0, up, 1);
+  for (const side of [-1, 1]) grow({ x: 160 + side * 9, y: 258, angle: -up + side * 1.1 }, 30, RANKS - 2, 0, -up + side * 1.0, 0.9);
   return branches;
 }
 
@@ -58,7 +65,12 @@ export class Dendrite {
     this.soma = s("path", { class: "soma", d: "M160 238c5 6 15 14 14 23c-1 8 -7 11 -14 11s-13 -3 -14 -11c-1 -9 9 -17 14 -23z" });
     this.lines = this.branches.map((one) => s("path", { class: "branch", d: pathOf(one.spots), "stroke-width": one.width.toFixed(1), pathLength: 1 }));
     this.slots = this.makeSlots(next, whole);
-    this.svg = s("svg", { viewBox: "0 0 320 290", role: "img" }, this.tint, s("g", {}, this.slots.map((slot) => slot.group)), s("g", {}, this.lines), this.soma);
+    this.box = boxOf(this.branches);
+    put(this.tint, "cx", this.box[0] + this.box[2] / 2);
+    put(this.tint, "cy", this.box[1] + this.box[3] / 2);
+    put(this.tint, "rx", this.box[2] * 0.52);
+    put(this.tint, "ry", this.box[3] * 0.5);
+    this.svg = s("svg", { viewBox: this.box.join(" "), role: "img" }, this.tint, s("g", {}, this.slots.map((slot) => slot.group)), s("g", {}, this.lines), this.soma);
     this.shown = "";
   }
 
@@ -110,10 +122,10 @@ export class Dendrite {
     slot.key = key;
     put(slot.group, "opacity", there.toFixed(2));
     if (there === 0) return;
-    const length = slot.long * (9.5 - 2.5 * headed - 1.8 * grown) + slot.half, dx = Math.cos(slot.angle), dy = -Math.sin(slot.angle);
-    const radius = headed * (1.35 + 1.75 * grown) * (0.35 + 0.65 * size);
+    const length = slot.long * (7.6 - 2 * headed - 1.2 * grown) + slot.half, dx = Math.cos(slot.angle), dy = -Math.sin(slot.angle);
+    const radius = headed * (0.95 + 1.15 * grown) * (0.3 + 0.7 * size);
     put(slot.stalk, "d", `M${slot.x.toFixed(1)} ${slot.y.toFixed(1)}L${(slot.x + dx * length).toFixed(1)} ${(slot.y + dy * length).toFixed(1)}`);
-    put(slot.stalk, "stroke-width", (0.7 + 0.5 * grown).toFixed(2));
+    put(slot.stalk, "stroke-width", (0.55 + 0.35 * grown).toFixed(2));
     put(slot.head, "cx", (slot.x + dx * length).toFixed(1));
     put(slot.head, "cy", (slot.y + dy * length).toFixed(1));
     put(slot.head, "rx", radius.toFixed(2));
@@ -147,6 +159,14 @@ const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /** @param {Spot[]} spots */
 const lengthOf = (spots) => spots.slice(1).reduce((sum, b, k) => sum + Math.hypot(b.x - spots[k].x, b.y - spots[k].y), 0);
+
+/** The frame of a drawing: x, y, width, height. @param {Branch[]} branches @returns {number[]} */
+function boxOf(branches) {
+  const spots = branches.flatMap((one) => one.spots), room = 12;
+  const xs = spots.map((one) => one.x), ys = [...spots.map((one) => one.y), 276];
+  const left = Math.min(...xs), top = Math.min(...ys), half = Math.max(160 - left, Math.max(...xs) - 160) + room;
+  return [160 - half, top - room, 2 * half, Math.max(...ys) - top + room + 4].map((value) => Math.round(value));
+}
 
 /** A smooth line through the spots. @param {Spot[]} spots */
 function pathOf(spots) {

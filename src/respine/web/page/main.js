@@ -64,10 +64,6 @@ class App {
     at("back").addEventListener("click", () => this.step(-1));
     at("forth").addEventListener("click", () => this.step(1));
     at("play").addEventListener("click", () => this.play());
-    at("until").addEventListener("change", () => {
-      const days = Number(at("until").value);
-      if (days > 0) this.state.showUntil(this.state.start + 24 * days);
-    });
     for (const one of document.querySelectorAll("[data-open]")) one.addEventListener("click", () => this.open(/** @type {any} */ (one).dataset.open));
     at("panel-close").addEventListener("click", () => at("panel").close());
     at("sheet-open").addEventListener("click", () => this.sheet(true));
@@ -198,7 +194,6 @@ class App {
     if (at("cursor").value !== value) at("cursor").value = value;
     at("cursor").setAttribute("aria-valuetext", text);
     at("clock").textContent = text;
-    if (document.activeElement !== at("until")) at("until").value = String(Math.round((state.last - state.start) / 24));
   }
 
   /** @param {number} direction */

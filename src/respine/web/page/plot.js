@@ -214,12 +214,9 @@ export class Plot {
 
   /** @param {any} w @param {{times: ArrayLike<number>, low: ArrayLike<number>, high: ArrayLike<number>}} band */
   area(w, band) {
-    const up = this.path(w, band.times, band.high);
-    const n = band.times.length, down = [];
-    for (let k = n - 1; k >= 0; k--) {
-      if (band.times[k] >= w.from && band.times[k] <= w.to && Number.isFinite(band.low[k])) down.push(`L${round(this.x(w, band.times[k]))} ${round(this.y(band.low[k]))}`);
-    }
-    return up ? `${up}${down.join("")}Z` : "";
+    const up = this.path(w, band.times, band.high), down = this.path(w, band.times, band.low);
+    if (!up || !down) return "";
+    return `${up}${down.slice(1).split("L").reverse().map((spot) => `L${spot}`).join("")}Z`;
   }
 
   /** Published points, each with what it is to hover or focus. @param {any} view */

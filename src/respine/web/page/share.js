@@ -87,7 +87,7 @@ export function combined(chain, drawings) {
   let y = 34, body = `<text x="8" y="22" font-size="15" font-weight="600" fill="#1b2126">${escape(chain.page.scene.title)}</text>`;
   const wide = Math.min(width / drawings.length, 300);
   drawings.forEach((one, k) => {
-    body += `<svg x="${k * wide}" y="${y}" width="${wide}" height="${wide * 0.9}" viewBox="0 0 320 290">${inner(one.svg)}</svg><text x="${k * wide + wide / 2}" y="${y + wide * 0.9 + 12}" font-size="12" text-anchor="middle" fill="#56616b">${escape(one.caption)}</text>`;
+    body += `<svg x="${k * wide}" y="${y}" width="${wide}" height="${wide * 0.9}" viewBox="${one.dendrite.box.join(" ")}">${inner(one.svg)}</svg><text x="${k * wide + wide / 2}" y="${y + wide * 0.9 + 12}" font-size="12" text-anchor="middle" fill="#56616b">${escape(one.caption)}</text>`;
   });
   y += wide * 0.9 + 30;
   for (const { about, plot } of chain.plots) {

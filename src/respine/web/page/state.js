@@ -1,5 +1,7 @@
 // What the reader chose: a study with its scenarios (arms), where the cursor stands, and how a link says it.
 
+import { occasions } from "./schedule.js";
+
 export const MOST_SCENARIOS = 4;
 
 /** The page's one state; `listeners` hear what changed: "study", "cursor" or "view". */
@@ -15,7 +17,7 @@ export class State {
     this.active = names[0];
     this.start = units.hours(this.study.start ?? "0 h");
     this.first = page.scene.begin ?? Math.min(this.start, units.hours([this.study.visits].flat()[0]));
-    this.last = Math.max(...[this.study.visits].flat().map((text) => units.hours(text)));
+    this.wished = Math.max(...[this.study.visits].flat().map((text) => units.hours(text)));
     this.cursor = page.scene.cursor ?? this.last;
     /** @type {((what: string) => void)[]} */
     this.listeners = [];
@@ -24,6 +26,23 @@ export class State {
   /** @param {string} what */
   changed(what) {
     for (const listener of this.listeners) listener(what);
+  }
+
+  /** Hours up to which everything is shown: as far as asked for, or a little beyond the last thing that is given. */
+  get last() {
+    const given = this.lastGiven;
+    return given > this.wished - 1e-9 ? given + 24 : this.wished;
+  }
+
+  /** When the last dose, pulse or change of a shown scenario happens. */
+  get lastGiven() {
+    const times = this.shown.flatMap((name) => {
+      const arm = this.study.arms[name];
+      const begins = (arm.exposures ?? []).filter((/** @type {any} */ one) => one.from).map((/** @type {any} */ one) => this.units.hours(one.from));
+      const given = [...(arm.doses ?? []), ...(arm.co_medication ?? []), ...(arm.exposures ?? []).filter((/** @type {any} */ one) => one.at)];
+      return [...begins, ...given.flatMap((one) => occasions(one, this.units))];
+    });
+    return Math.max(this.start, ...times);
   }
 
   get arm() {
@@ -71,15 +90,15 @@ export class State {
 
   /** @param {number} hours */
   showUntil(hours) {
-    this.last = Math.min(Math.max(hours, this.start + 1), this.start + 24 * 3650);
+    this.wished = Math.min(Math.max(hours, this.start + 1), this.start + 24 * 3650);
     this.cursor = Math.min(this.cursor, this.last);
     this.changed("study");
   }
 
   reset() {
     const fresh = new State(this.page, this.units);
-    const { study, shown, active, first, last, cursor } = fresh;
-    Object.assign(this, { study, shown, active, first, last, cursor });
+    const { study, shown, active, first, wished, cursor } = fresh;
+    Object.assign(this, { study, shown, active, first, wished, cursor });
     this.changed("study");
   }
 
@@ -111,7 +130,7 @@ export class State {
   /** @returns {Promise<string>} what stands after the # of a link */
   async link() {
     const value = { a: Object.fromEntries(this.shown.map((name) => [name, same(this.study.arms[name], this.original.arms[name]) ? 0 : this.study.arms[name]])),
-      x: this.active, t: round(this.cursor), u: round(this.last),
+      x: this.active, t: round(this.cursor), u: round(this.wished),
       ...(same(this.study.covariates, this.original.covariates) ? {} : { c: this.study.covariates }),
       ...(same(this.study.parameters, this.original.parameters) ? {} : { p: this.study.parameters }) };
     return `v1.${toText(await through(new CompressionStream("deflate-raw"), new TextEncoder().encode(JSON.stringify(value))))}`;
@@ -131,9 +150,9 @@ export class State {
     }
     if (value.c) study.covariates = value.c;
     if (value.p) study.parameters = value.p;
-    const last = Number.isFinite(value.u) ? value.u : this.last;
-    Object.assign(this, { study, shown: names, active: names.includes(value.x) ? value.x : names[0], last,
-      cursor: Math.min(Number.isFinite(value.t) ? value.t : this.cursor, last) });
+    Object.assign(this, { study, shown: names, active: names.includes(value.x) ? value.x : names[0] });
+    if (Number.isFinite(value.u)) this.wished = value.u;
+    this.cursor = Math.min(Number.isFinite(value.t) ? value.t : this.cursor, this.last);
     this.changed("study");
   }
 }

@@ -16,7 +16,9 @@ from respine.trial import expectancy
 from respine.trial.observe import strongest_felt, true_scores
 from tests.web.conftest import Opened
 
-OF_SIZE = 5e-4  # of the size of a curve: what a relative tolerance of 1e-5 a step leaves (the library side is solved closer)
+OF_SIZE = (
+    5e-4  # of the size of a curve: what a relative tolerance of 1e-5 a step leaves (the library side is solved closer)
+)
 CURVES = """() => { const s = window.respine.stage.solved;
   return { times: [...s.times], status: s.arms.map(a => a.status), arms: Object.fromEntries(s.arms.map(a => [a.name,
     Object.fromEntries(Object.entries(a.curves).map(([k, v]) => [k, [...v]]))])), chain: window.respine.page.scene.chain,
@@ -52,11 +54,15 @@ def apart(page: Opened) -> dict[str, float]:
     return differences
 
 
-def _scores(protocol: Any, arm: str, scales: list[str], own: dict[str, np.ndarray], times: np.ndarray) -> dict[str, np.ndarray]:
+def _scores(
+    protocol: Any, arm: str, scales: list[str], own: dict[str, np.ndarray], times: np.ndarray
+) -> dict[str, np.ndarray]:
     """Scores of the typical person, with expectancy at its mean."""
     study, one = protocol.study, protocol.arm(arm)
     people = typical_people(one, 1)
-    covariates = people.covariates.assign(**{k: [v] for k, v in typical_covariates(protocol.population, one.asked).items()})
+    covariates = people.covariates.assign(
+        **{k: [v] for k, v in typical_covariates(protocol.population, one.asked).items()}
+    )
     people = type(people)(covariates, people.parameters, people.draw)
     subject, at = np.array([0]), int(np.argmin(np.abs(times - study.start)))
     order = np.r_[at, np.arange(len(times))]
@@ -71,7 +77,11 @@ def _scores(protocol: Any, arm: str, scales: list[str], own: dict[str, np.ndarra
                 person = strongest_felt(study, protocol.scale("CADSS"), subject, np.ones((1, 1)))
                 felt = mean / person  # of a person of mean sensitivity
             gain = _mean_strength(one, times, felt)[:, order]
-        found[name] = np.clip(true_scores(study, scale, people, subject, own[scale.output][None, order], gain)[0, 1:], scale.low, scale.high)
+        found[name] = np.clip(
+            true_scores(study, scale, people, subject, own[scale.output][None, order], gain)[0, 1:],
+            scale.low,
+            scale.high,
+        )
     return found
 
 
@@ -79,7 +89,9 @@ def _mean_strength(arm: Any, times: np.ndarray, felt: np.ndarray | None) -> np.n
     from dataclasses import replace
 
     model = arm.protocol.expectancy
-    return expectancy.strength(arm, np.array([0]), times, felt, model=replace(model, numbers={**model.numbers, "person_cv": 0.0}))
+    return expectancy.strength(
+        arm, np.array([0]), times, felt, model=replace(model, numbers={**model.numbers, "person_cv": 0.0})
+    )
 
 
 @pytest.mark.parametrize("scene", web.names())
@@ -99,16 +111,36 @@ def _random_edit(rng: random.Random, scene: str) -> str:
          ("ketamine", "sublingual", f"{rng.uniform(20, 150):.3g} mg"), ("ketamine", "im", "0.5 mg/kg")])  # fmt: skip
     dose = {"drug": drug[0], "route": drug[1], "amount": drug[2], "at": f"{rng.randint(0, 72)} h", "every": f"{rng.choice([24, 48, 84, 168])} h",
             "times": rng.randint(2, 9)}  # fmt: skip
-    exposures = [{"exposure": "stress", "level": round(rng.uniform(0, 1.4), 2), "from": f"{rng.randint(0, 5)} d", "until": f"{rng.randint(8, 20)} d"}]
+    exposures = [
+        {
+            "exposure": "stress",
+            "level": round(rng.uniform(0, 1.4), 2),
+            "from": f"{rng.randint(0, 5)} d",
+            "until": f"{rng.randint(8, 20)} d",
+        }
+    ]
     if rng.random() < 0.5:
         exposures.append({"exposure": "exercise", "level": round(rng.uniform(0.2, 1.4), 2), "from": "2 d"})
     if rng.random() < 0.4:
         exposures.append({"exposure": "ect", "at": "1 d", "every": "56 h", "times": rng.randint(1, 6)})
     if rng.random() < 0.4:
-        exposures.append({"exposure": "inflammatory-challenge", "level": round(rng.uniform(0.1, 1.5), 2), "from": "3 d", "until": "9 d"})
-    edit = {"doses": [dose], "exposures": exposures, "genotype": {"val66met": rng.choice(["Val/Val", "Val/Met", "Met/Met"])}}
+        exposures.append(
+            {
+                "exposure": "inflammatory-challenge",
+                "level": round(rng.uniform(0.1, 1.5), 2),
+                "from": "3 d",
+                "until": "9 d",
+            }
+        )
+    edit = {
+        "doses": [dose],
+        "exposures": exposures,
+        "genotype": {"val66met": rng.choice(["Val/Val", "Val/Met", "Met/Met"])},
+    }
     if rng.random() < 0.3 and not rat:
-        edit["co_medication"] = [{"drug": "escitalopram", "route": "oral", "amount": "10 mg", "at": "-28 d", "every": "24 h", "times": 50}]
+        edit["co_medication"] = [
+            {"drug": "escitalopram", "route": "oral", "amount": "10 mg", "at": "-28 d", "every": "24 h", "times": 50}
+        ]
     person = {} if rat else {"crp": round(rng.uniform(0.2, 12), 2), "weight_kg": round(rng.uniform(45, 120), 1)}
     parameters = {"k_spine_mature": round(rng.uniform(0.002, 0.006), 5)} if rng.random() < 0.3 else {}
     return f"""() => window.respine.state.edit((arm, study) => {{

@@ -38,7 +38,9 @@ def kernel(system: System, outputs: Sequence[str], dosed: Sequence[str], begin: 
         raise InputError(Problem(system.name, "model", system.name, f"{why}.", cure)) from None
     described = module.description
     live = described["states"]
-    rooted = {live[int(row[1].split()[1])] for row in described["uniform"] if row[0] == "uniform" and "#zero " in row[1]}
+    rooted = {
+        live[int(row[1].split()[1])] for row in described["uniform"] if row[0] == "uniform" and "#zero " in row[1]
+    }
     scales = own_scales(system, values, begin)
     flat = np.full(len(live), OF_RTOL * RUN_RTOL)
     absolute, size = scales.tolerances(live, flat, 1.0, rooted, {}, RUN_RTOL)

@@ -55,7 +55,14 @@ def payload(scene: Scene, compute: bool = False, progress: Any = None) -> Payloa
     given = treatments_of(protocol, library)
     scales = {name: _scale(protocol, name) for name in scene.scales}
     felt = protocol.scale("CADSS").output
-    wanted = (*scene.chain, *scene.side_effects, *(s["output"] for s in scales.values()), *DENDRITE, felt, *scene.study.record)
+    wanted = (
+        *scene.chain,
+        *scene.side_effects,
+        *(s["output"] for s in scales.values()),
+        *DENDRITE,
+        felt,
+        *scene.study.record,
+    )
     outputs = [name for name in dict.fromkeys(wanted) if name in protocol.symbols]
     module, facts = kernel(system, outputs, dosed_states(given, protocol), protocol.begin)
     known = symbols_of(system)
@@ -126,7 +133,11 @@ def _provenance(protocol: Protocol, module: str) -> dict[str, Any]:
     import llvmlite
 
     return {
-        "versions": {"respine": version("respine"), "llvmlite": llvmlite.__version__, "python": platform.python_version()},
+        "versions": {
+            "respine": version("respine"),
+            "llvmlite": llvmlite.__version__,
+            "python": platform.python_version(),
+        },
         "fingerprint": protocol.fingerprint,
         "facts": {**protocol.facts, "module": module, "whole library": BUILT_IN.fingerprint()},
     }

@@ -9,7 +9,7 @@ from typing import Any
 from respine import model
 from respine import study as studies
 from respine.errors import InputError, Problem
-from respine.files import yaml_file
+from respine.files import units, yaml_file
 from respine.library import BUILT_IN, Library
 from respine.protocol import Protocol, resolve
 from respine.study.schema import Study
@@ -88,14 +88,15 @@ def read(library: Library, name: str) -> Scene:
     doc.check()
     found = Study.model_validate(data["study"])
 
-    def hours(key: str) -> float | None:
-        from respine.files import units
+    def named(key: str) -> tuple[str, ...]:
+        return tuple(data.get(key) or ())
 
+    def hours(key: str) -> float | None:
         return None if data.get(key) is None else units.hours(data[key])
 
     return Scene(
-        data["name"], data["title"], data["question"], found, *(tuple(data.get(key) or ()) for key in
-        ("chain", "scales", "side_effects", "look_at")), hours("begin"), hours("cursor"), tuple(data.get("try") or ()),
+        data["name"], data["title"], data["question"], found, named("chain"), named("scales"), named("side_effects"),
+        named("look_at"), hours("begin"), hours("cursor"), named("try"),
     )  # fmt: skip
 
 

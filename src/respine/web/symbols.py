@@ -32,7 +32,10 @@ def symbols_of(system: System) -> dict[str, dict[str, Any]]:
             "input" if name in system.inputs else "parameter")  # fmt: skip
         entry: dict[str, Any] = {"role": role, "module": group.get(name, "")}
         if expr is not None:
-            entry |= {"equation": equation(system, name), "uses": [s for s in dict.fromkeys(symbols(expr)) if s != name]}
+            entry |= {
+                "equation": equation(system, name),
+                "uses": [s for s in dict.fromkeys(symbols(expr)) if s != name],
+            }
         if role == "parameter":
             entry["value"] = system.parameters[name]
         elif role == "input":

@@ -24,7 +24,12 @@ def treatments_of(protocol: Protocol, library: Library) -> dict[str, Any]:
             and all(sets.input in system.inputs for sets in form.sets)
         }
         if routes:
-            drugs[name] = {"title": drug.title or name, "aliases": list(drug.aliases), "felt": drug.felt, "routes": routes}
+            drugs[name] = {
+                "title": drug.title or name,
+                "aliases": list(drug.aliases),
+                "felt": drug.felt,
+                "routes": routes,
+            }
     exposures = {}
     for name in library.names("exposures"):
         exposure = treatments.exposure(library, name)
@@ -56,11 +61,11 @@ def _straight(protocol: Protocol) -> set[str]:
 
 
 def _route(form: Route) -> dict[str, Any]:
+    over, spray = form.over, form.spray
     return {
-        "dose": [{"unit": d.unit, "low": d.low, "high": d.high, "canonical": units.canonical(d.unit)} for d in form.dose],
-        "over": None if form.over is None else {"default": form.over.default or 0.0, "low": form.over.low, "high": form.over.high},
-        "spray": None if form.spray is None else {"value": form.spray.amount.value, "unit": form.spray.amount.unit,
-                                                  "apart": form.spray.apart},
+        "dose": [{"unit": d.unit, "low": d.low, "high": d.high} for d in form.dose],
+        "over": over and {"default": over.default or 0.0, "low": over.low, "high": over.high},
+        "spray": spray and {"value": spray.amount.value, "unit": spray.amount.unit, "apart": spray.apart},
         "into": [{"state": i.state, "fraction": i.fraction, "later": i.later, "lag": i.lag, "duration": i.duration}
                  for i in form.into],
         "sets": [{"input": s.input, "level": s.level, "lasts": s.lasts} for s in form.sets],

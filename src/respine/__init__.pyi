@@ -15,6 +15,7 @@ from . import report as report
 from . import run as run
 from . import study as study
 from . import trial as trial
+from . import web as web
 from .engine import Options as Options
 from .engine import Records as Records
 from .engine import Schedule as Schedule
@@ -51,6 +52,7 @@ from .trial.power import PowerResults as PowerResults
 from .trial.power import power as power
 from .trial.replicates import Trials as Trials
 from .trial.replicates.run import trials as trials
+from .web import explore as explore
 
 __version__: str
 
@@ -84,6 +86,7 @@ __all__ = [
     "errors",
     "evidence",
     "execute",
+    "explore",
     "files",
     "fit",
     "library",
@@ -108,4 +111,5 @@ __all__ = [
     "to_sbml",
     "trial",
     "trials",
+    "web",
 ]

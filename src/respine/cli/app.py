@@ -14,6 +14,7 @@ from respine.cli import (
     evidence,
     fit,
     model,
+    page,
     power,
     qualify,
     run,
@@ -49,6 +50,8 @@ def options(
 
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
+app.command("page")(page.page)
+app.command("explore")(page.explore)
 app.command("studies")(studies.studies)
 app.command("new")(studies.new)
 app.add_typer(studies.group, name="study")

@@ -27,7 +27,7 @@ def folder() -> Path:
 
 def key(*parts: str) -> str:
     """A digest of the science, the code and everything named in ``parts``."""
-    science = BUILT_IN.fingerprint(without=("studies", "evidence", "recipes"))
+    science = BUILT_IN.fingerprint(without=("studies", "evidence", "recipes", "scenes"))
     return store.fingerprint(science, store.code_fingerprint(*CODE, "published", "run", "evidence"), *parts)[:20]
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent
 KINDS = {
     "models": ".yaml", "modules": ".ant", "variables": ".csv", "parameters": ".csv", "drugs": ".yaml",
     "exposures": ".yaml", "scales": ".yaml", "populations": ".yaml", "studies": ".yaml", "evidence": ".csv",
-    "recipes": ".yaml",
+    "recipes": ".yaml", "scenes": ".yaml",
 }  # fmt: skip
 
 Row = dict[str, str]

@@ -1,0 +1,192 @@
+// What the reader chose: a study with its scenarios (arms), where the cursor stands, and how a link says it.
+
+import { occasions } from "./schedule.js";
+
+export const MOST_SCENARIOS = 4;
+
+/** The page's one state; `listeners` hear what changed: "study", "cursor" or "view". */
+export class State {
+  /** @param {any} page @param {any} units */
+  constructor(page, units) {
+    this.page = page;
+    this.units = units;
+    this.original = clean(page.study);
+    this.study = structuredClone(this.original);
+    const names = Object.keys(this.study.arms);
+    this.shown = names.slice(0, 2);
+    this.active = names[0];
+    this.start = units.hours(this.study.start ?? "0 h");
+    this.first = page.scene.begin ?? Math.min(this.start, units.hours([this.study.visits].flat()[0]));
+    this.wished = Math.max(...[this.study.visits].flat().map((text) => units.hours(text)));
+    this.cursor = page.scene.cursor ?? this.last;
+    /** @type {((what: string) => void)[]} */
+    this.listeners = [];
+  }
+
+  /** @param {string} what */
+  changed(what) {
+    for (const listener of this.listeners) listener(what);
+  }
+
+  /** Hours up to which everything is shown: as far as asked for, or a little beyond the last thing that is given. */
+  get last() {
+    const given = this.lastGiven;
+    return given > this.wished - 1e-9 ? given + 24 : this.wished;
+  }
+
+  /** When the last dose, pulse or change of a shown scenario happens. */
+  get lastGiven() {
+    const times = this.shown.flatMap((name) => {
+      const arm = this.study.arms[name];
+      const begins = (arm.exposures ?? []).filter((/** @type {any} */ one) => one.from).map((/** @type {any} */ one) => this.units.hours(one.from));
+      const given = [...(arm.doses ?? []), ...(arm.co_medication ?? []), ...(arm.exposures ?? []).filter((/** @type {any} */ one) => one.at)];
+      return [...begins, ...given.flatMap((one) => occasions(one, this.units))];
+    });
+    return Math.max(this.start, ...times);
+  }
+
+  get arm() {
+    return this.study.arms[this.active];
+  }
+
+  /** Change the active scenario. @param {(arm: any, study: any) => void} edit */
+  edit(edit) {
+    edit(this.arm, this.study);
+    this.study.arms[this.active] = clean(this.arm);
+    this.changed("study");
+  }
+
+  /** A copy of the active scenario beside it. */
+  compare() {
+    if (this.shown.length >= MOST_SCENARIOS) return;
+    const hidden = Object.keys(this.study.arms).find((name) => !this.shown.includes(name));
+    const name = hidden ?? unused(this.active, this.study.arms);
+    if (!hidden) this.study.arms[name] = structuredClone(this.arm);
+    this.shown.push(name);
+    this.active = name;
+    this.changed("study");
+  }
+
+  /** @param {string} name */
+  remove(name) {
+    if (this.shown.length < 2) return;
+    this.shown = this.shown.filter((one) => one !== name);
+    if (!this.original.arms[name]) delete this.study.arms[name];
+    if (this.active === name) this.active = this.shown[0];
+    this.changed("study");
+  }
+
+  /** @param {string} name */
+  choose(name) {
+    this.active = name;
+    this.changed("view");
+  }
+
+  /** @param {number} hours */
+  moveTo(hours) {
+    this.cursor = Math.min(Math.max(hours, this.first), this.last);
+    this.changed("cursor");
+  }
+
+  /** @param {number} hours */
+  showUntil(hours) {
+    this.wished = Math.min(Math.max(hours, this.start + 1), this.start + 24 * 3650);
+    this.cursor = Math.min(this.cursor, this.last);
+    this.changed("study");
+  }
+
+  reset() {
+    const fresh = new State(this.page, this.units);
+    const { study, shown, active, first, wished, cursor } = fresh;
+    Object.assign(this, { study, shown, active, first, wished, cursor });
+    this.changed("study");
+  }
+
+  /** The study of what is shown, as a file would hold it: its scenarios, visits up to the last hour shown. */
+  get shownStudy() {
+    const study = structuredClone(this.study);
+    study.arms = Object.fromEntries(this.shown.map((name) => [name, study.arms[name]]));
+    return study;
+  }
+
+  /** The study to take away: only what it still can mean, so that `respine run` reads it. */
+  get takeAway() {
+    const study = this.shownStudy, changed = !same(study.arms, this.original.arms);
+    const visits = [study.visits].flat().filter((text) => this.units.hours(text) <= this.last + 1e-9);
+    const last = Math.max(...visits.map((text) => this.units.hours(text)));
+    if (this.last > last + 1e-9) visits.push(`${this.last} h`);
+    study.visits = visits;
+    const arms = Object.keys(study.arms);
+    study.endpoints = (study.endpoints ?? []).filter((/** @type {any} */ one) =>
+      (!one.arm || arms.includes(one.arm)) && (!one.healthy || arms.includes(one.healthy)) &&
+      ["at", "by", "until"].every((key) => !one[key] || this.units.hours(one[key]) <= this.last + 1e-9));
+    if (changed || this.last < last) delete study.compare; // published results belong to the trial as it was published
+    if (!study.endpoints.length) delete study.endpoints;
+    if (study.design !== "single-arm" && arms.length === 1) study.design = "single-arm";
+    if (study.design === "single-arm" && arms.length > 1) study.design = "parallel";
+    return study;
+  }
+
+  /** @returns {Promise<string>} what stands after the # of a link */
+  async link() {
+    const value = { a: Object.fromEntries(this.shown.map((name) => [name, same(this.study.arms[name], this.original.arms[name]) ? 0 : this.study.arms[name]])),
+      x: this.active, t: round(this.cursor), u: round(this.wished),
+      ...(same(this.study.covariates, this.original.covariates) ? {} : { c: this.study.covariates }),
+      ...(same(this.study.parameters, this.original.parameters) ? {} : { p: this.study.parameters }) };
+    return `v1.${toText(await through(new CompressionStream("deflate-raw"), new TextEncoder().encode(JSON.stringify(value))))}`;
+  }
+
+  /** Take up what a link says. Throws an Error for one that says nothing. @param {string} hash */
+  async restore(hash) {
+    if (!hash.startsWith("v1.")) throw new Error("this link is of another version of the page");
+    const value = JSON.parse(new TextDecoder().decode(await through(new DecompressionStream("deflate-raw"), fromText(hash.slice(3)))));
+    const names = Object.keys(value.a ?? {}).slice(0, MOST_SCENARIOS);
+    if (!names.length) throw new Error("this link names no scenario");
+    const study = structuredClone(this.original);
+    for (const name of names) {
+      const arm = value.a[name] === 0 ? this.original.arms[name] : value.a[name];
+      if (!arm || typeof arm !== "object") throw new Error(`this link names a scenario that the page does not have: ${name}`);
+      study.arms[name] = structuredClone(arm);
+    }
+    if (value.c) study.covariates = value.c;
+    if (value.p) study.parameters = value.p;
+    Object.assign(this, { study, shown: names, active: names.includes(value.x) ? value.x : names[0] });
+    if (Number.isFinite(value.u)) this.wished = value.u;
+    this.cursor = Math.min(Number.isFinite(value.t) ? value.t : this.cursor, this.last);
+    this.changed("study");
+  }
+}
+
+/** Without what is empty. @param {any} value @returns {any} */
+function clean(value) {
+  if (Array.isArray(value)) return value.map(clean);
+  if (!value || typeof value !== "object") return value;
+  const kept = Object.entries(value).map(([key, item]) => [key, clean(item)]);
+  return Object.fromEntries(kept.filter(([key, item]) => item !== null && item !== undefined && item !== "" &&
+    !(key !== "arms" && typeof item === "object" && !Array.isArray(item) && !Object.keys(item).length && key !== "arm" && ["genotype", "parameters", "covariates", "control"].includes(key)) &&
+    !(Array.isArray(item) && !item.length)));
+}
+
+/** @param {string} name @param {Record<string, any>} arms */
+function unused(name, arms) {
+  const stem = name.replace(/ \d+$/, "");
+  for (let k = 2; ; k++) if (!(`${stem} ${k}` in arms)) return `${stem} ${k}`;
+}
+
+/** @param {any} a @param {any} b */
+export const same = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+
+/** @param {number} value */
+const round = (value) => Math.round(value * 1000) / 1000;
+
+/** @param {any} stream @param {Uint8Array} bytes */
+export async function through(stream, bytes) {
+  const blob = new Blob([/** @type {any} */ (bytes)]);
+  return new Uint8Array(await new Response(blob.stream().pipeThrough(stream)).arrayBuffer());
+}
+
+/** @param {Uint8Array} bytes */
+const toText = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+
+/** @param {string} text */
+export const fromText = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));

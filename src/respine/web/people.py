@@ -1,0 +1,63 @@
+"""The people of a page: the typical subject, and a crowd for the band."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from respine import population
+from respine.protocol import Protocol
+from respine.protocol.people import MET
+from respine.protocol.typical import typical_covariates
+from respine.study.schema import Arm
+
+CROWD = 200
+_MIXED = "of the person"
+
+
+def people_of(protocol: Protocol, crowd: int = CROWD) -> dict[str, Any]:
+    """Typical covariates and history, and the parameters of ``crowd`` people, as a run of the study draws them."""
+    study, who = protocol.study, protocol.population
+    bare = Arm.model_validate({})
+    typical = typical_covariates(who, bare)
+    drawn = population.sample(who, protocol.system, range(crowd), study.seed, typical=study.parameters)
+    columns = [str(name) for name in drawn.parameters.columns]
+    numbers = drawn.parameters.to_numpy(np.float32)
+    covariates = {
+        str(name): [float(x) for x in drawn.covariates[name]]
+        for name in drawn.covariates.columns
+        if name != "subject" and drawn.covariates[name].dtype.kind in "fiu"
+    }
+    own = {id: float(one.value) for id, one in who.parameters.items()}
+    return {
+        "title": who.title,
+        "note": who.note.strip(),
+        "typical": {name: value if isinstance(value, str) else float(value) for name, value in typical.items()},
+        "parameters": own,
+        "history": [
+            {"inputs": list(phase.inputs), "until": phase.until, "suffix": "" if i == 0 else f"_{i + 1}"}
+            for i, phase in enumerate(who.history)
+        ],
+        "runIn": who.run_in,
+        "genotypes": MET,
+        "units": {name: getattr(one, "unit", "") for name, one in who.covariates.items()},
+        "crowd": {
+            "n": crowd,
+            "columns": columns,
+            "numbers": base64.b64encode(numpy_bytes(numbers)).decode(),
+            "covariates": covariates,
+            "expectancy": _normals(study.seed, f"expectancy {_MIXED}", crowd),
+            "felt": _normals(study.seed, "sensitivity CADSS", crowd),
+        },
+    }
+
+
+def numpy_bytes(numbers: np.ndarray) -> bytes:
+    """Row by row, little endian."""
+    return np.ascontiguousarray(numbers, "<f4").tobytes()
+
+
+def _normals(seed: int, purpose: str, n: int) -> list[float]:
+    return [round(float(x), 6) for x in population.normals(seed, purpose, 0, n, 1)[:, 0]]

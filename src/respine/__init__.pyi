@@ -26,6 +26,7 @@ from .engine import solve as solve
 from .errors import InputError as InputError
 from .errors import Problem as Problem
 from .interop import read_nonmem as read_nonmem
+from .interop.petab import read_petab as read_petab
 from .library import Library as Library
 from .model import System as System
 from .model import load as load_model

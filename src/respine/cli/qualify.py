@@ -61,6 +61,15 @@ def nonmem(
     judge(qualify, path, as_json=json)
 
 
+@group.command("petab")
+@report_errors
+def petab(folder: Path = FOLDER, every: bool = ALL, json: bool = JSON) -> None:
+    """The PEtab test suites, versions 1 and 2, and PEtab problems with stored simulations."""
+    from respine.qualify.petab import qualify
+
+    judge(qualify, folder, every=every, as_json=json)
+
+
 def judge(
     qualify: Callable[[Path, Callable[[int, int], None]], Findings],
     folder: Path,

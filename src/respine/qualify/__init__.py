@@ -4,7 +4,7 @@ Each module has ``qualify(folder, progress=None) -> Findings``: it runs every ca
 its public source, one row a case, and raises InputError for a folder that holds no such cases.
 
 ``stiff``: stiff problems over a sweep of tolerances; ``sbml``: the SBML semantic test suite; ``models``: published SBML
-models against stored trajectories.
+models against stored trajectories; ``nonmem``: dosing records; ``petab``: PEtab test suites and problems.
 """
 
 from __future__ import annotations

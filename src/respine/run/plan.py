@@ -86,7 +86,7 @@ class Plan:
 
     def people_of(self, arm: str, numbers: range) -> People:
         """The people of one arm with these numbers."""
-        return self.protocol.arm(arm).people(numbers, n_draws=self.draws)
+        return self.protocol.arm(arm).people(numbers, draw=draws_of(numbers))
 
     def __repr__(self) -> str:
         return f"Plan: {self}"
@@ -125,7 +125,7 @@ def plan(
     schedules: list[engine.Schedule] = []
     moments: list[int] = []  # kept, and what it takes to stop and go on at a decision
     for arm in protocol.arms.values():
-        people = arm.people(few, n_draws=draws)
+        people = arm.people(few, draw=draws_of(few))
         vary |= dict.fromkeys(map(str, people.parameters.columns))
         schedules.append(arm.schedule(people, given=() if arm.rules else None))
         moments.append(len(times) + STAGE_MOMENTS * len(arm.decision_times))
@@ -144,6 +144,12 @@ def plan(
         + work * speed.seconds_per_unit() / min(threads, os.cpu_count() or 1),
         megabytes=size / 1e6,
     )  # fmt: skip
+
+
+def draws_of(people: range) -> np.ndarray:
+    """The parameter draw that each person belongs to, ``(n,)``: told by the person's number alone, so that a run of more people
+    holds those of a smaller one."""
+    return np.arange(people.start, people.stop) // PEOPLE_PER_DRAW % MOST_DRAWS
 
 
 def _protocol(

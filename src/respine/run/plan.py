@@ -17,6 +17,7 @@ from respine.model.system import System
 from respine.population import People
 from respine.protocol import Protocol, resolve
 from respine.protocol.output_times import output_times
+from respine.protocol.silent import without_effect
 from respine.run import speed
 from respine.study import load, require_result
 from respine.study.schema import MOST_SEED, MOST_SUBJECTS, Study
@@ -73,6 +74,8 @@ class Plan:
     work: float
     seconds: float
     megabytes: float
+    notes: tuple[str, ...] = ()
+    """What the study writes that changes nothing, in sentences."""
 
     @property
     def study(self) -> Study:
@@ -142,7 +145,7 @@ def plan(
         draws=draws, threads=threads, equations=live, equations_before=len(protocol.system.states), work=work,
         seconds=FIXED_SECONDS + ARM_SECONDS * len(study.arms)
         + work * speed.seconds_per_unit() / min(threads, os.cpu_count() or 1),
-        megabytes=size / 1e6,
+        megabytes=size / 1e6, notes=tuple(without_effect(protocol, outputs)),
     )  # fmt: skip
 
 

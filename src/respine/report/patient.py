@@ -34,7 +34,7 @@ def plot_patient(run: Any, subject: int, arm: str | None = None) -> Drawing:
     given = folder.doses[(folder.doses["arm"] == arm) & (folder.doses["subject"] == subject)]
     decided = folder.decisions[(folder.decisions["arm"] == arm) & (folder.decisions["subject"] == subject)]
     refused = decided[decided["outcome"] == "refused"]
-    rows = [(r.time_h, r.scale, r.value, "") for r in seen.itertuples()]
+    rows: list[tuple[Any, ...]] = [(r.time_h, r.scale, r.value, "") for r in seen.itertuples()]
     rows += [(r.time_h, f"{r.drug} {r.route}", r.amount, r.why) for r in given.itertuples()]
     rows += [(r.time_h, f"refused: {r.rule}", np.nan, r.why) for r in refused.itertuples()]
     table = pd.DataFrame(rows, columns=["time_h", "what", "value", "why"]).sort_values("time_h", ignore_index=True)

@@ -93,16 +93,16 @@ def plot_forest(rows: pd.DataFrame | Sequence[Mapping[str, Any]], *, unit: str =
         figure = Figure(figsize=(7.0, 0.9 + 0.28 * len(table)), layout="constrained")
         axis = figure.subplots()
         axis.axvline(none, color=theme.FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-        for i, row in table.iterrows():
+        for i, row in enumerate(table.to_dict("records")):
             k = groups.index(row["group"]) if "group" in table else 0
             error = [[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]]
             axis.errorbar(
-                row["estimate"], -int(i), xerr=error, fmt=theme.arm_marker(k), color=theme.arm_colour(k), markersize=5
-            )  # type: ignore[call-overload]
+                row["estimate"], -i, xerr=error, fmt=theme.arm_marker(k), color=theme.arm_colour(k), markersize=5
+            )
             said = f"{row['estimate']:.2f} ({row['low']:.2f} to {row['high']:.2f})" + (
                 f", n = {row['n']:.0f}" if "n" in table else ""
             )
-            axis.annotate(said, (1.01, -int(i)), xycoords=("axes fraction", "data"), va="center", fontsize=8)  # type: ignore[call-overload]
+            axis.annotate(said, (1.01, -i), xycoords=("axes fraction", "data"), va="center", fontsize=8)
         axis.set(yticks=[-k for k in range(len(table))], ylim=(-len(table) + 0.4, 0.6), xlabel=unit)
         axis.set_yticklabels([theme.literal(str(label)) for label in table["label"]])
     return Drawing(figure, table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -242,3 +243,92 @@ def test_the_example_of_the_docs_in_the_human_model(tmp_path: Path) -> None:
     solution, work = solved(plan, "as-needed", range(16))
     # at rtol 1e-5 the symptom of either errs by up to 3e-4 of its size
     alike(in_one_go(plan, "as-needed", range(16), work.given), solution, 5e-4)
+
+
+def test_an_independent_solver_with_the_ledger_alone_gives_the_same_path(needed: tuple[run.Plan, run.Results]) -> None:
+    """The equations written out here, the doses read from the ledger, LSODA from dose to dose: nothing of the engine is used."""
+    from scipy.integrate import solve_ivp
+
+    plan, results = needed
+    ledger = pd.read_parquet(results.folder / "doses.parquet")
+    subjects = pd.read_parquet(results.folder / "subjects.parquet")
+    trajectories = np.concatenate(
+        [np.load(path) for path in sorted((results.folder / "shards").glob("0000[012]/*.npy"))]
+    )
+    column = plan.outputs.index("symptom")
+    for person in (1, 11, 20):
+        row = subjects[(subjects["arm"] == "a") & (subjects["subject"] == person)].iloc[0]
+        own = ledger[(ledger["arm"] == "a") & (ledger["subject"] == person)]
+        lasts = own["why"].map({"rule needed": 40 / 60, "rule switch": 30.0}).to_numpy()
+        begin, rate = own["time_h"].to_numpy(), 0.5 * own["amount_mg"].to_numpy() / lasts
+
+        def slopes(t, y, begin=begin, lasts=lasts, rate=rate, row=row):
+            drug = y[0] + y[1]
+            effect = drug / (drug + 2.0)
+            into = (rate * ((begin <= t) & (t < begin + lasts))).sum()
+            target = 1.0 - row["relief"] * y[2]
+            return [into - row["k_elimination"] * y[0], into - row["k_elimination"] * y[1], 0.5 * (effect - y[2]),
+                    0.05 * (target - y[3])]  # fmt: skip
+
+        times = plan.times
+        edges = np.unique(np.concatenate([[-2000.0], begin, begin + lasts, [times[-1]]]))
+        edges = edges[edges <= times[-1]]
+        y, found = np.zeros(4), np.full(len(times), np.nan)
+        for a, b in pairwise(edges):
+            inside = (times > a - 1e-9) & (times <= b)
+            part = solve_ivp(slopes, (a, b - 1e-9), y, method="LSODA", rtol=1e-8, atol=1e-10,
+                             t_eval=np.clip(times[inside], a, b - 1e-9))  # fmt: skip
+            found[inside], y = (
+                part.y[3],
+                part.y[:, -1] if inside.any() and times[inside][-1] == b else _end(slopes, a, b, y),
+            )
+        np.testing.assert_allclose(trajectories[person, :, column], found, rtol=2e-3)
+
+
+def _end(slopes, a: float, b: float, y: np.ndarray) -> np.ndarray:
+    from scipy.integrate import solve_ivp
+
+    return np.asarray(solve_ivp(slopes, (a, b - 1e-9), y, method="LSODA", rtol=1e-8, atol=1e-10).y[:, -1])
+
+
+def test_as_needed_for_twelve_weeks_never_passes_its_caps_and_can_be_drawn(tmp_path: Path) -> None:
+    from respine import report
+
+    text = HEAD.replace("DOSES", "[]").replace("visits: [0 h, 4 h, 3 d, 7 d]", "visits: [0 h, 14 d, 28 d, 56 d, 84 d]")
+    text = text.replace("at: 7 d", "at: 84 d") + (
+        "rules:\n"
+        "  - {name: morning, arms: a, when: {visit: daily, scale: MADRS, above: 16}, then: {dose: {" + DRUG + "}}, "
+        "limit: {per-day: 1, per-week: 3}}\n"
+    )
+    plan = run.plan(small_study(tmp_path, text), system=tiny_system(), threads=1)
+    results = run.execute(plan, tmp_path / "run")
+    ledger = pd.read_parquet(results.folder / "doses.parquet")
+    assert len(ledger) > 200
+    for _, own in ledger.groupby("subject"):
+        times = own["time_h"].to_numpy()
+        assert all(((times > t - 24 + 1e-6) & (times <= t)).sum() <= 1 for t in times)
+        assert all(((times > t - 168 + 1e-6) & (times <= t)).sum() <= 3 for t in times)
+    most = int(ledger.groupby("subject").size().idxmax())
+    drawing = report.plot_patient(report.read(results.folder, system=tiny_system()), most, "a")
+    given = drawing.table[drawing.table["why"] == "rule morning"]
+    assert len(given) == (ledger["subject"] == most).sum() and (drawing.table["what"] == "refused: morning").any()
+    drawing.save(tmp_path / "patient.svg")
+
+
+@pytest.mark.slow
+def test_nasal_use_as_needed_for_twelve_weeks_in_the_human_model(tmp_path: Path) -> None:
+    text = HEAD.replace("DOSES", "[]").replace("visits: [0 h, 4 h, 3 d, 7 d]", "visits: [0 h, 28 d, 84 d]")
+    text = text.replace("at: 7 d", "at: 84 d").replace("subjects: 24", "subjects: 8") + (
+        "rules:\n"
+        "  - {name: needed, arms: a, when: {visit: daily, scale: MADRS, above: 14}, "
+        "then: {dose: {drug: ketamine, route: nasal, amount: 50 mg}}, limit: {per-day: 1, per-week: 3}}\n"
+    )
+    plan = run.plan(small_study(tmp_path, text), threads=1)
+    solution, work = solved(plan, people=range(8))
+    ledger = plan.protocol.arm("a").ledger(plan.people_of("a", range(8)), work.given)
+    assert len(ledger) > 60 and (ledger.groupby(["subject", "time_h"]).size() == 1).all()
+    for _, own in ledger.groupby("subject"):
+        times = own["time_h"].to_numpy()
+        assert (np.diff(times) >= 24 - 1e-6).all()
+        assert all(((times > t - 168 + 1e-6) & (times <= t)).sum() <= 3 for t in times)
+    alike(in_one_go(plan, "a", range(8), work.given), solution, 5e-4)

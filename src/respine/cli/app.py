@@ -9,6 +9,7 @@ from respine.cli import (
     calibrate,
     compare,
     credibility,
+    design,
     doctor,
     errors,
     evidence,
@@ -63,6 +64,7 @@ app.command("claims")(evidence.claims)
 app.command("credibility")(credibility.credibility)
 app.command("analyze")(analyze.analyze)
 app.command("power")(power.power)
+app.command("design")(design.design)
 app.command("fit")(fit.fit)
 app.add_typer(fit.data, name="data")
 app.command("doctor")(doctor.doctor)

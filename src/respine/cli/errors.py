@@ -21,6 +21,8 @@ FLAGS = {
     "qualification": "--qualification", "n": "--n", "dropout": "--dropout", "costs": "--cost", "visits": "--visit",
     "endpoint": "--endpoint", "against": "--against", "analysis": "--analysis", "estimand": "--estimand",
     "replicates": "--replicates", "budget": "--budget", "alpha": "--alpha",
+    "effect": "--effect", "rates": "--rates", "power": "--power",
+    "boundary": "--boundary", "z": "--z",
 }  # fmt: skip
 """How the command line calls the arguments that errors speak of."""
 

@@ -56,6 +56,8 @@ def run(
     folder = out if out is not None else _default_folder(plan)
     there = _finished(plan, folder)
     screen.say(f"{folder} holds this run already, finished; nothing is simulated again." if there else str(plan))
+    for note in plan.notes:
+        screen.say(f" note: {note}")
     try:
         with screen.progress(plan.people) as progress:
             results = execute(plan, folder, resume=resume or there, threads=threads, progress=progress)
@@ -126,6 +128,8 @@ def _report(results: Results, plan: Plan, screen: Screen, again: bool) -> Path:
     if not screen.as_json:
         _table(folder, screen)
     for warning in results.warnings:
+        if warning in plan.notes:
+            continue  # said before the run
         screen.say(f" note: {warning}")
     failed = len(results.failures)
     if failed:

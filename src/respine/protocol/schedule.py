@@ -41,7 +41,7 @@ def schedule(
     """
     if given is None:
         refuse_rules(arm)
-    work = _Work(arm, people, since, until)
+    work = Work(arm, people, since, until)
     work.history()
     declared = [FAR_FUTURE_H] if since > -math.inf else []
     for planned in arm.planned:
@@ -72,7 +72,7 @@ def refuse_rules(arm: Arm) -> None:
         )
 
 
-class _Work:
+class Work:
     """One arm on its way into a schedule."""
 
     def __init__(self, arm: Arm, people: People, since: float, until: float) -> None:

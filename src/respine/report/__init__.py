@@ -6,8 +6,10 @@ from respine.report.comparison import plot_comparison, text_table
 from respine.report.drawing import Drawing
 from respine.report.folder import Folder, read
 from respine.report.page import html, write
+from respine.report.patient import plot_patient
 from respine.report.power import plot_power
 from respine.report.rules import plot_doses
+from respine.report.trials import kaplan_meier, plot_belief, plot_forest, plot_survival
 
 __all__ = [
     "Drawing",
@@ -15,11 +17,16 @@ __all__ = [
     "RunComparison",
     "compare",
     "html",
+    "kaplan_meier",
+    "plot_belief",
     "plot_chain",
     "plot_changes",
     "plot_comparison",
     "plot_doses",
+    "plot_forest",
+    "plot_patient",
     "plot_power",
+    "plot_survival",
     "read",
     "text_table",
     "write",

@@ -215,7 +215,7 @@ def _decided(plan: Plan, decisions: pd.DataFrame) -> dict[str, dict[str, dict[st
 
 def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[str]:
     """Sentences a reader of the results must not miss."""
-    told = []
+    told = list(plan.notes)
     if plan.draws < FEW_DRAWS and len(tables["endpoints"]):
         draws = "1 draw" if plan.draws == 1 else f"{plan.draws} draws"
         told.append(

@@ -17,6 +17,7 @@ from respine.model.system import System
 from respine.population import People
 from respine.protocol import Protocol, resolve
 from respine.protocol.output_times import output_times
+from respine.protocol.silent import without_effect
 from respine.run import speed
 from respine.study import load, require_result
 from respine.study.schema import MOST_SEED, MOST_SUBJECTS, Study
@@ -73,6 +74,8 @@ class Plan:
     work: float
     seconds: float
     megabytes: float
+    notes: tuple[str, ...] = ()
+    """What the study writes that changes nothing, in sentences."""
 
     @property
     def study(self) -> Study:
@@ -86,7 +89,7 @@ class Plan:
 
     def people_of(self, arm: str, numbers: range) -> People:
         """The people of one arm with these numbers."""
-        return self.protocol.arm(arm).people(numbers, n_draws=self.draws)
+        return self.protocol.arm(arm).people(numbers, draw=draws_of(numbers))
 
     def __repr__(self) -> str:
         return f"Plan: {self}"
@@ -125,7 +128,7 @@ def plan(
     schedules: list[engine.Schedule] = []
     moments: list[int] = []  # kept, and what it takes to stop and go on at a decision
     for arm in protocol.arms.values():
-        people = arm.people(few, n_draws=draws)
+        people = arm.people(few, draw=draws_of(few))
         vary |= dict.fromkeys(map(str, people.parameters.columns))
         schedules.append(arm.schedule(people, given=() if arm.rules else None))
         moments.append(len(times) + STAGE_MOMENTS * len(arm.decision_times))
@@ -142,8 +145,14 @@ def plan(
         draws=draws, threads=threads, equations=live, equations_before=len(protocol.system.states), work=work,
         seconds=FIXED_SECONDS + ARM_SECONDS * len(study.arms)
         + work * speed.seconds_per_unit() / min(threads, os.cpu_count() or 1),
-        megabytes=size / 1e6,
+        megabytes=size / 1e6, notes=tuple(without_effect(protocol, outputs)),
     )  # fmt: skip
+
+
+def draws_of(people: range) -> np.ndarray:
+    """The parameter draw that each person belongs to, ``(n,)``: told by the person's number alone, so that a run of more people
+    holds those of a smaller one."""
+    return np.arange(people.start, people.stop) // PEOPLE_PER_DRAW % MOST_DRAWS
 
 
 def _protocol(

@@ -197,6 +197,9 @@ class Study(Part):
     endpoints: Annotated[tuple[AnyEndpoint, ...], Field(strict=False)] = ()
     compare: Annotated[tuple[Compare, ...], BeforeValidator(one_or_more), Field(strict=False)] = ()
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
+    expectancy: Literal["full", "no-unblinding", "none"] = Field(
+        "full", description="What belief does to scores: all of it, without what side effects give away, or nothing."
+    )
     behaviour: Behaviour | None = Field(None, description="What people do: leave, stop, miss doses, need rescue.")
     trial: TrialForm | None = Field(None, description="How the trial is carried out: people, allocation, estimands.")
 

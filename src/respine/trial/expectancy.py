@@ -76,8 +76,8 @@ def strength_and_belief(
     model = model or arm.protocol.expectancy
     model = drawn(model, study.seed, draw) if draw is not None and len(draw) else model
     number = model.numbers
-    belief = _belief(arm, model, felt)
-    if not np.any(belief):
+    belief = _belief(arm, model, felt if study.expectancy == "full" else None)
+    if study.expectancy == "none" or not np.any(belief):
         return np.zeros((len(subjects), len(times))), belief
     normal = population.normals_of(study.seed, "expectancy of the person", subjects)[:, 0]
     variance = np.log1p(number["person_cv"] ** 2)

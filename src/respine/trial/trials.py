@@ -48,6 +48,7 @@ def in_trials_of_published_size(
     whole = sample_of(endpoint, panel, needed)
     usable = np.all([np.isfinite(panel.values[a, endpoint.of]).any(axis=1) for a in needed], axis=0)
     groups = [g for d in np.unique(panel.draw) if len(g := np.flatnonzero((panel.draw == d) & usable))]
+    groups = [g for g in groups if 2 * len(g) >= max(map(len, groups))]  # the last draw may have a few people only
     if not groups:
         return Interval(np.nan, np.nan, np.nan, 0, "nobody was simulated to the end")
     note = f"{CONTAINS}; {len(groups)} parameter draws"

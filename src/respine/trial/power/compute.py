@@ -163,7 +163,7 @@ def _simulate(asked: _Asked, replicates: int, seconds: float, progress: Progress
     for comparison, (given, drawn) in zip(asked.comparisons, gathered, strict=True):
         weight = np.array([_parts(asked.n, n, comparison) for n in asked.n], float)
         fallbacks = {**given.fallbacks, **drawn.fallbacks}
-        found.append(Counts(comparison, done, _stack(given), _stack(drawn), weight, fallbacks))
+        found.append(Counts(comparison, done, _stack(given), _stack(drawn), weight, fallbacks, asked.n[-1]))
     return found
 
 

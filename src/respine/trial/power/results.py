@@ -30,7 +30,7 @@ class Counts:
 
     Each holds ``won`` and ``lost`` (R, sizes), the share of a replicate's trials that were significant for and against the arm;
     ``effect`` and ``se`` (R,) at the largest size; ``sd`` (R, 2) variances of the change in both arms and ``left`` (R, 2) the
-    share without a score. ``weight`` (sizes,): trials a replicate was divided into.
+    share without a score. ``weight`` (sizes,): trials a replicate was divided into; ``size`` the largest size.
     """
 
     comparison: Comparison
@@ -39,6 +39,7 @@ class Counts:
     drawn: Mapping[str, np.ndarray]
     weight: np.ndarray
     fallbacks: Mapping[str, int]
+    size: int
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def _effects(one: Counts) -> dict[str, Any]:
         "effect": typical, "effect_error": float(np.nanstd(one.given["effect"], ddof=1) / np.sqrt(one.replicates)),
         "effect_over_draws": float(np.nanmean(effect)), "sd_between_draws": float(np.sqrt(between)),
         "sd_within": float(np.sqrt(np.nanmean(one.given["sd"]))), "sd_within_draws": within,
+        "sd_analysis": float(np.sqrt(np.nanmean(one.given["se"] ** 2) * one.size / 2)),
         "missing_arm": float(np.nanmean(one.given["left"][:, 0])), "missing_against": float(np.nanmean(one.given["left"][:, 1])),
     }  # fmt: skip
 

@@ -49,6 +49,20 @@ def test_mistakes_end_with_two(tmp_path):
     assert out.exit_code == 2
 
 
+def test_before_and_after_a_fit(tmp_path):
+    path = written(tmp_path)
+    told = json.loads(runner.invoke(app, ["fit", str(path), "--information", "--people", "3", "--json"]).stdout)
+    assert told["people"] == 3 * 30 and all(row["se"] > 0 for row in told["expected"])
+    design = runner.invoke(app, ["fit", str(path), "--information", "--samples", "3"])
+    assert design.exit_code == 0 and "of the D-criterion of all candidates" in design.output
+    out = runner.invoke(
+        app, ["fit", str(path), "--profile", "--bootstrap", "3", "--out", str(tmp_path / "o"), "--quiet"]
+    )
+    assert out.exit_code == 0 and "by likelihood profiles" in out.output and "bootstrap" in out.output
+    assert len((tmp_path / "o" / "replicates.csv").read_text().splitlines()) == 4
+    assert len((tmp_path / "o" / "profile.csv").read_text().splitlines()) == 6
+
+
 def test_draws_of_a_posterior(tmp_path):
     pytest.importorskip("nutpie", reason="needs the extra bayes", exc_type=ImportError)
     path, folder = written(tmp_path), tmp_path / "draws"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from respine.cli import fit_more as more
 from respine.cli.errors import report_errors, stop
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from respine.fit.population import Fit, Posterior
+    from respine.fit.population import Fit
     from respine.fit.population.check import Checked
 
 data = typer.Typer(name="data", help="Tables of data: check one before it is used.", no_args_is_help=True)
@@ -46,6 +47,15 @@ def fit(
     draws: int = typer.Option(1000, "--draws", min=4, help="Of nuts: draws a chain after tuning."),
     tune: int = typer.Option(500, "--tune", min=1, help="Of nuts: steps of tuning."),
     chains: int = typer.Option(4, "--chains", min=2, help="Of nuts: chains, which have to agree."),
+    information: bool = typer.Option(
+        False, "--information", help="Fit nothing: expected standard errors of the design at the start values."
+    ),
+    samples: int = typer.Option(
+        0, "--samples", help="With --information: the best so many observation times a subject."
+    ),
+    people: int = typer.Option(1, "--people", min=1, help="With --information: people each subject stands for."),
+    profile: bool = typer.Option(False, "--profile", help="95 % limits by likelihood profiles as well."),
+    bootstrap: int = typer.Option(0, "--bootstrap", help="Fits to so many resampled data sets as well; kept in --out."),
     json: bool = typer.Option(False, "--json", help="Print JSON instead of text."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No progress."),
 ) -> None:
@@ -62,9 +72,12 @@ def fit(
     options |= {"seed": seed} if seed >= 0 else {}
     asked = population.with_options(population.PopulationProblem.from_yaml(problem), **options)
     watch = None if json or quiet else screen.say
+    if information:
+        more.before(asked, samples, people, json)
+        return
     if method == "nuts":
         made = population.posterior(asked, draws=draws, tune=tune, chains=chains, folder=out, watch=watch)
-        _posterior(made, out, json)
+        more.posterior(made, out, json)
         return
     if maxeval == 0:
         found = population.evaluate(asked, method or None, covariance=covariance)
@@ -75,10 +88,13 @@ def fit(
         from respine.fit.population.report import write
 
         written += write(found, report, replicates=replicates)
+    extra = more.after(found, profile, bootstrap, out, watch) if found.converged and maxeval != 0 else {}
+    written += more.written(extra, out) if out is not None and extra else []
     if json:
-        _json(found, written)
+        _json(found, written, extra)
     else:
         typer.echo(str(found))
+        more.show(extra)
         for path in written:
             typer.echo(f"written: {path}")
     if not found.is_answer and maxeval != 0:
@@ -88,44 +104,12 @@ def fit(
 METHODS = ("fo", "foce", "focei", "laplace", "laplace-no-interaction", "agq", "imp", "saem", "nuts")
 
 
-def _posterior(found: Posterior, out: Path | None, json: bool) -> None:
-    """Tell and write a posterior; exit code 1 where it is no answer."""
-    frames = {"posterior": found.summary, "draws": found.draws, "random-effects": found.random_effects}
-    written = _written(frames, out) if out is not None else []
-    if json:
-        from respine.cli.screen import print_json
-
-        print_json({"title": found.problem.title, "method": "nuts", "answer": found.is_answer, "seconds": found.seconds,
-                    "summary": found.summary.to_dict("records"), "divergences": found.divergences,
-                    "priors": found.density.prior.table.to_dict("records"), "settings": dict(found.settings),
-                    "findings": [vars(finding) for finding in found.findings],
-                    "written": [str(path) for path in written]})  # fmt: skip
-    else:
-        typer.echo(str(found))
-        for path in written:
-            typer.echo(f"written: {path}")
-    if not found.is_answer:
-        raise typer.Exit(1)
-
-
 def _tables(found: Fit, out: Path) -> list[Path]:
     frames = {"estimates": found.estimates, "random-effects": found.random_effects, "individual": found.individual}
-    return _written(frames, out)
+    return more.written(frames, out)
 
 
-def _written(frames: Mapping[str, pd.DataFrame], out: Path) -> list[Path]:
-    from respine.files import store
-
-    out.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, frame in frames.items():
-        path = out / f"{name}.csv"
-        store.write_bytes(path, frame.to_csv(index=False).encode())
-        written.append(path)
-    return written
-
-
-def _json(found: Fit, written: list[Path]) -> None:
+def _json(found: Fit, written: list[Path], extra: Mapping[str, pd.DataFrame]) -> None:
     from respine.cli.screen import print_json
 
     certain = found.certain
@@ -140,6 +124,7 @@ def _json(found: Fit, written: list[Path]) -> None:
         "shrinkage": found.shrinkage.to_dict("records"), "random_effects": found.random_effects.to_dict("records"),
         "findings": [vars(finding) for finding in found.findings], "settings": dict(found.settings),
         "notes": list(found.problem.notes), "written": [str(path) for path in written],
+        **{name: frame.to_dict("records") for name, frame in extra.items()},
     })  # fmt: skip
 
 

@@ -63,6 +63,19 @@ def bootstrap(
     return pd.DataFrame(rows)
 
 
+def percentiles(replicates: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Of a bootstrap, one row a parameter: name, n (replicates that are an answer), mean, se, median, low, high."""
+    import pandas as pd
+
+    good = replicates[replicates["answer"]]
+    rows = []
+    for name in [c for c in replicates.columns if c not in ("replicate", "objective", "answer")]:
+        low, middle, high = good[name].quantile([0.5 - level / 2, 0.5, 0.5 + level / 2]) if len(good) else (np.nan,) * 3
+        rows.append({"name": name, "n": len(good), "mean": good[name].mean(), "se": good[name].std(), "median": middle,
+                     "low": low, "high": high})  # fmt: skip
+    return pd.DataFrame(rows, columns=["name", "n", "mean", "se", "median", "low", "high"])
+
+
 def _place(folder: str | Path | None, problem: object, seed: int) -> Path | None:
     if folder is None:
         return None

@@ -125,6 +125,36 @@ def test_an_unidentifiable_pair_is_named():
     assert any(set(f.names) == {"a", "b"} for f in found.findings)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e4])
+def test_an_unidentifiable_pair_without_bounds_is_named_whatever_its_units(scale):
+    individual = {"CL": f"a*b/{scale}*(WT/70)**0.75*exp(eta_cl)", "V": "TVV*exp(eta_v)"}
+    found = fit(toy.problem(individual=individual, parameters={"a": 2.0, "b": 2.0 * scale, "TVV": 50.0}))
+    assert not found.is_answer
+    assert any(f.kind == "unidentifiable" and set(f.names) == {"a", "b"} for f in found.findings), found.findings
+
+
+def test_units_of_a_parameter_without_bounds_make_no_finding():
+    for scale in (1e-4, 1e3):
+        individual = {"CL": f"c/{scale}*(WT/70)**0.75*exp(eta_cl)", "V": "TVV*exp(eta_v)"}
+        found = fit(toy.problem(individual=individual, parameters={"c": 4.0 * scale, "TVV": 50.0}))
+        assert found.is_answer, found.findings
+        assert found.estimates["se"][0] / scale == pytest.approx(0.28, rel=0.1)
+        there = evaluate(found, covariance=True)  # without a search the steps come from the subjects' slopes
+        assert there.estimates["se"].to_numpy() == pytest.approx(found.estimates["se"].to_numpy(), rel=1e-2)
+
+
+def test_a_parameter_at_the_end_of_its_scale_is_named():
+    """All is bound: the share has no finite best value, and no standard error worth telling."""
+    individual = {"CL": "TVCL*(WT/70)**0.75*expit(share)*exp(eta_cl)", "V": "TVV*exp(eta_v)"}
+    parameters = {
+        "TVCL": {"start": 4.0, "lower": 0.0, "upper": 4.5},
+        "TVV": {"start": 50.0, "lower": 0.0},
+        "share": 4.0,
+    }
+    found = fit(toy.problem(individual=individual, parameters=parameters))
+    assert not found.is_answer and kinds(found) & {"no-influence", "bound"}
+
+
 def test_a_collapsed_effect_is_named():
     found = fit(toy.problem(toy.data(12, seed=3, omega=(0.09, 0.0), sd=0.3)))
     assert not found.is_answer and "collapsed" in kinds(found)

@@ -74,6 +74,21 @@ def test_fits_by_quadrature_and_by_sampling():
     assert agq.estimates["se"].notna().all()
 
 
+@pytest.mark.slow
+def test_theophylline_by_quadrature_and_by_sampling(reference):
+    """nlmixr2's agq (two nodes) to its digits; its imp lists the FOCEI objective at the estimates, 116.831."""
+    from tests.fit.population import problems
+
+    want = [0.45768, 1.01166, 3.45329, 0.69594]
+    two = fit(problems.theophylline(reference, estimation={"nodes": 2, "covariance": "S"}), "agq")
+    assert two.is_answer and two.objective == pytest.approx(118.48257, abs=0.01)
+    assert two.estimates["estimate"][:4].to_numpy() == pytest.approx(want, rel=2e-3)
+    imp = fit(problems.theophylline(reference, estimation={"samples": 300, "covariance": "S"}), "imp")
+    assert imp.is_answer and imp.objective_focei == pytest.approx(116.83124, abs=0.1)
+    assert imp.estimates["estimate"][:4].to_numpy() == pytest.approx(want, rel=2e-2)
+    assert imp.objective == pytest.approx(evaluate(with_options(imp.at_estimates(), nodes=9), "agq").objective, abs=0.5)
+
+
 # ---- data that are not measurements -------------------------------------------------------------------------------------
 def test_counts_and_yes_or_no_by_quadrature():
     """Against sums over a fine grid of the one random effect."""

@@ -54,6 +54,11 @@ def test_phenobarbital(reference):
     assert total(problems.phenobarbital(reference)) == pytest.approx(1113.0623215759215, rel=1e-8)
     fit = evaluate(problems.phenobarbital(reference, **PHENOBARBITAL))
     assert fit.objective == pytest.approx(730.89472681373070, rel=1e-8)
+    errors = evaluate(problems.phenobarbital(reference, **PHENOBARBITAL), covariance=True).estimates["se"].to_numpy()
+    bound = {name: {"start": value, "lower": 0.0} for name, value in PHENOBARBITAL["parameters"].items()}
+    logs = {**PHENOBARBITAL, "parameters": bound}  # the same point on other scales of the search
+    again = evaluate(problems.phenobarbital(reference, **logs), covariance=True).estimates["se"].to_numpy()
+    assert np.isfinite(errors).all() and again == pytest.approx(errors, rel=3e-3)
     first = fit.random_effects.iloc[:3]
     assert first["eta_cl"].to_numpy() == pytest.approx([-6.04122e-02, -2.09532e-01, 2.41814e-01], abs=5e-6)
     assert first["eta_v"].to_numpy() == pytest.approx([-1.40559e-02, -8.36106e-02, 1.90241e-01], abs=5e-6)

@@ -19,6 +19,7 @@ from respine.engine.run.workspace import AREAS, EVENT, KERNELS, LANE, RUN, SUBJE
 from respine.engine.status import Failure, Status
 
 MOST_KEPT = 4096  # failures of which the last good state is kept
+AT_ONCE = 64  # subjects up to which one thread is the caller's own
 
 
 class Batch:
@@ -77,6 +78,14 @@ class Batch:
         queue = np.flatnonzero(good & (same == np.arange(len(good)))).astype(np.int64)
         if not len(queue):  # the driver gives OK, and to none before its last output is read
             return
+        if threads == 1 and progress is None and len(queue) <= AT_ONCE:
+            self._work(queue)  # a thread of its own would cost more than the work
+        else:
+            self._run(queue, threads, progress)
+        self._copy(np.flatnonzero(good & (same != np.arange(len(good)))), same)
+
+    def _run(self, queue: np.ndarray, threads: int, progress: Progress | None) -> None:
+        """The work on threads, which can be told how far they are and be stopped."""
         with ThreadPoolExecutor(threads) as pool:
             try:
                 running = {pool.submit(self._work, queue) for _ in range(threads)}
@@ -89,7 +98,6 @@ class Batch:
             except BaseException:
                 self.counters[STOP] = 1  # the lanes stop at their next step
                 raise
-        self._copy(np.flatnonzero(good & (same != np.arange(len(good)))), same)
 
     def _same_as(self) -> np.ndarray:
         """(n_subjects,) the first subject equal to each; sensitivities of events are not compared, so all stay apart."""

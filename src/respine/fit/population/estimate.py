@@ -208,7 +208,8 @@ def walk(outer: Outer, x: np.ndarray, checks: list[SlopeCheck] | None, watch: Wa
 
     sampled = outer.objective.method == "imp"
     tolerance = SAMPLED if sampled else TOLERANCE
-    found = search(outer, x, guess, tolerance=tolerance, most_evaluations=options.max_evaluations, watch=tell)
+    found = search(outer, x, guess, tolerance=tolerance, most_evaluations=options.max_evaluations, sampled=sampled,
+                   watch=tell)  # fmt: skip
     if checks is not None:
         checks += outer.check("end", found.x, found.slope, found.matrix, options.seed + 1)
     return found

@@ -120,28 +120,43 @@ def _flat(found: Estimate, second: np.ndarray) -> list[Finding]:
     size = np.sqrt(np.maximum(np.abs(np.diag(second)), 1e-300))
     names = found.vector.names
     findings = []
-    silent = [k for k in range(len(names)) if size[k] ** 2 < 1e-8]
-    for k in silent:
-        if _change(found, np.eye(len(names))[k]) < FLAT:
-            why = f"The objective does not depend on {names[k]}."
+    silent, logs = [], _logs(found)
+    for k, own in enumerate(size):
+        far = WALK * max(1.0, abs(found.x[k]))  # on its way to an end of its scale a parameter is far from 0
+        if own * far < (np.sqrt(FLAT) if logs[k] else 1e-3) and _change(found, np.eye(len(names))[k], far) < FLAT:
+            silent.append(k)
+            why = f"The objective does not depend on {names[k]} near {found.vector.natural(found.point)[k]:.4g}."
             findings.append(Finding("no-influence", (names[k],), why, "Fix it, or use data that tell of it."))
     scaled = second / np.outer(size, size)
     values, vectors = np.linalg.eigh(scaled)
+    units = np.where(logs, 1.0, np.maximum(np.abs(found.x), np.abs(found.vector.pack(found.outer.begin))))
+    units = np.where(units > 0, units, 1.0)
     for value, vector in zip(values, vectors.T, strict=True):
         if value > LOOSE:
             continue
         direction = vector / size
-        direction *= WALK / np.max(np.abs(direction))
-        mine = [names[k] for k in np.flatnonzero(np.abs(direction) > 0.1 * WALK) if k not in silent]
-        if len(mine) > 1 and _change(found, direction) < FLAT:
+        share = np.abs(direction) / units
+        mine = [names[k] for k in np.flatnonzero(share > 0.1 * share.max()) if k not in silent]
+        far = WALK * float(np.max(np.abs(direction)) / share.max())
+        # a valley that bends rises with the fourth power of the way, a bowl with the second
+        if len(mine) > 1 and (
+            _change(found, direction, far) < FLAT or _change(found, direction, far / 10) < FLAT / 400
+        ):
             why = f"{' and '.join(mine)} cannot be told apart: the objective stays the same when they change together."
             findings.append(Finding("unidentifiable", tuple(mine), why, "Fix one of them, or write their combination."))
     return findings
 
 
-def _change(found: Estimate, direction: np.ndarray) -> float:
-    """The larger rise of the objective on both sides."""
-    scaled = direction * WALK / max(float(np.max(np.abs(direction))), 1e-300)
+def _logs(found: Estimate) -> np.ndarray:
+    """(n,) whether an entry of x has a natural unit of its own: all but fixed effects without a bound."""
+    count = len(found.vector.thetas)
+    free = [not (np.isfinite(t.lower) or np.isfinite(t.upper) or t.scale == "log") for _, t in found.vector.thetas]
+    return np.array([not own for own in free] + [True] * (found.vector.size - count))
+
+
+def _change(found: Estimate, direction: np.ndarray, far: float = WALK) -> float:
+    """The larger rise of the objective on both sides, ``far`` away in x."""
+    scaled = direction * far / max(float(np.max(np.abs(direction))), 1e-300)
     values = [found.outer.value(found.x + sign * scaled) for sign in (1, -1)]
     rises = [value - found.total for value in values]
     return float(np.max(np.where(np.isfinite(rises), rises, np.inf)))

@@ -12,7 +12,7 @@ Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 DOWNHILL, STEEP = 1e-4, 0.9
 LONGEST = 2.0  # of a step, in units of x (log scales: a factor of 7)
-MOST_HALVINGS = 20
+MOST_HALVINGS, FEW_HALVINGS = 20, 6
 NOISE = 1e-9  # of the value, relative to 1 + |value|, that counts as no change
 
 
@@ -38,11 +38,13 @@ def search(
     *,
     tolerance: float = 1e-7,
     most_evaluations: int = 1000,
+    sampled: bool = False,
     watch: Callable[[int, float, np.ndarray], None] | None = None,
 ) -> Search:
     """Minimise from ``x``; ``matrix`` (n, n) is a first guess of the second derivatives.
 
-    Ends when the expected decrease falls below ``tolerance`` twice in a row. ``watch(step, value, x)`` is called
+    Ends when the expected decrease falls below ``tolerance`` twice in a row; for a ``sampled`` objective, whose slopes
+    are those of what it approximates, also when two steps in a row gained less than that. ``watch(step, value, x)`` is called
     after each step.
     """
     value, slope = function(x)
@@ -50,7 +52,7 @@ def search(
     if not np.isfinite(value):
         made.why = "the objective has no value at the start"
         return made
-    calm, fresh = 0, True
+    calm, idle, fresh = 0, 0, True
     while True:
         step, made.decrease = _step(made.matrix, made.slope)
         made.path.append((made.value, float(np.max(np.abs(made.slope), initial=0.0))))
@@ -64,7 +66,12 @@ def search(
             made.why = f"{made.evaluations} evaluations were used up"
             return made
         step *= min(1.0, LONGEST / max(float(np.max(np.abs(step), initial=0.0)), 1e-300))
-        moved = _walk(function, made, step, most_evaluations)
+        before = made.value
+        moved = _walk(function, made, step, most_evaluations, FEW_HALVINGS if sampled else MOST_HALVINGS)
+        idle = idle + 1 if before - made.value < tolerance else 0
+        if sampled and idle >= 2:
+            made.converged, made.why = True, "the objective cannot fall further within its sampling error"
+            return made
         if moved is None:
             if not fresh:  # the matrix may have gone astray: once more down the slope itself
                 made.matrix, fresh, calm = np.diag(np.maximum(np.abs(np.diag(made.matrix)), 1e-8)), True, 0
@@ -83,13 +90,15 @@ def _step(matrix: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, float]:
     return step, float(-0.5 * step @ slope)
 
 
-def _walk(function: Function, made: Search, step: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray] | None:
+def _walk(
+    function: Function, made: Search, step: np.ndarray, most: int, halvings: int
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Go along a step to a lower value that is not too steep any more. Returns how far, and how the slopes changed."""
     slant = float(step @ made.slope)
     noise = NOISE * (1 + abs(made.value))
     low, high, length = 0.0, np.inf, 1.0
     best: tuple[float, float, np.ndarray] | None = None
-    for _ in range(MOST_HALVINGS):
+    for _ in range(halvings):
         value, slope = function(made.x + length * step)
         made.evaluations += 1
         good = (

@@ -57,12 +57,15 @@ class Uncertainty:
 def curvature(found: Estimate) -> np.ndarray:
     """R by x, (n, n)."""
     outer, x, n = found.outer, found.x, len(found.x)
-    matrix = found.matrix if np.isfinite(found.matrix).all() else np.eye(n)
-    size = np.sqrt(2.0 / np.maximum(np.diag(matrix), 1e-8))
+    matrix = found.matrix  # without a search, and where that knows nothing, S stands for R
+    known = np.isfinite(matrix).all() and found.searches[0].evaluations > 1
+    second = np.diag(matrix) if known else 0.5 * np.sum(found.slopes**2, axis=0)
+    size = np.sqrt(2.0 / np.maximum(second, 1e-8))
+    longest = np.maximum(1.0, np.abs(x))
     rows = np.zeros((n, n))
     for k in range(n):
         step = np.zeros(n)
-        step[k] = STEP * min(float(size[k]), 1.0)
+        step[k] = STEP * min(float(size[k]), float(longest[k]))
         (_, up), (_, down) = outer(x + step), outer(x - step)
         rows[k] = (up - down) / (2 * step[k])
     outer(x)  # the modes are those of the estimates again

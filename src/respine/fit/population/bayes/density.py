@@ -1,8 +1,10 @@
 """The log posterior of parameters and random effects together, and its slopes, where a sampler walks well.
 
-What is sampled is y = (u, z): x = centre + C u, and for each subject e = mode + D (x - centre) + R z. Centre, C, D and R
-come from the approximation at the mode of the marginal posterior (FOCEI, or Laplace where data are not normal), so that y
-is near standard normal; the map is affine, so it changes no posterior.
+What is sampled is y = (u, z). x = centre + C u. Of the random effects of a subject the data say, near the mode of the
+marginal posterior (FOCEI, or Laplace where data are not normal), as much as a normal with precision I and I d = r + B (x -
+centre); with the precision P(x) of their own law they are N(H^-1 I d, H^-1), H = P(x) + I. So e = H^-1 I d + L^-T z with H
+= L L', and y is near standard normal: where data tell much the effects are centred on them, where a variance goes to zero they
+shrink with it.
 """
 
 from __future__ import annotations
@@ -19,32 +21,69 @@ from respine.fit.population.prediction import Predictor
 from respine.fit.population.problem import PopulationProblem
 from respine.fit.population.quasi_newton import Search, search
 
-STEP = 1e-3  # of differences by x
+STEP = 1e-5  # of differences by x
 TOLERANCE = 1e-4  # of the search for the centre; the sampler needs no more
 LEAST_RTOL = 1e-8  # of the solver while sampling
 
 
 @dataclass(frozen=True)
+class Placed:
+    """Where y lies: ``x`` (P,), ``random`` (n, Q), the log of the volume of the map, and what slopes need."""
+
+    x: np.ndarray
+    random: np.ndarray
+    volume: float
+    z: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+
+
+@dataclass(frozen=True)
 class Frame:
-    """The affine map: ``centre`` (P,), ``root`` (P, P), ``mode`` (n, Q), ``follow`` (n, Q, P), ``spread`` (n, Q, Q)."""
+    """The map from y. ``centre`` (P,), ``root`` (P, P), ``told`` (n, Q, Q) is I, ``pull`` (n, Q) is r, ``follow`` (n, Q, P)
+    is B; ``omega`` gives the covariance of random effects (Q, Q) at x, ``moving`` are the places of x it depends on.
+    """
 
     centre: np.ndarray
     root: np.ndarray
-    mode: np.ndarray
+    told: np.ndarray
+    pull: np.ndarray
     follow: np.ndarray
-    spread: np.ndarray
+    omega: Callable[[np.ndarray], np.ndarray]
+    moving: tuple[int, ...]
 
-    def out(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """x (P,) and the random effects (n, Q) of y."""
-        p, (n, q) = len(self.centre), self.mode.shape
+    def out(self, y: np.ndarray) -> Placed:
+        """What y stands for. Raises LinAlgError where there is no such point."""
+        p, (n, q) = len(self.centre), self.pull.shape
         away = self.root @ y[:p]
-        z = y[p:].reshape(n, q)
-        return self.centre + away, self.mode + self.follow @ away + np.einsum("nij,nj->ni", self.spread, z)
+        x, z = self.centre + away, y[p:].reshape(n, q)
+        if q == 0:
+            return Placed(x, z, 0.0, z, z, np.zeros((n, 0, 0)))
+        factor = np.linalg.cholesky(self.told + np.linalg.inv(self.omega(x)))
+        spread = np.swapaxes(np.linalg.inv(factor), 1, 2)
+        right = self.pull + self.follow @ away
+        mean = np.einsum("nij,nkj,nk->ni", spread, spread, right)
+        volume = -float(np.sum(np.log(np.diagonal(factor, axis1=1, axis2=2))))
+        return Placed(x, mean + np.einsum("nij,nj->ni", spread, z), volume, z, mean, spread)
 
-    def back(self, by_x: np.ndarray, by_random: np.ndarray) -> np.ndarray:
-        """Slopes by y."""
-        whole = by_x + np.einsum("nqp,nq->p", self.follow, by_random)
-        return np.concatenate([self.root.T @ whole, np.einsum("nij,ni->nj", self.spread, by_random).ravel()])
+    def back(self, at: Placed, by_x: np.ndarray, by_random: np.ndarray) -> np.ndarray:
+        """Slopes by y of a density with these slopes by x and random effects, its volume included."""
+        if not at.z.shape[1]:
+            return np.asarray(self.root.T @ by_x)
+        back = np.einsum("nij,ni->nj", at.spread, by_random)  # L^-1 g
+        weight = np.einsum("nij,nj->ni", at.spread, back)  # H^-1 g
+        whole = by_x + np.einsum("nqp,nq->p", self.follow, weight)
+        precision = np.linalg.inv(self.omega(at.x))
+        half = np.tril(np.ones((at.z.shape[1],) * 2)) - 0.5 * np.eye(at.z.shape[1])
+        for k in self.moving:
+            step = STEP * np.eye(len(at.x))[k]
+            change = (self.omega(at.x + step) - self.omega(at.x - step)) / (2 * STEP)
+            change = -precision @ change @ precision
+            inner = np.einsum("nji,jk,nkl->nil", at.spread, change, at.spread)
+            whole[k] -= np.einsum("ni,ij,nj->", weight, change, at.mean)
+            whole[k] -= np.einsum("ni,nji,nj->", back, half * inner, at.z)
+            whole[k] -= 0.5 * float(np.einsum("nii->", inner))
+        return np.concatenate([self.root.T @ whole, back.ravel()])
 
 
 class Density:
@@ -104,43 +143,55 @@ class Density:
         values, vectors = np.linalg.eigh(np.where(np.isfinite(second), second, 0.0))
         values = np.maximum(values, max(1e-6 * float(values[-1]), 1e-2))  # flat directions: an SD of 10 at most
         root = vectors / np.sqrt(values)
-        self.objective.forget()
-        point = self.vector.unpack(x, self.begin)
-        mode, spread, follow = self._modes(point, x)
-        return Frame(x, root, mode, follow, spread)
+        return self._around_modes(x, root)
 
-    def _modes(self, point: Point, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Modes of the random effects, roots of their covariances, and how they move with x."""
+    def _around_modes(self, x: np.ndarray, root: np.ndarray) -> Frame:
+        """What the data say of the random effects near their modes."""
         n, q, p = self.n, self.q, len(x)
+        moving = [k for k, e in enumerate(self.vector.entries) if e.kind == "random"]
+
+        def omega(x: np.ndarray) -> np.ndarray:
+            return self.objective.blocks.whole(self.vector.unpack(x, self.begin).blocks)
+
         if q == 0:
-            return np.zeros((n, 0)), np.zeros((n, 0, 0)), np.zeros((n, 0, p))
+            return Frame(x, root, np.zeros((n, 0, 0)), np.zeros((n, 0)), np.zeros((n, 0, p)), omega, ())
+        point = self.vector.unpack(x, self.begin)
+        self.objective.forget()
         at = self.objective.at(point, slopes=True)
         anchor = self.objective._anchor
         assert anchor is not None
-        omega = self.objective.blocks.whole(point.blocks)
         usable = np.isfinite(anchor.hessian).all(axis=(1, 2)) & np.isfinite(at.random).all(axis=1)
-        hessian = np.where(usable[:, None, None], anchor.hessian, np.linalg.inv(omega))
-        values, vectors = np.linalg.eigh(hessian)
-        spread = vectors / np.sqrt(np.maximum(values, 1e-12))[:, None, :]
+        usable &= np.isfinite(anchor.cross).all(axis=(0, 1))
+        told = np.where(usable[:, None, None], anchor.hessian - np.linalg.inv(omega(x)), 0.0)
+        values, vectors = np.linalg.eigh(told)
+        told = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, 0.0), vectors)
+        mode = np.where(usable[:, None], at.random, 0.0)
+        pull = np.einsum("nij,nj->ni", told + np.linalg.inv(omega(x)), mode)
+        stretch, place = self.vector.jacobian(point), {k: m for m, k in enumerate(self.objective.d.free)}
+        rows = [k for k, _ in self.vector.thetas]
+        for first, size in self.vector.sigmas:
+            rows += range(first, first + size * (size + 1) // 2)
+        entries = [k for k in range(p) if k not in moving]
         follow = np.zeros((n, q, p))
-        for k in range(p):
-            step = STEP * np.eye(p)[k]
-            ends = []
-            for sign in (1, -1):
-                there = self.vector.unpack(x + sign * step, self.begin)
-                ends.append(anchor.modes(there, self.objective.blocks.whole(there.blocks)))
-            follow[:, :, k] = (ends[0] - ends[1]) / (2 * STEP)
-        follow = np.where(np.isfinite(follow) & usable[:, None, None], follow, 0.0)
-        return np.where(usable[:, None], at.random, 0.0), spread, follow
+        cross = np.where(usable, anchor.cross, 0.0)
+        for row, k in zip(rows, entries, strict=True):
+            follow -= np.einsum("qn,p->nqp", cross[place[row]], stretch[k])
+        return Frame(x, root, told, pull, follow, omega, tuple(moving))
 
     # ---- the density --------------------------------------------------------------------------------------------------
     def __call__(self, y: np.ndarray) -> tuple[float, np.ndarray]:
         """Log posterior and slopes by y; -inf where something has no value."""
-        x, random = self.frame.out(y)
-        value, by_x, by_random = self.at(x, random)
-        if not np.isfinite(value):
-            return -np.inf, np.zeros(len(y))
-        return value, self.frame.back(by_x, by_random)
+        none = -np.inf, np.zeros(len(y))
+        try:
+            with np.errstate(all="ignore"):
+                place = self.frame.out(y)
+        except np.linalg.LinAlgError:
+            return none
+        value, by_x, by_random = self.at(place.x, place.random)
+        if not np.isfinite(value + place.volume):
+            return none
+        slope = self.frame.back(place, by_x, by_random)
+        return (value + place.volume, slope) if np.isfinite(slope).all() else none
 
     def at(self, x: np.ndarray, random: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Log posterior at x and random effects (n, Q), its slopes by both."""

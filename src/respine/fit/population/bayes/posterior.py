@@ -173,8 +173,8 @@ def posterior(
         if watch is not None:
             watch(f"chain {k + 1} of {chains} is done: {made[-1].evaluations} evaluations")
     ends = [[density.frame.out(y) for y in c.draws] for c in made]
-    x = np.array([[pair[0] for pair in one] for one in ends])
-    random = np.array([[pair[1] for pair in one] for one in ends])
+    x = np.array([[place.x for place in one] for one in ends])
+    random = np.array([[place.random for place in one] for one in ends])
     return Posterior(problem, density, x, random, int(sum(c.diverged.sum() for c in made)),
                      sum(c.evaluations for c in made), clock.perf_counter() - begun, settings)  # fmt: skip
 
@@ -186,7 +186,7 @@ def _place(folder: str | Path | None, density: Density, settings: Mapping[str, A
     from respine.fit.population.saem import fingerprint
 
     parts = [fingerprint(density.problem), repr(sorted(settings.items())), density.prior.table.to_csv()]
-    arrays = (density.frame.centre, density.frame.root, density.frame.mode, density.frame.spread)
+    arrays = (density.frame.centre, density.frame.root, density.frame.told, density.frame.pull)
     place = (
         Path(folder) / f"nuts-{store.fingerprint(*parts, *(np.ascontiguousarray(a).tobytes() for a in arrays))[:16]}"
     )

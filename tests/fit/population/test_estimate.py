@@ -68,7 +68,7 @@ def test_slopes_of_data_below_the_limit_lead_to_the_minimum():
     """Censored data enter the curvature with second derivatives; FOCEI must follow them all the same."""
     frame = toy.data(12)
     limit = 0.6
-    frame["CENS"] = ((frame.EVID == 0) & (frame.DV < limit)).astype(int)
+    frame["CENS"] = ((frame.EVID == 0) & frame.DV.lt(limit)).astype(int)
     frame.loc[frame.CENS == 1, "DV"] = limit
     assert 10 < frame.CENS.sum() < 30
     observations = {"cp": {"prediction": "central/V", "error": "ipred*(1 + eps)", "blq": "M3"}}

@@ -64,6 +64,20 @@ def test_the_slope_is_zero_where_a_search_ends(method):
         assert abs(slope) < 0.02, found.vector.names[k]
 
 
+def test_slopes_of_data_below_the_limit_lead_to_the_minimum():
+    """Censored data enter the curvature with second derivatives; FOCEI must follow them all the same."""
+    frame = toy.data(12)
+    limit = 0.6
+    frame["CENS"] = ((frame.EVID == 0) & frame.DV.lt(limit)).astype(int)
+    frame.loc[frame.CENS == 1, "DV"] = limit
+    assert 10 < frame.CENS.sum() < 30
+    observations = {"cp": {"prediction": "central/V", "error": "ipred*(1 + eps)", "blq": "M3"}}
+    found = fit(with_options(toy.problem(frame, observations=observations), covariance="none"))
+    assert found.is_answer, found.findings
+    laplace = evaluate(found, "laplace").objective
+    assert found.objective == pytest.approx(laplace, abs=1.0)
+
+
 def test_truth_lies_in_the_intervals():
     """30 subjects: the limits of 95 % hold the truth for all five parameters in nearly all data sets."""
     truth = {"TVCL": 5.0, "TVV": 40.0, "OMEGA(eta_cl)": 0.09, "OMEGA(eta_v)": 0.04, "SIGMA(eps)": 0.0225}

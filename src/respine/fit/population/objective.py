@@ -99,8 +99,10 @@ class Objective:
 
     @property
     def by_differences(self) -> bool:
-        """Whether slopes of the objective come from differences of its values."""
-        return self.way.exact
+        """Whether slopes of the objective come from differences of its values: second derivatives in the curvature, of
+        Laplace or of data that are not normal, would need third ones.
+        """
+        return self.way.exact or not (self.normal or self.way.first_order)
 
     # ---- lanes --------------------------------------------------------------------------------------------------------
     def lanes(

@@ -40,6 +40,7 @@ def patients(fit: Fit, data: Any, *, samples: int = 1000, interval: float = 0.9,
     """
     from respine.fit.population.fitted import at_point, evaluate
 
+    samples += samples % 2  # they come in pairs
     problem = at_point(new_data(fit.problem, data), fit.point)
     found = evaluate(problem, fit.method if fit.method in ("foce", "focei", "laplace", "fo") else "focei")
     objective = found.found.objective

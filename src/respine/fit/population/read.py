@@ -17,6 +17,7 @@ from respine.files.suggest import nearest
 from respine.files.yaml_file import Document
 from respine.fit.population import file_table as table
 from respine.fit.population import structure
+from respine.fit.population.advan import NAME
 from respine.fit.population.dataset import Dataset, interpret
 from respine.fit.population.dual import Dual, evaluate
 from respine.fit.population.formulas import Formula, FormulaError, parse
@@ -425,7 +426,8 @@ class _Maker:
         states = system.states if system is not None else ()
         by_number = {str(k + 1): state for k, state in enumerate(states)}
         named = {**by_number, **{state: state for state in states}, **self.form.data.compartments}
-        default = self.form.data.dose_into or (states[0] if len(states) == 1 else None)
+        first = len(states) == 1 or (self.form.model is not None and NAME.fullmatch(self.form.model.strip()))
+        default = self.form.data.dose_into or (states[0] if states and first else None)
         for label, name in {**self.form.data.compartments, "": self.form.data.dose_into or ""}.items():
             if name and name not in states:
                 place = ("data", "compartments", label) if label else ("data", "dose_into")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from respine.errors import InputError, Problem
+from respine.fit.population import advan
 from respine.model.system import System
 
 ANTIMONY = (".ant", ".txt", ".antimony")
@@ -21,6 +22,12 @@ def load(model: str, beside: Path, given: Collection[str]) -> System:
     """The system of a text, file (beside a folder) or library name; ``given`` need no value in it. Raises
     InputError.
     """
+    try:
+        named = advan.named(model)
+    except ValueError as error:
+        raise InputError(Problem("model", "model", model, f"{error}.", "See docs/fitting.md, model.")) from None
+    if named is not None:
+        return _from_antimony(named, "model", given)
     if "\n" in model or "'" in model:
         return _from_antimony(model, "model", given)
     path = Path(model).expanduser()

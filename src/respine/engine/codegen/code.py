@@ -87,7 +87,9 @@ def near_zero(absolute: np.ndarray, scale: np.ndarray | float, rounding: float) 
     return {"#zero": float(each.max()), **{f"#zero {k}": float(value) for k, value in enumerate(each)}}
 
 
-def _known(system: System, equations: Equations, values: Mapping[str, float], states: np.ndarray, time: float) -> dict[str, float]:  # fmt: skip
+def _known(
+    system: System, equations: Equations, values: Mapping[str, float], states: np.ndarray, time: float
+) -> dict[str, float]:
     """All numbers at a state; those over states this run cut stay unknown."""
     known = {**values, **equations.constant, **dict(zip(equations.states, map(float, states), strict=True))}
     pending = dict(system.rules)

@@ -118,7 +118,7 @@ def carry_out(ops: np.ndarray, r: Any, m: int) -> None:
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def _other(op: int, x: float, y: float) -> float:  # noqa: C901, PLR0911, PLR0912 - a table of operations
+def _other(op: int, x: float, y: float) -> float:
     if op == EXP2:
         return np.exp2(x)
     if op == LOG2:

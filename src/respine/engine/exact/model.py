@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -63,7 +64,7 @@ def model_of(
     return model, rests.start, moves.start
 
 
-def _rows(entries: Mapping[tuple[int, ...], int], register: Mapping[int, int], width: int) -> np.ndarray:
+def _rows(entries: Mapping[Any, int], register: Mapping[int, int], width: int) -> np.ndarray:
     return _table([(*place, register[node]) for place, node in entries.items()], width + 1)
 
 

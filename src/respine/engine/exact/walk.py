@@ -243,7 +243,7 @@ def advance(k: Work, time: float) -> bool:
 @_part
 def read(m: Model, tables: Tables, k: Work, begin: int, row: int, count: int, now: float) -> float:
     """``count`` readings from the present state on; returns the time at which one is no number, else infinity."""
-    n, columns = k.y.shape[0], k.s.shape[0]
+    n, columns, bad = k.y.shape[0], k.s.shape[0], np.inf
     if k.flags[BY_MODES]:
         for q in range(n):
             root, z, inflow = k.roots[q], k.z[q], k.z_in[q]
@@ -275,7 +275,7 @@ def read(m: Model, tables: Tables, k: Work, begin: int, row: int, count: int, no
                 x = k.states[i, t]
                 k.out[place, t] = max(x, 0.0) if k.flags[POSITIVE] and x < 0.0 else x
                 if not np.isfinite(x):
-                    return tables.read_time[begin + t]
+                    bad = min(bad, tables.read_time[begin + t])
     for q in range(m.out_resting.shape[0]):
         for t in range(count):
             k.out[m.out_resting[q, 0], t] = k.r[m.out_resting[q, 1], 0]
@@ -299,7 +299,7 @@ def read(m: Model, tables: Tables, k: Work, begin: int, row: int, count: int, no
                     place = n_outputs + m.by_state[q, 0] * columns + w
                     if slope != 0.0:
                         tables.rows[row + t, place] += k.out[m.by_state[q, 2], t] * slope
-    return np.inf
+    return bad
 
 
 @_part
@@ -425,7 +425,7 @@ def settle_slopes(k: Work) -> bool:
 
 
 @_part
-def one_subject(m: Model, tables: Tables, k: Work, s: int) -> int:  # noqa: C901, PLR0911, PLR0912, PLR0915
+def one_subject(m: Model, tables: Tables, k: Work, s: int) -> int:
     """From the start to the last reading; ``at`` of its work has the time at which it ended. Returns a status.
 
     One loop in which everything is called from one place, or compiling it would take many times as long. A steady state

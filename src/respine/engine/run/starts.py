@@ -12,7 +12,7 @@ from respine.engine.request import Request, Setup
 
 
 def start_states(setup: Setup, live: Sequence[str], request: Request) -> tuple[np.ndarray, np.ndarray]:
-    """Starts of the live states, (n_subjects or 1, n_live), with their sensitivities, and which subjects are finite throughout."""
+    """Starts of live states, (n_subjects or 1, n_live), with their sensitivities; which subjects are finite throughout."""
     p = setup.extended(request.parameters)
     values = {**setup.values, **{name: p[:, k] for k, name in enumerate(setup.free)}}
     known = {**start_values(setup.system, values, request.start), **request.initial}

@@ -15,7 +15,7 @@ from numba import njit
 
 SHORT = 0.5  # of the norm of A times h
 TERMS = 16
-LEVELS = 96  # doublings kept at most
+LEVELS = 64  # doublings kept at most
 
 
 class Chain(NamedTuple):
@@ -25,23 +25,17 @@ class Chain(NamedTuple):
     p: np.ndarray
     d: np.ndarray  # (LEVELS, n_parameters, n, n)
     q: np.ndarray
-    known: np.ndarray  # (1,) doublings found so far
-    shortest: np.ndarray  # (1,) h
-    y: np.ndarray  # (2, n) scratch
+    known: np.ndarray  # (2,) doublings found so far, and h
+    y: np.ndarray  # (4, n) scratch
     s: np.ndarray  # (2, n_parameters, n)
-    t: np.ndarray  # (2, n, n)
-    u: np.ndarray  # (2, n, n)
-    column: np.ndarray  # (2, n)
+    t: np.ndarray  # (4, n, n)
 
 
 def chain(n: int, parameters: int) -> Chain:
     """Room for n states and as many parameters to differentiate by."""
     one, by = (LEVELS, n, n), (LEVELS, parameters, n, n)
-    return Chain(
-        np.zeros(one), np.zeros(one), np.zeros(by), np.zeros(by), np.zeros(1, np.int64), np.zeros(1),
-        np.zeros((2, n)), np.zeros((2, parameters, n)), np.zeros((2, n, n)), np.zeros((2, n, n)),
-        np.zeros((2, n)),
-    )  # fmt: skip
+    return Chain(np.zeros(one), np.zeros(one), np.zeros(by), np.zeros(by), np.zeros(2), np.zeros((4, n)),
+                 np.zeros((2, parameters, n)), np.zeros((4, n, n)))  # fmt: skip
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -54,30 +48,32 @@ def begin_chain(c: Chain, a: np.ndarray, by: np.ndarray) -> None:
         for i in range(n):
             column += abs(a[i, j])
         norm = max(norm, column)
-    c.known[0] = 1
-    c.shortest[0] = h = SHORT / norm if norm > 1e-290 else 1e290
-    _series(c, a, a, h, c.e[0], c.p[0], False, c.e[0], c.p[0])
-    for k in range(by.shape[0]):
-        _series(c, a, by[k], h, c.e[0], c.p[0], True, c.d[0, k], c.q[0, k])
+    c.known[0] = 1.0
+    c.known[1] = h = SHORT / norm if norm > 1e-290 else 1e290
+    for k in range(-1, by.shape[0]):  # one call: two would be compiled twice
+        derived, of = k >= 0, max(k, 0)
+        _series(
+            c,
+            a,
+            by[of] if derived else a,
+            h,
+            derived,
+            c.d[0, of] if derived else c.e[0],
+            c.q[0, of] if derived else c.p[0],
+        )
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def _series(
-    c: Chain, a: np.ndarray, by: np.ndarray, h: float, e: np.ndarray, p: np.ndarray, derived: bool, d: np.ndarray,
-    q: np.ndarray,
-) -> None:  # fmt: skip
+def _series(c: Chain, a: np.ndarray, by: np.ndarray, h: float, derived: bool, e: np.ndarray, p: np.ndarray) -> None:
     """e^(A h) and its integral by their series; or, ``derived``, their derivatives where ``by`` is that of A."""
     n = a.shape[0]
-    t, new, u, grown = c.t[0], c.t[1], c.u[0], c.u[1]
+    t, new, u, grown = c.t[0], c.t[1], c.t[2], c.t[3]
     for i in range(n):
         for j in range(n):
             t[i, j] = 1.0 if i == j else 0.0
             u[i, j] = 0.0
-            if derived:
-                d[i, j] = q[i, j] = 0.0
-            else:
-                e[i, j] = t[i, j]
-                p[i, j] = h * t[i, j]
+            e[i, j] = 0.0 if derived else t[i, j]
+            p[i, j] = h * e[i, j]
     for k in range(1, TERMS + 1):
         for i in range(n):
             for j in range(n):
@@ -91,18 +87,15 @@ def _series(
         for i in range(n):
             for j in range(n):
                 t[i, j], u[i, j] = new[i, j], grown[i, j]
-                if derived:
-                    d[i, j] += u[i, j]
-                    q[i, j] += u[i, j] * h / (k + 1)
-                else:
-                    e[i, j] += t[i, j]
-                    p[i, j] += t[i, j] * h / (k + 1)
+                x = u[i, j] if derived else t[i, j]
+                e[i, j] += x
+                p[i, j] += x * h / (k + 1)
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
 def _double(c: Chain) -> None:
     """The next doubling."""
-    k, n = c.known[0], c.e.shape[1]
+    k, n = np.int64(c.known[0]), c.e.shape[1]
     e, p, new, whole = c.e[k - 1], c.p[k - 1], c.e[k], c.p[k]
     for i in range(n):
         for j in range(n):
@@ -135,7 +128,7 @@ def pass_time(
     s: np.ndarray,  # (n_parameters, n) its derivatives
 ) -> bool:
     """The state a time later; False where the time is too long against the equations."""
-    h = c.shortest[0]
+    h = c.known[1]
     whole = np.floor(time / h)
     if not whole < 2.0**62:
         return False
@@ -143,7 +136,7 @@ def pass_time(
     n, bits, k = y.shape[0], np.int64(whole), 0
     new, slopes = c.y[0], c.s[0]
     while bits > 0:
-        if k == c.known[0]:
+        if k == np.int64(c.known[0]):
             _double(c)
         if bits & 1:
             e, p = c.e[k], c.p[k]
@@ -205,7 +198,7 @@ def _short(
 def over(c: Chain, a: np.ndarray, by: np.ndarray, time: float, e: np.ndarray, p: np.ndarray) -> bool:
     """e^(A t) and its integral as matrices, column by column."""
     n = a.shape[0]
-    y, b, none, no_slopes = c.column[0], c.column[1], by[:0], c.s[0, :0]
+    y, b, none, no_slopes = c.y[2], c.y[3], by[:0], c.s[0, :0]
     for j in range(n):
         for inflow in range(2):
             for i in range(n):

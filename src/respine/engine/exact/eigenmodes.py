@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from respine.engine.exact.exponential import exponential
+
 MOST_LOST = 1e3  # by how much rounding may be enlarged
 SYMMETRIC = 1e-12  # share by which a scaled exchange may differ from its return
 SWEEPS = 30
@@ -45,7 +47,7 @@ def decompose(
             return False
         if begin > 0 and not _downstream(a, members, begin, end, roots, v, w):
             return False
-    return _lost(members, roots, v, w) <= MOST_LOST
+    return _lost(roots, v, w, s) <= MOST_LOST
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -147,24 +149,25 @@ def _downstream(
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def _lost(members: np.ndarray, roots: np.ndarray, v: np.ndarray, w: np.ndarray) -> float:
+def _lost(roots: np.ndarray, v: np.ndarray, w: np.ndarray, left: np.ndarray) -> float:
     """By how much rounding is enlarged at most: the terms of each response against its size at the times of the modes."""
     n = roots.shape[0]
-    worst = 0.0
+    for u in range(n):
+        for k in range(n):
+            left[u, k] = exponential(-roots[k] / roots[u]) if roots[u] < 0.0 else 1.0
+    worst = 1.0
     for i in range(n):
         for j in range(n):
             terms = 0.0
             for k in range(n):
                 terms += abs(v[i, k] * w[k, j])
-            if terms == 0.0:
-                continue
             largest = 1.0 if i == j else 0.0
+            if terms <= worst * largest:
+                continue
             for u in range(n):
-                if roots[u] < 0.0:
-                    total = 0.0
-                    for k in range(n):
-                        total += v[i, k] * w[k, j] * np.exp(-roots[k] / roots[u])
-                    largest = max(largest, abs(total))
-            lost = terms / largest if largest > 0.0 else np.inf
-            worst = max(worst, lost)
+                total = 0.0
+                for k in range(n):
+                    total += v[i, k] * w[k, j] * left[u, k]
+                largest = max(largest, abs(total))
+            worst = max(worst, terms / largest if largest > 0.0 else np.inf)
     return worst

@@ -13,7 +13,7 @@ from respine.engine.events.time_modes import TimeModes
 from respine.engine.exact.doubling import chain
 from respine.engine.exact.linear_system import LinearSystem
 from respine.engine.exact.model import model_of
-from respine.engine.exact.walk import DECLINED, Tables, Work, walk
+from respine.engine.exact.walk import DECLINED, MATRICES, SLOPES, VECTORS, Tables, Work, walk
 from respine.engine.input_checks import thread_count
 from respine.engine.request import Progress, Request, Setup
 from respine.engine.run.assemble import assembled
@@ -21,6 +21,7 @@ from respine.engine.run.conservation import ConservedTotals
 from respine.engine.run.solve_lanes import told_of_jumps
 from respine.engine.run.starts import start_states
 from respine.engine.run.timetable import Timetable, rest_of_slow, timetable
+from respine.engine.run.workspace import EVENT, SUBJECT
 from respine.engine.solution import Solution
 from respine.engine.status import Failure, Status
 from respine.engine.tolerances import describe_atol
@@ -45,9 +46,11 @@ class ExactBatch:
         self.parameters = setup.extended(request.parameters)
         self.starts, self.plan = starts, plan
         n, columns = len(self.parameters), 1 + len(setup.sensitivities)
-        self.status = np.full(n, Status.STOPPED, np.int64)
-        self.end_time = np.full(n, request.start)
-        self.pieces = np.zeros(n, np.int64)
+        self.subjects = np.zeros(n, SUBJECT)
+        self.subjects["status"], self.subjects["end_time"] = Status.STOPPED, request.start
+        self.subjects["first_event"], self.subjects["last_event"] = plan.events.first, plan.events.last
+        self.subjects["first_time"], self.subjects["first_row"] = self.readings.first, self.readings.row
+        self.subjects["n_outputs"] = self.readings.count
         self.rows = np.full((len(plan.readings.need), len(setup.outputs) * columns), np.nan)
         self._last: dict[int, np.ndarray] = {}
         absolute, scale = request.tolerances(linear.equations.states, ())
@@ -56,14 +59,20 @@ class ExactBatch:
         self._shared = self._tables(plan)
 
     @property
+    def status(self) -> np.ndarray:
+        """(n_subjects,) a view: how each ended."""
+        return self.subjects["status"]
+
+    @property
     def steps(self) -> np.ndarray:
         """(n_subjects, 2) intervals between events, and none rejected."""
-        return np.stack([np.abs(self.pieces), np.zeros_like(self.pieces)], axis=1)
+        return np.stack([self.subjects["accepted"], np.zeros_like(self.subjects["accepted"])], axis=1)
 
     @property
     def told(self) -> dict[str, int]:
         """How many subjects were solved in which way."""
-        return {"eigenvalues": int((self.pieces > 0).sum()), "scaling and squaring": int((self.pieces < 0).sum())}
+        solved, hard = self.subjects["accepted"] > 0, self.subjects["rejected"] > 0
+        return {"eigenvalues": int((solved & ~hard).sum()), "scaling and squaring": int((solved & hard).sum())}
 
     def run(self, good: np.ndarray, threads: int, progress: Progress | None = None) -> bool:
         """Solve the subjects that are ``good`` (n_subjects,); False where one asks for what only steps can do."""
@@ -98,30 +107,27 @@ class ExactBatch:
         return last - first
 
     def _tables(self, plan: Timetable) -> Tables:
-        table, readings = plan.events, plan.readings
         rest = rest_of_slow(self.setup, self.linear.equations)
+        table, readings = plan.events, plan.readings
+        events = np.zeros(len(table.time), EVENT)
+        for name in ("time", "value", "kind", "target"):
+            events[name] = getattr(table, name)
+        events["slope"] = table.slopes if len(table.slopes) else -1
         return Tables(
-            *(_plain(x, float) for x in (self.parameters, rest, self.starts)),
-            *(_plain(x, np.int64) for x in (table.first, table.last)), _plain(table.time, float),
-            _plain(table.kind, np.int8), _plain(table.target, np.int32), _plain(table.value, float),
-            _plain(table.slopes, np.int64), *(_plain(x, float) for x in (table.value_slopes, table.time_slopes)),
-            *(_plain(x, np.int64) for x in (plan.slope_slots, readings.first, readings.count, readings.row)),
-            _plain(readings.times, float), _plain(readings.need, np.int32), self.rows, self.status, self.end_time,
-            self.pieces, np.zeros((0, 0)),
+            self.subjects, events, _plain(table.value_slopes, float), _plain(table.time_slopes, float),
+            _plain(plan.slope_slots, np.int64), _plain(self.parameters, float), _plain(rest, float),
+            _plain(self.starts, float), _plain(readings.times, float), _plain(readings.need, np.int32), self.rows,
+            np.zeros((0, 0)),
         )  # fmt: skip
 
     def _work(self) -> Work:
         """A thread's own room."""
-        n, p, slow = len(self.linear.equations.states), len(self.setup.sensitivities), self.model.n_slow
+        n, p = len(self.linear.equations.states), len(self.setup.sensitivities)
         most = max(1, min(MOST_READINGS, int(self.readings.count.max(initial=1))))
-        square, state, by = (n, n), (n,), (p, n)
         return Work(
-            np.zeros(slow), np.zeros(slow), np.zeros(state), np.zeros(by), np.zeros(state), np.zeros(by), np.zeros(state),
-            np.zeros(by), np.zeros(square), np.zeros((p, n, n)), np.zeros(state), np.zeros(by), np.zeros(state),
-            np.zeros(by), np.zeros(state), np.zeros(square), np.zeros(square), np.zeros(square), np.zeros(square),
-            np.zeros(state), np.zeros(state), np.zeros(state), self.resting[:, None].copy(),
-            np.repeat(self.moving[:, None], most, axis=1), np.zeros((n, most)), np.zeros((n, most)),
-            np.zeros((p, n, most)), np.zeros((2, n)), np.zeros((5, n, n)), np.zeros(1), np.zeros(8, bool), chain(n, p),
+            np.zeros((2, self.model.n_slow)), np.zeros((VECTORS, n)), np.zeros((SLOPES, p, n)), np.zeros((MATRICES, n, n)),
+            np.zeros((p, n, n)), self.resting[:, None].copy(), np.repeat(self.moving[:, None], most, axis=1),
+            np.zeros((n, most)), np.zeros((n, most)), np.zeros((p, n, most)), np.zeros(1), np.zeros(8, bool), chain(n, p),
         )  # fmt: skip
 
     def give_up(self, lost: list[Failure]) -> list[Failure]:
@@ -129,7 +135,7 @@ class ExactBatch:
         for failure in lost:
             s, row = failure.subject, self.readings.row[failure.subject]
             times = self.readings.times[self.readings.first[s] :][: self.readings.count[s]]
-            self.status[s], self.end_time[s] = failure.status, failure.time
+            self.subjects["status"][s], self.subjects["end_time"][s] = failure.status, failure.time
             self.rows[row : row + len(times)][times >= failure.time] = np.nan
         return lost
 
@@ -138,7 +144,7 @@ class ExactBatch:
         found = []
         equations = self.linear.equations
         for s in map(int, np.flatnonzero(self.status)):
-            state, value, time = "", np.nan, float(self.end_time[s])
+            state, value, time = "", np.nan, float(self.subjects["end_time"][s])
             if s in self._last:
                 values = {**self.setup.values, **dict(zip(self.setup.free, self.parameters[s], strict=True))}
                 state, value = culprit(self.setup.system, equations, values, self._last[s], -1.0, time)

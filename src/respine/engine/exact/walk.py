@@ -27,6 +27,7 @@ from respine.engine.dosing.events_table import (
 )
 from respine.engine.exact.doubling import Chain, begin_chain, pass_time
 from respine.engine.exact.eigenmodes import decompose
+from respine.engine.exact.exponential import exponential
 from respine.engine.exact.flat import carry_out
 from respine.engine.exact.steady import DECLINED, solve_left, steady_by_chain, steady_by_modes
 from respine.engine.status import Status
@@ -62,68 +63,44 @@ class Model(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """The subjects, their events and readings, and the results."""
+    """The subjects, their events and readings, and the results: see `run.workspace`."""
 
-    parameters: np.ndarray
-    rest: np.ndarray
-    starts: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    time: np.ndarray
-    kind: np.ndarray
-    target: np.ndarray
-    value: np.ndarray
-    slopes: np.ndarray
+    subjects: np.ndarray  # (n_subjects,) SUBJECT
+    events: np.ndarray  # (n_events,) EVENT
     value_slopes: np.ndarray
     time_slopes: np.ndarray
-    slots: np.ndarray  # (n_slow, n_parameters)
-    read_first: np.ndarray
-    read_count: np.ndarray
-    read_row: np.ndarray
+    slots: np.ndarray  # (n_slow, n_parameters) number of the slow value that holds a rate's slope, or -1
+    parameters: np.ndarray
+    rest: np.ndarray  # slow values after the parameters, at the start
+    starts: np.ndarray
     read_time: np.ndarray
     need: np.ndarray
     rows: np.ndarray  # results
-    status: np.ndarray
-    end_time: np.ndarray
-    pieces: np.ndarray  # intervals of each subject, negative where eigenvalues did not serve
-    last_state: np.ndarray  # (n_subjects of the chunk, n)
+    last_state: np.ndarray  # (subjects of the piece, n)
 
 
 class Work(NamedTuple):
-    """What belongs to one thread."""
+    """What belongs to one thread. Many small arrays would make compiling slow: those of one shape are rows of one."""
 
-    slow: np.ndarray
-    kept_slow: np.ndarray
-    y: np.ndarray  # (n,)
-    s: np.ndarray  # (n_parameters, n)
-    kept_y: np.ndarray
-    kept_s: np.ndarray
-    there_y: np.ndarray
-    there_s: np.ndarray
-    a: np.ndarray
-    by: np.ndarray
-    g: np.ndarray
-    g_by: np.ndarray
-    b: np.ndarray  # what flows in, infusions included
-    b_by: np.ndarray
-    roots: np.ndarray
-    v: np.ndarray
-    w: np.ndarray
-    m1: np.ndarray
-    m2: np.ndarray
-    scale: np.ndarray
-    z: np.ndarray
-    z_in: np.ndarray
+    slow: np.ndarray  # (2, n_slow) now, and before a steady-state dose
+    v: np.ndarray  # (VECTORS, n) see below
+    s: np.ndarray  # (SLOPES, n_parameters, n)
+    m: np.ndarray  # (MATRICES, n, n)
+    by: np.ndarray  # (n_parameters, n, n) derivatives of A
     r: np.ndarray  # registers of what rests, (n, 1)
     out: np.ndarray  # registers of the outputs, (n, most readings at once)
     modes: np.ndarray  # (n, most)
     states: np.ndarray  # (n, most)
     slopes: np.ndarray  # (n_parameters, n, most)
-    start: np.ndarray  # (2, n) with what a steady state begins: its start, and what was found
-    room: np.ndarray  # (5, n, n)
     at: np.ndarray  # (1,) where the subject stands
     flags: np.ndarray  # see below
     chain: Chain
+
+
+Y, KEPT, THERE, G, B, ROOTS, Z, Z_IN, SCALE, START, FOUND, VECTORS = range(12)
+S, KEPT_S, THERE_S, G_BY, B_BY, SLOPES = range(6)
+A, V, W, M1, M2, ROOM = range(6)
+MATRICES = ROOM + 5
 
 
 STALE, FLOW_STALE, Z_STALE, BY_MODES, POSITIVE, HAS_INFLOW, METZLER = range(7)
@@ -135,31 +112,33 @@ _part = njit(nogil=True, error_model="numpy", _nrt=False)
 def refresh(m: Model, k: Work) -> bool:
     """Coefficients and inflow for the present inputs; False where they are no numbers."""
     f = k.flags
-    n = k.y.shape[0]
+    n = k.v.shape[1]
     if f[STALE]:
         for q in range(m.loads.shape[0]):
-            k.r[m.loads[q, 0], 0] = k.slow[m.loads[q, 1]] if m.loads[q, 1] >= 0 else 0.0
+            k.r[m.loads[q, 0], 0] = k.slow[0, m.loads[q, 1]] if m.loads[q, 1] >= 0 else 0.0
         carry_out(m.ops, k.r, 1)
         for i in range(n):
-            k.g[i] = k.r[m.g_from[i], 0]
+            k.v[G, i] = k.r[m.g_from[i], 0]
         for q in range(m.a_from.shape[0]):
-            k.a[m.a_from[q, 0], m.a_from[q, 1]] = k.r[m.a_from[q, 2], 0]
+            k.m[A, m.a_from[q, 0], m.a_from[q, 1]] = k.r[m.a_from[q, 2], 0]
         for q in range(m.a_by_from.shape[0]):
             k.by[m.a_by_from[q, 0], m.a_by_from[q, 1], m.a_by_from[q, 2]] = k.r[m.a_by_from[q, 3], 0]
         for q in range(m.g_by_from.shape[0]):
-            k.g_by[m.g_by_from[q, 0], m.g_by_from[q, 1]] = k.r[m.g_by_from[q, 2], 0]
+            k.s[G_BY, m.g_by_from[q, 0], m.g_by_from[q, 1]] = k.r[m.g_by_from[q, 2], 0]
         f[METZLER] = True
         for i in range(n):
-            if not np.isfinite(k.g[i]):
+            if not np.isfinite(k.v[G, i]):
                 return False
             for j in range(n):
-                if not np.isfinite(k.a[i, j]):
+                if not np.isfinite(k.m[A, i, j]):
                     return False
-                if i != j and k.a[i, j] < 0.0:
+                if i != j and k.m[A, i, j] < 0.0:
                     f[METZLER] = False
-        f[BY_MODES] = m.modes_allowed and decompose(k.a, m.members, m.blocks, k.roots, k.v, k.w, k.m1, k.m2, k.scale)
+        f[BY_MODES] = m.modes_allowed and decompose(
+            k.m[A], m.members, m.blocks, k.v[ROOTS], k.m[V], k.m[W], k.m[M1], k.m[M2], k.v[SCALE]
+        )
         if not f[BY_MODES]:
-            begin_chain(k.chain, k.a, k.by)
+            begin_chain(k.chain, k.m[A], k.by)
         f[STALE], f[FLOW_STALE], f[Z_STALE] = False, True, True
     if f[FLOW_STALE]:
         _flow(m, k)
@@ -167,9 +146,9 @@ def refresh(m: Model, k: Work) -> bool:
         for q in range(n):
             total = 0.0
             for j in range(n):
-                total += k.w[q, j] * k.y[j]
-            k.z[q] = total
-    f[POSITIVE] = f[METZLER] and _nonnegative(k.b) and _nonnegative(k.y)
+                total += k.m[W, q, j] * k.v[Y, j]
+            k.v[Z, q] = total
+    f[POSITIVE] = f[METZLER] and _nonnegative(k.v[B]) and _nonnegative(k.v[Y])
     f[Z_STALE] = False
     return True
 
@@ -185,24 +164,24 @@ def _nonnegative(numbers: np.ndarray) -> bool:
 @_part
 def _flow(m: Model, k: Work) -> None:
     """What flows in: by the equations and by infusions."""
-    n = k.y.shape[0]
+    n = k.v.shape[1]
     for i in range(n):
-        k.b[i] = k.g[i]
-        for w in range(k.s.shape[0]):
-            k.b_by[w, i] = k.g_by[w, i]
+        k.v[B, i] = k.v[G, i]
+        for w in range(k.s.shape[1]):
+            k.s[B_BY, w, i] = k.s[G_BY, w, i]
     for q in range(m.flows.shape[0]):
-        k.b[m.flows[q, 1]] += k.slow[m.flows[q, 0]]
+        k.v[B, m.flows[q, 1]] += k.slow[0, m.flows[q, 0]]
     for q in range(m.flow_slopes.shape[0]):
-        k.b_by[m.flow_slopes[q, 1], m.flow_slopes[q, 2]] += k.slow[m.flow_slopes[q, 0]]
+        k.s[B_BY, m.flow_slopes[q, 1], m.flow_slopes[q, 2]] += k.slow[0, m.flow_slopes[q, 0]]
     k.flags[HAS_INFLOW] = False
     for i in range(n):
-        k.flags[HAS_INFLOW] |= k.b[i] != 0.0
+        k.flags[HAS_INFLOW] |= k.v[B, i] != 0.0
     if k.flags[BY_MODES]:
         for q in range(n):
             total = 0.0
             for j in range(n):
-                total += k.w[q, j] * k.b[j]
-            k.z_in[q] = total
+                total += k.m[W, q, j] * k.v[B, j]
+            k.v[Z_IN, q] = total
     k.flags[FLOW_STALE] = False
 
 
@@ -216,39 +195,39 @@ def grow(root: float, time: float) -> float:
 @_part
 def advance(k: Work, time: float) -> bool:
     """The state a time later; False where it is no number."""
-    n = k.y.shape[0]
+    n = k.v.shape[1]
     for i in range(n):
-        k.there_y[i] = k.y[i]
+        k.v[THERE, i] = k.v[Y, i]
     if k.flags[BY_MODES]:
         for q in range(n):
-            z = k.z[q] * np.exp(k.roots[q] * time)
-            if k.z_in[q] != 0.0:
-                z += k.z_in[q] * grow(k.roots[q], time)
-            k.z[q] = z
+            z = k.v[Z, q] * np.exp(k.v[ROOTS, q] * time)
+            if k.v[Z_IN, q] != 0.0:
+                z += k.v[Z_IN, q] * grow(k.v[ROOTS, q], time)
+            k.v[Z, q] = z
         for i in range(n):
             total = 0.0
             for q in range(n):
-                total += k.v[i, q] * k.z[q]
-            k.there_y[i] = total
-    elif not pass_time(k.chain, k.a, k.b, k.by, k.b_by, time, k.there_y, k.s):
+                total += k.m[V, i, q] * k.v[Z, q]
+            k.v[THERE, i] = total
+    elif not pass_time(k.chain, k.m[A], k.v[B], k.by, k.s[B_BY], time, k.v[THERE], k.s[S]):
         return False
     for i in range(n):
-        if not np.isfinite(k.there_y[i]):
+        if not np.isfinite(k.v[THERE, i]):
             return False
     for i in range(n):
-        k.y[i] = max(k.there_y[i], 0.0) if k.flags[POSITIVE] else k.there_y[i]
+        k.v[Y, i] = max(k.v[THERE, i], 0.0) if k.flags[POSITIVE] else k.v[THERE, i]
     return True
 
 
 @_part
 def read(m: Model, tables: Tables, k: Work, begin: int, row: int, count: int, now: float) -> float:
     """``count`` readings from the present state on; returns the time at which one is no number, else infinity."""
-    n, columns, bad = k.y.shape[0], k.s.shape[0], np.inf
+    n, columns, bad = k.v.shape[1], k.s.shape[1], np.inf
     if k.flags[BY_MODES]:
         for q in range(n):
-            root, z, inflow = k.roots[q], k.z[q], k.z_in[q]
+            root, z, inflow = k.v[ROOTS, q], k.v[Z, q], k.v[Z_IN, q]
             for t in range(count):
-                k.modes[q, t] = z * np.exp(root * (tables.read_time[begin + t] - now))
+                k.modes[q, t] = z * exponential(root * (tables.read_time[begin + t] - now))
             if inflow != 0.0:
                 for t in range(count):
                     k.modes[q, t] += inflow * grow(root, tables.read_time[begin + t] - now)
@@ -258,7 +237,7 @@ def read(m: Model, tables: Tables, k: Work, begin: int, row: int, count: int, no
                 for t in range(count):
                     k.states[i, t] = 0.0
                 for q in range(n):
-                    v = k.v[i, q]
+                    v = k.m[V, i, q]
                     if v != 0.0:
                         for t in range(count):
                             k.states[i, t] += v * k.modes[q, t]
@@ -270,7 +249,7 @@ def read(m: Model, tables: Tables, k: Work, begin: int, row: int, count: int, no
             if i == n:
                 k.out[place, t] = tables.read_time[begin + t]
             elif tables.read_time[begin + t] <= now:
-                k.out[place, t] = k.y[i]
+                k.out[place, t] = k.v[Y, i]
             else:
                 x = k.states[i, t]
                 k.out[place, t] = max(x, 0.0) if k.flags[POSITIVE] and x < 0.0 else x
@@ -304,14 +283,16 @@ def read(m: Model, tables: Tables, k: Work, begin: int, row: int, count: int, no
 
 @_part
 def _read_by_chain(k: Work, times: np.ndarray, now: float) -> None:
-    n, y, s = k.y.shape[0], k.there_y, k.there_s
+    n, y, s = k.v.shape[1], k.v[THERE], k.s[THERE_S]
     before = now
     for i in range(n):
-        y[i] = k.y[i]
+        y[i] = k.v[Y, i]
         for w in range(s.shape[0]):
-            s[w, i] = k.s[w, i]
+            s[w, i] = k.s[S, w, i]
     for t in range(times.shape[0]):
-        good = pass_time(k.chain, k.a, k.b, k.by, k.b_by, times[t] - before, y, s) if times[t] > before else True
+        good = (
+            pass_time(k.chain, k.m[A], k.v[B], k.by, k.s[B_BY], times[t] - before, y, s) if times[t] > before else True
+        )
         before = max(before, times[t])
         for i in range(n):
             k.states[i, t] = y[i] if good else np.nan
@@ -322,66 +303,66 @@ def _read_by_chain(k: Work, times: np.ndarray, now: float) -> None:
 @_part
 def happen(m: Model, tables: Tables, k: Work, e: int, start: np.ndarray) -> None:
     """What one event does to the state and the inputs; those of the clock are left to the walk."""
-    kind, target, value, n = tables.kind[e], tables.target[e], tables.value[e], k.y.shape[0]
+    kind, target, value, n = tables.events[e].kind, tables.events[e].target, tables.events[e].value, k.v.shape[1]
     if kind == ADD_STATE:
-        k.y[target] += value
+        k.v[Y, target] += value
         k.flags[Z_STALE] = True
     elif kind == SET_STATE:
-        k.y[target] = value
+        k.v[Y, target] = value
         k.flags[Z_STALE] = True
     elif kind == SET_RATE:
-        k.slow[target] = value
+        k.slow[0, target] = value
         k.flags[FLOW_STALE] = True
     elif kind == SET_SLOW:
-        if k.slow[target] != value:
-            k.slow[target] = value
+        if k.slow[0, target] != value:
+            k.slow[0, target] = value
             k.flags[STALE] = True
     elif kind in (RESET, STEADY_BEGIN):
         for i in range(n):
-            k.kept_y[i] = k.y[i] - start[i]
-            k.y[i] = start[i]
-            for w in range(k.s.shape[0]):
+            k.v[KEPT, i] = k.v[Y, i] - start[i]
+            k.v[Y, i] = start[i]
+            for w in range(k.s.shape[1]):
                 own = start[n * (1 + w) + i]
-                k.kept_s[w, i] = k.s[w, i] - own
-                k.s[w, i] = own
+                k.s[KEPT_S, w, i] = k.s[S, w, i] - own
+                k.s[S, w, i] = own
         for q in range(m.first_rate, m.n_slow):
-            k.kept_slow[q] = k.slow[q]
-            k.slow[q] = 0.0
+            k.slow[1, q] = k.slow[0, q]
+            k.slow[0, q] = 0.0
         k.flags[FLOW_STALE] = k.flags[Z_STALE] = True
     elif kind == STEADY_END and value == ON_TOP:
         for i in range(n):
-            k.y[i] += k.kept_y[i]
-            for w in range(k.s.shape[0]):
-                k.s[w, i] += k.kept_s[w, i]
+            k.v[Y, i] += k.v[KEPT, i]
+            for w in range(k.s.shape[1]):
+                k.s[S, w, i] += k.s[KEPT_S, w, i]
         for q in range(m.first_rate, m.n_slow):
-            k.slow[q] += k.kept_slow[q]
+            k.slow[0, q] += k.slow[1, q]
         k.flags[FLOW_STALE] = k.flags[Z_STALE] = True
 
 
 @_part
 def carry_through(tables: Tables, k: Work, e: int, row: int) -> None:
     """What an event does to sensitivities beside what it does to the state: see run/sensitivities.py."""
-    target = tables.target[e]
-    for w in range(k.s.shape[0]):
+    target = tables.events[e].target
+    for w in range(k.s.shape[1]):
         slope = tables.value_slopes[row, w]
-        if tables.kind[e] == ADD_STATE:
-            k.s[w, target] += slope
-        elif tables.kind[e] == SET_STATE:
-            k.s[w, target] = slope
-        elif tables.kind[e] == SET_RATE and tables.slots[target, w] >= 0:
-            k.slow[tables.slots[target, w]] = slope
+        if tables.events[e].kind == ADD_STATE:
+            k.s[S, w, target] += slope
+        elif tables.events[e].kind == SET_STATE:
+            k.s[S, w, target] = slope
+        elif tables.events[e].kind == SET_RATE and tables.slots[target, w] >= 0:
+            k.slow[0, tables.slots[target, w]] = slope
             k.flags[FLOW_STALE] = True
 
 
 @_part
 def shift(k: Work, slopes: np.ndarray, sign: float) -> None:
     """s += sign * rate of the states * slope of an event's time, (n_parameters,)."""
-    for i in range(k.y.shape[0]):
-        rate = k.b[i]
-        for j in range(k.y.shape[0]):
-            rate += k.a[i, j] * k.y[j]
+    for i in range(k.v.shape[1]):
+        rate = k.v[B, i]
+        for j in range(k.v.shape[1]):
+            rate += k.m[A, i, j] * k.v[Y, j]
         for w in range(slopes.shape[0]):
-            k.s[w, i] += sign * slopes[w] * rate
+            k.s[S, w, i] += sign * slopes[w] * rate
 
 
 @_part
@@ -389,7 +370,7 @@ def begin(m: Model, tables: Tables, k: Work, s: int, start: np.ndarray) -> None:
     """Inputs and state of a subject at the start of its run."""
     n_own = tables.parameters.shape[1]
     for q in range(m.n_slow):
-        k.slow[q] = tables.parameters[s, q] if q < n_own else tables.rest[q - n_own]
+        k.slow[0, q] = tables.parameters[s, q] if q < n_own else tables.rest[q - n_own]
     put(k, start)
     k.flags[STALE] = True
 
@@ -397,11 +378,11 @@ def begin(m: Model, tables: Tables, k: Work, s: int, start: np.ndarray) -> None:
 @_part
 def put(k: Work, start: np.ndarray) -> None:
     """State and sensitivities from one row of starts, or zeros where it is empty."""
-    n = k.y.shape[0]
+    n = k.v.shape[1]
     for i in range(n):
-        k.y[i] = start[i] if start.shape[0] else 0.0
-        for w in range(k.s.shape[0]):
-            k.s[w, i] = start[n * (1 + w) + i] if start.shape[0] else 0.0
+        k.v[Y, i] = start[i] if start.shape[0] else 0.0
+        for w in range(k.s.shape[1]):
+            k.s[S, w, i] = start[n * (1 + w) + i] if start.shape[0] else 0.0
     k.flags[Z_STALE] = True
 
 
@@ -409,18 +390,18 @@ def put(k: Work, start: np.ndarray) -> None:
 def settle(k: Work, interval: float) -> int:
     """From what an interval leaves of nothing to the steady state at its beginning. Returns a status."""
     if k.flags[BY_MODES]:
-        return steady_by_modes(k.roots, k.v, k.w, interval, k.y, k.start[0], k.z)
-    return steady_by_chain(k.chain, k.a, k.by, interval, k.y, k.start[0], k.room)
+        return steady_by_modes(k.v[ROOTS], k.m[V], k.m[W], interval, k.v[Y], k.v[START], k.v[Z])
+    return steady_by_chain(k.chain, k.m[A], k.by, interval, k.v[Y], k.v[START], k.m[ROOM:])
 
 
 @_part
 def settle_slopes(k: Work) -> bool:
     """The same for sensitivities, from what an interval that begins in the steady state leaves; the state is kept."""
-    for w in range(k.s.shape[0]):
-        if not solve_left(k.room, k.s[w]):
+    for w in range(k.s.shape[1]):
+        if not solve_left(k.m[ROOM:], k.s[S, w]):
             return False
-    for i in range(k.y.shape[0]):
-        k.y[i] = k.start[1, i]
+    for i in range(k.v.shape[1]):
+        k.v[Y, i] = k.v[FOUND, i]
     return True
 
 
@@ -431,32 +412,35 @@ def one_subject(m: Model, tables: Tables, k: Work, s: int) -> int:
     One loop in which everything is called from one place, or compiling it would take many times as long. A steady state
     takes its interval twice where there are sensitivities: from nothing, then from the state found.
     """
-    most, n = k.out.shape[1], k.y.shape[0]
+    most, n = k.out.shape[1], k.v.shape[1]
     start = tables.starts[s if tables.starts.shape[0] > 1 else 0]
     begin(m, tables, k, s, start)
-    now, quiet, done, e, last = m.start, False, 0, tables.first[s], tables.last[s]
-    first_reading, row = tables.read_first[s], tables.read_row[s]
+    subject = tables.subjects[s]
+    now, quiet, done, e, last = m.start, False, 0, subject.first_event, subject.last_event
+    first_reading, row = subject.first_time, subject.first_row
     pieces, by_modes, turn, from_event = 1, True, 0, 0
     slope_row = -1  # of the event that has happened, whose shift is to be taken back
-    while done < tables.read_count[s]:
+    while done < subject.n_outputs:
         k.at[0] = now
         ready = 0
         if not quiet:
-            happened = e - tables.first[s]
-            upcoming = tables.time[e] if e < last else np.inf  # flips of conditions of time are not counted as needed
+            happened = e - subject.first_event
+            upcoming = (
+                tables.events[e].time if e < last else np.inf
+            )  # flips of conditions of time are not counted as needed
             while (
-                ready < most and done + ready < tables.read_count[s] and tables.need[row + done + ready] <= happened
+                ready < most and done + ready < subject.n_outputs and tables.need[row + done + ready] <= happened
                 and tables.read_time[first_reading + done + ready] <= upcoming
             ):  # fmt: skip
                 ready += 1
         if ready == 0 and e >= last:
             break
-        kind = tables.kind[e] if ready == 0 else -1
-        wait = tables.time[e] - now if ready == 0 else 0.0
-        here = tables.slopes[e] if ready == 0 and tables.slopes.shape[0] else -1
+        kind = tables.events[e].kind if ready == 0 else -1
+        wait = tables.events[e].time - now if ready == 0 else 0.0
+        here = tables.events[e].slope if ready == 0 else -1
         moved = False
         if here >= 0:
-            for w in range(k.s.shape[0]):
+            for w in range(k.s.shape[1]):
                 moved |= tables.time_slopes[here, w] != 0.0
         if (ready > 0 or wait > 0.0 or moved or slope_row >= 0 or kind == CYCLE_END) and not refresh(m, k):
             return NOT_FINITE
@@ -477,33 +461,33 @@ def one_subject(m: Model, tables: Tables, k: Work, s: int) -> int:
             continue
         if wait > 0.0:
             if not advance(k, wait):
-                k.at[0] = tables.time[e]
+                k.at[0] = tables.events[e].time
                 return NOT_FINITE if turn == 0 else NO_STEADY_STATE
-            now = tables.time[e]
+            now = tables.events[e].time
             pieces += 1
         if turn > 0 and kind not in (ADD_STATE, SET_RATE, CYCLE_END):
             return DECLINED
         if moved:
             shift(k, tables.time_slopes[here], 1.0)
         if kind == JUMP:
-            now = tables.value[e]
+            now = tables.events[e].value
         elif kind == CYCLE_START:
             for i in range(n):
-                k.start[0, i] = k.y[i]
+                k.v[START, i] = k.v[Y, i]
             put(k, start[:0])
             turn, from_event = 1, e
         elif kind == CYCLE_END:
             if turn == 1:
-                status = settle(k, tables.value[e])
+                status = settle(k, tables.events[e].value)
                 if status != OK:
                     return status
                 k.flags[Z_STALE] = True
-                if k.s.shape[0]:
+                if k.s.shape[1]:
                     for i in range(n):
-                        k.start[1, i] = k.y[i]
-                        for w in range(k.s.shape[0]):
-                            k.s[w, i] = 0.0
-                    e, now, turn = from_event, tables.time[from_event], 2
+                        k.v[FOUND, i] = k.v[Y, i]
+                        for w in range(k.s.shape[1]):
+                            k.s[S, w, i] = 0.0
+                    e, now, turn = from_event, tables.events[from_event].time, 2
                 else:
                     turn = 0
             else:
@@ -518,7 +502,7 @@ def one_subject(m: Model, tables: Tables, k: Work, s: int) -> int:
                 carry_through(tables, k, e, here)
                 slope_row = here if moved else -1
         e += 1
-    tables.pieces[s] = pieces if by_modes else -pieces
+    subject.accepted, subject.rejected = pieces, 0 if by_modes else 1
     return OK
 
 
@@ -530,13 +514,13 @@ def _compiled(version: int) -> Callable[..., Any]:
         """Solve the subjects from the first to the one before the last."""
         solved = 0 if version >= 0 else 1
         for s in range(first, last):
-            if tables.status[s] != OK:
+            if tables.subjects[s].status != OK:
                 continue
-            tables.status[s] = one_subject(m, tables, k, s)
-            tables.end_time[s] = k.at[0]
-            if tables.status[s] != OK:
-                for i in range(k.y.shape[0]):
-                    tables.last_state[s - first, i] = k.y[i]
+            tables.subjects[s].status = one_subject(m, tables, k, s)
+            tables.subjects[s].end_time = k.at[0]
+            if tables.subjects[s].status != OK:
+                for i in range(k.v.shape[1]):
+                    tables.last_state[s - first, i] = k.v[Y, i]
             solved += 1
         return solved
 

@@ -1,6 +1,6 @@
 """e^x in plain arithmetic, so that a loop over it becomes vector code: a call to the library's would keep it from that.
 
-x = k ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor series, 2^k by adding k to the exponent. The error is below 2e-16 of the value.
+x = k ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor series, 2^k by adding k to the exponent. The error is below 2e-16 of it.
 """
 
 from __future__ import annotations

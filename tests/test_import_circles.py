@@ -16,7 +16,7 @@ import respine
 
 HOUSE = Path(respine.__file__).parent
 ENGINE = [
-    "status", "solution", "equations", "codegen", "dosing", "tolerances", "input_checks", "request", "events", "run",
+    "status", "solution", "equations", "codegen", "dosing", "tolerances", "input_checks", "request", "events", "run", "exact",
     "solver", "solve_once", "wasm",
 ]  # fmt: skip
 """What stands directly in engine/, in the order in which data flows; each imports only what is named before it."""

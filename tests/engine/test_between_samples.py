@@ -302,7 +302,7 @@ def test_systems_without_jumps_are_solved_as_before():
         {"x": "(x - 0.5 if x > 0.5 else 0) - x", "y": "2*(k - x) if x < k else 0"}, {"x": 1.0, "y": 0.0}, {"k": 0.7}
     )
     for s in (corner, one_compartment(), system({"x": "max(0, 1 - x) - min(x, 0.5)"}, {"x": 2.0})):
-        solver = engine.build(s, outputs=list(s.states))
+        solver = engine.build(s, outputs=list(s.states), options=engine.Options(linear="steps"))
         got, plain = (solver.solve(times=[1.0, 3.0], locate_jumps=locate) for locate in (None, False))
         assert np.array_equal(got.values, plain.values) and "jumps" not in got.settings
         assert got.settings["lanes"] > 1 and "switches" not in got.settings

@@ -180,7 +180,7 @@ def test_equal_subjects_are_solved_once(monkeypatch):
 
 def test_step_budget():
     s = system({"x": "y", "y": "-1e6*x"}, {"x": 1.0, "y": 0.0})
-    solver = engine.build(s, outputs=["x"], options=engine.Options(max_steps=200))
+    solver = engine.build(s, outputs=["x"], options=engine.Options(max_steps=200, linear="steps"))
     (failure,) = solver.solve(times=[1000.0]).failures
     assert failure.status is Status.STEP_BUDGET
 

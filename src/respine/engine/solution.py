@@ -22,6 +22,8 @@ class Options:
     equations keep, tells their drift in ``settings["conserved"]`` and ends a subject in whom one changes.
     ``sensitivity_tolerance``: how many times the tolerances of the states their sensitivities (times the parameter) may err
     by in a step; less is more exact.
+    ``linear``: "exact" solves equations that are linear with coefficients that rest between events (most PK) without steps, by
+    the exponential of their coefficients, in float64 to rounding; "steps" solves them as all others.
     """
 
     precision: str = "float64"
@@ -33,6 +35,7 @@ class Options:
     nonnegative: bool = False
     conserved: bool = False
     sensitivity_tolerance: float = 10.0
+    linear: str = "exact"
 
     def __post_init__(self) -> None:
         """Raises ValueError for what cannot be meant."""
@@ -40,6 +43,8 @@ class Options:
             raise ValueError(
                 f"lanes is {self.lanes}; write one of {', '.join(map(str, LANES))}, or None for the widest"
             )
+        if self.linear not in ("exact", "steps"):
+            raise ValueError(f'linear is "{self.linear}"; write "exact" or "steps"')
         if not self.largest_step > 0:
             raise ValueError(f"largest_step is {self.largest_step:g}; it must be a positive time")
         if self.max_steps < 1:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from respine.engine.codegen.code import Code, code_for
+from respine.engine.codegen.code import Code, check_method, code_for
 from respine.engine.codegen.target import host_target
 from respine.engine.dosing.covariates import on_lines
 from respine.engine.dosing.records import Records
@@ -18,6 +18,8 @@ from respine.engine.equations.rate_jumps import jumps_by_state, needed_states, r
 from respine.engine.equations.specialise import Requirements, specialise
 from respine.engine.events.solver import solve_subjects
 from respine.engine.events.time_modes import TimeModes, time_modes
+from respine.engine.exact.linear_system import LinearSystem, linear_system, may_be_linear
+from respine.engine.exact.solve import solve_exactly
 from respine.engine.input_checks import check_known, check_once
 from respine.engine.request import Progress, Request, Setup, checked_request
 from respine.engine.run.conservation import ConservedTotals, conserved_totals
@@ -53,6 +55,7 @@ def build(
     check_once(vary, "varying parameter")
     check_once(outputs, "output")
     check_once(sensitivities, "sensitivity")
+    check_method(options.method)
     if sensitivities and options.precision != "float64":
         raise ValueError(f'sensitivities need precision="float64", not "{options.precision}": their error would be '
                          "as large as what they are used for")  # fmt: skip
@@ -108,6 +111,7 @@ class Solver:
         self.modes = modes  # inputs that stand for conditions of time, see events/time_modes.py
         self._code: dict[Requirements, Code] = {}
         self._on_lines: dict[tuple[str, ...], Solver] = {}
+        self._linear_systems: dict[Requirements, LinearSystem | None] = {}
         self._scales: dict[float, OwnScales] = {}
 
     def requirements(self, schedule: Schedule | Records) -> Requirements:
@@ -196,6 +200,9 @@ class Solver:
         lines = tuple(sorted(name for name, way in request.schedule.covariates.items() if way == "linear"))
         if lines and self.lines != lines:
             return self._with_lines(lines).answer(request)
+        exact = self._exactly(request)
+        if exact is not None:
+            return exact
         if request.own:
             levels = request.own.of_subjects(request.schedule, request.initial)
             groups = np.unique(levels)
@@ -214,6 +221,36 @@ class Solver:
         if self._in_float64:
             twin = Twin(self._in_float64.setup, self._in_float64.code_of(request))
         return solve_lanes(self.setup, code, request, self.modes, self.totals, twin, by_state)
+
+    def _exactly(self, request: Request) -> Solution | None:
+        """The solution without steps where the equations are linear, else None."""
+        options = self.setup.options
+        if options.linear != "exact" or options.nonnegative or self.setup.system.events or request.locate_jumps:
+            return None
+        if request.locate_jumps is None and self._with_modes is not None:
+            return self._with_modes._exactly(request)
+        linear = self._linear(self._needs(request))
+        return solve_exactly(self.setup, linear, request, self.modes, self.totals) if linear else None
+
+    def _linear(self, requirements: Requirements) -> LinearSystem | None:
+        if requirements not in self._linear_systems:
+            system, values = self.setup.system, self.setup.values
+            found = None
+            if may_be_linear(system, requirements, values):
+                equations = specialise(system, requirements, values)
+                if not equations.states:  # everything rests
+                    equations = specialise(system, replace(requirements, keep_all=True), values)
+                found = linear_system(equations) if equations.states else None
+                if found and self.setup.sensitivities:
+                    refuse_jumps(system, requirements, equations.states)
+            self._linear_systems[requirements] = found
+        return self._linear_systems[requirements]
+
+    def _needs(self, request: Request) -> Requirements:
+        """What a request needs; a state that it gives a start is no constant."""
+        requirements = self.requirements(request.schedule)
+        given = frozenset(request.initial)
+        return replace(requirements, dosed=requirements.dosed | given) if given else requirements
 
     def _one_by_one(self, request: Request) -> Solution:
         """One subject at a time, in float64: what the lanes cannot do."""

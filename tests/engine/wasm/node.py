@@ -66,15 +66,16 @@ def answer(
     requirements = solver.requirements(schedule)
     module = compile_module(setup.system, requirements, setup.values, method=setup.options.method, lanes=lanes)
     code, p, moments = solver.code(requirements), request.parameters, request.times
-    starts, good = start_states(setup, code, request)
-    run = Batch(setup, code, request, starts, timetable(setup, code, request, starts, None))
+    equations = code.text.programs.equations
+    starts, good = start_states(setup, code.states, request)
+    run = Batch(setup, code, request, starts, timetable(setup, equations, request, starts, None))
     values = {**setup.values, **code.zeros(run.tolerance[1 : 1 + len(code.states)])}
     problem = {
         "values": values,
         "uniform": None if own_uniform else code.uniform(values).tolist(),
         "parameters": [_word(x) for x in p.ravel().tolist()],
         "starts": starts.ravel().tolist(),
-        "startSlow": rest_of_slow(setup, code).tolist(),
+        "startSlow": rest_of_slow(setup, equations).tolist(),
         "tolerances": run.tolerance.tolist(),
         **{name: getattr(run.plan.events, name).tolist() for name in ("first", "last")},
         "eventTime": run.plan.events.time.tolist(),

@@ -73,9 +73,12 @@ def test_every_kind_of_event_gives_the_same_bits(tmp_path, after):
     assert same(answer(solver, p, schedule, TIMES, tmp_path, after=after), native)
 
 
+STEPS = engine.Options(linear="steps")
+
+
 @same_machine
 def test_records_with_steady_state_give_the_same_bits(tmp_path):
-    solver = same_arithmetic(engine.build(one_compartment(), outputs=["concentration"]))
+    solver = same_arithmetic(engine.build(one_compartment(), outputs=["concentration"], options=STEPS))
     first = [Record(0.0, 1, "depot", 100, interval=24, steady=1, additional=3), *(Record(t) for t in (1.0, 30.0, 70.0))]
     second = [Record(0.0, 1, "central", 40, rate=8.0, interval=12, steady=1), Record(3.0),
               Record(12.0, 1, "depot", 50, interval=24, steady=2, additional=2), *(Record(t) for t in (13.0, 41.0))]  # fmt: skip

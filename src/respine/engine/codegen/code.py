@@ -64,45 +64,59 @@ class Code:
         return frozenset(s for k, s in enumerate(equations.states) if f"#zero {k}" in names)
 
     def zeros(self, absolute: np.ndarray, scale: np.ndarray | float = 1.0) -> dict[str, float]:
-        """How far from zero each live state, and any of them, may lie and still mean it: what a step may err by.
-
-        ``absolute`` (n_states,): their absolute tolerances; ``scale``: of what size they are.
-        """
-        rounding = (1e-14 if self.target.double else 1e-6) * np.asarray(scale, float)
-        each = np.minimum(np.maximum(10 * np.asarray(absolute, float), rounding), 1e-4)
-        return {"#zero": float(each.max()), **{f"#zero {k}": float(value) for k, value in enumerate(each)}}
-
-    def _known(self, values: Mapping[str, float], states: np.ndarray, time: float) -> dict[str, float]:
-        """All numbers at a state; those over states this run cut stay unknown."""
-        known = {**values, **self.constant, **dict(zip(self.states, map(float, states), strict=True))}
-        pending = dict(self.system.rules)
-        while pending:  # rules may stand before what they need
-            ready = [name for name, rule in pending.items() if all(s in known for s in symbols(rule))]
-            if not ready:
-                break
-            known |= {name: float(evaluate(pending.pop(name), known, time)) for name in ready}
-        return known
+        """How far from zero each live state, and any of them, may lie and still mean it: see `near_zero`."""
+        return near_zero(absolute, scale, 1e-14 if self.target.double else 1e-6)
 
     def culprit(self, values: Mapping[str, float], states: np.ndarray, step: float, time: float) -> tuple[str, float]:
-        """The state that most likely broke a step: one that is or turns negative, else one whose rate is no number."""
-        known = self._known(values, states, time)
-        below = min(self.states, key=lambda s: known[s])
-        if known[below] < 0:
-            return below, known[below]
-        here = [s for s in self.states if all(name in known for name in symbols(self.system.rates[s]))]
-        rates = {s: float(evaluate(self.system.rates[s], known, time)) for s in here}
-        no_number = [s for s in here if not np.isfinite(rates[s])]
-        reach = max(step, 1e-12) * 10
-        sinking = [s for s in here if rates[s] < 0 and known[s] + reach * rates[s] <= 0 and known[s] < 1e-3]
-        fastest = max(here, key=lambda s: abs(rates[s]) / (abs(known[s]) + 1e-9), default="")
-        name = (sinking or no_number or [fastest])[0]
-        return name, known.get(name, np.nan)
+        """The state that most likely broke a step."""
+        return culprit(self.system, self.text.programs.equations, values, states, step, time)
 
     def has_numbers(self, values: Mapping[str, float], states: np.ndarray, time: float) -> bool:
         """Whether all rates at a state are finite numbers in float64."""
-        known = self._known(values, states, time)
+        known = _known(self.system, self.text.programs.equations, values, states, time)
         here = [s for s in self.states if all(name in known for name in symbols(self.system.rates[s]))]
         return all(np.isfinite(float(evaluate(self.system.rates[s], known, time))) for s in here)
+
+
+def near_zero(absolute: np.ndarray, scale: np.ndarray | float, rounding: float) -> dict[str, float]:
+    """How far from zero each live state, and any of them, may lie and still mean it: what a step may err by.
+
+    ``absolute`` (n_states,): their absolute tolerances; ``scale``: of what size they are; ``rounding``: of a state of size one.
+    """
+    each = np.minimum(np.maximum(10 * np.asarray(absolute, float), rounding * np.asarray(scale, float)), 1e-4)
+    return {"#zero": float(each.max()), **{f"#zero {k}": float(value) for k, value in enumerate(each)}}
+
+
+def _known(
+    system: System, equations: Equations, values: Mapping[str, float], states: np.ndarray, time: float
+) -> dict[str, float]:
+    """All numbers at a state; those over states this run cut stay unknown."""
+    known = {**values, **equations.constant, **dict(zip(equations.states, map(float, states), strict=True))}
+    pending = dict(system.rules)
+    while pending:  # rules may stand before what they need
+        ready = [name for name, rule in pending.items() if all(s in known for s in symbols(rule))]
+        if not ready:
+            break
+        known |= {name: float(evaluate(pending.pop(name), known, time)) for name in ready}
+    return known
+
+
+def culprit(
+    system: System, equations: Equations, values: Mapping[str, float], states: np.ndarray, step: float, time: float
+) -> tuple[str, float]:
+    """The state that most likely broke a step: one that is or turns negative, else one whose rate is no number."""
+    known = _known(system, equations, values, states, time)
+    below = min(equations.states, key=lambda s: known[s])
+    if known[below] < 0:
+        return below, known[below]
+    here = [s for s in equations.states if all(name in known for name in symbols(system.rates[s]))]
+    rates = {s: float(evaluate(system.rates[s], known, time)) for s in here}
+    no_number = [s for s in here if not np.isfinite(rates[s])]
+    reach = max(step, 1e-12) * 10
+    sinking = [s for s in here if rates[s] < 0 and known[s] + reach * rates[s] <= 0 and known[s] < 1e-3]
+    fastest = max(here, key=lambda s: abs(rates[s]) / (abs(known[s]) + 1e-9), default="")
+    name = (sinking or no_number or [fastest])[0]
+    return name, known.get(name, np.nan)
 
 
 def code_for(
@@ -116,8 +130,7 @@ def text_for(
     system: System, requirements: Requirements, values: Mapping[str, float], method: str, target: Target
 ) -> Text:
     """Derive the kernels of one requirements, or load what an earlier run derived. Raises ValueError for an unknown method."""
-    if method not in TABLEAUS:
-        raise ValueError(f'method "{method}" is unknown; write one of {", ".join(TABLEAUS)}')
+    check_method(method)
     key = cache_key(system, requirements, values, method, target)
     stored = read_cached(key, ".ir")
     text = _kept_text(stored)
@@ -133,6 +146,12 @@ def text_for(
         with contextlib.suppress(TypeError, RecursionError):  # of unusual parts or depth: derived every time
             write_cached(key, ".ir", plain.encode(text, KEPT))
     return text
+
+
+def check_method(method: str) -> None:
+    """Raises ValueError for an unknown method."""
+    if method not in TABLEAUS:
+        raise ValueError(f'method "{method}" is unknown; write one of {", ".join(TABLEAUS)}')
 
 
 def _kept_text(stored: bytes | None) -> Text | None:

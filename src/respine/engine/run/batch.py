@@ -126,9 +126,10 @@ class Batch:
             rows[layout.index("scale", k)] = factor * scale
             rows[layout.index("relative")] = factor * self.tolerance[0]
         events, readings = self.plan.events, self.readings
+        rest = rest_of_slow(self.setup, self.code.text.programs.equations)
         tables = Tables(
             self.subjects, self.events, events.value_slopes, events.time_slopes, self.plan.slope_slots,
-            self.parameters, self.starts, rest_of_slow(self.setup, self.code), readings.times, readings.need,
+            self.parameters, self.starts, rest, readings.times, readings.need,
             self.tolerance, self.failed, self.counters, kept_state=np.zeros((lanes, self.n_all)),
             kept_slow=np.zeros((lanes, len(self.code.slow))), cycle_state=np.zeros((lanes, self.n_all)),
         )  # fmt: skip

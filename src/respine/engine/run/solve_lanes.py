@@ -10,13 +10,14 @@ from respine.engine.codegen.code import Code
 from respine.engine.events.time_modes import TimeModes
 from respine.engine.input_checks import thread_count
 from respine.engine.request import Request, Setup
+from respine.engine.run.assemble import assembled
 from respine.engine.run.batch import Batch
 from respine.engine.run.conservation import ConservedTotals
 from respine.engine.run.starts import start_states
 from respine.engine.run.timetable import timetable
 from respine.engine.solution import Solution
 from respine.engine.status import Status
-from respine.engine.tolerances import describe_atol, never_above
+from respine.engine.tolerances import describe_atol
 
 SPOT_CHECK = 8  # subjects of a float32 run that are solved in float64 too
 
@@ -38,8 +39,8 @@ def solve_lanes(
     ``modes``: the inputs of the system that stand for conditions of time; ``jumps_left``: rates and rules whose jumps are
     left to the error control.
     """
-    starts, finite = start_states(setup, code, request)
-    plan = timetable(setup, code, request, starts, modes)
+    starts, finite = start_states(setup, code.states, request)
+    plan = timetable(setup, code.text.programs.equations, request, starts, modes)
     batch = Batch(setup, code, request, starts, plan)
     workers = thread_count(request.threads, request.n_subjects)
     batch.run(finite & request.schedule.finite, workers, request.progress)
@@ -55,32 +56,16 @@ def solve_lanes(
         "equations_before": len(setup.system.states),
     }
     if modes or jumps_left:
-        settings["jumps"] = _jumps(modes, plan.sure, jumps_left)
+        settings["jumps"] = told_of_jumps(modes, plan.sure, jumps_left)
     if request.schedule.covariates:
         settings["covariates"] = request.schedule.covariates
     if twin:
         settings["float64_check"] = _spot_check(batch, twin, request, modes, workers)
-    failures = batch.failures()
-    n_outputs = len(setup.outputs)
-    if totals:
-        fed = frozenset(request.schedule.infused)
-        recorded = batch.rows[:, setup.n_asked : n_outputs]
-        settings["conserved"], lost = totals.check(recorded, batch.readings, batch.status, request.rtol, fed)
-        failures += batch.give_up(lost)
-    values = batch.rows[:, :n_outputs].reshape(*request.shape, n_outputs)[..., : setup.n_asked]
-    if low := never_above(setup.asked, values, dict(zip(setup.system.states, absolute, strict=True))):
-        settings["below_atol"] = low
-    gradients = None
-    if setup.sensitivities:
-        slopes = batch.rows[:, n_outputs:].reshape(*request.shape, n_outputs, len(setup.sensitivities))
-        gradients = slopes[..., : setup.n_asked, :]
-    return Solution(
-        values, request.shown_times, setup.asked, batch.status.astype(np.int8), batch.steps, failures,
-        0.0, settings, gradients, setup.sensitivities,
-    )  # fmt: skip
+    return assembled(setup, request, batch, settings, totals, absolute)
 
 
-def _jumps(modes: TimeModes | None, sure: bool, left: tuple[str, ...]) -> str:
+def told_of_jumps(modes: TimeModes | None, sure: bool, left: tuple[str, ...]) -> str:
+    """What a result says of the jumps in the equations."""
     located = [f"{len(modes.names)} conditions of time located"] if modes else []
     located += [] if sure else ["one could not be enclosed and was looked at in many places only"]
     return "; ".join(located + ([f"{', '.join(left)} left to the error control"] if left else []))
@@ -94,8 +79,9 @@ def _spot_check(batch: Batch, twin: Twin, request: Request, modes: TimeModes | N
     well = np.flatnonzero(batch.status == Status.OK)
     chosen = well[np.unique(np.linspace(0, len(well) - 1, SPOT_CHECK).astype(int))] if len(well) else well
     same = (twin.code.states, twin.code.slow) == (batch.code.states, batch.code.slow)
-    starts = batch.starts if same else start_states(twin.setup, twin.code, request)[0]
-    plan = batch.plan if same else timetable(twin.setup, twin.code, request, starts, modes)
+    starts = batch.starts if same else start_states(twin.setup, twin.code.states, request)[0]
+    equations = twin.code.text.programs.equations
+    plan = batch.plan if same else timetable(twin.setup, equations, request, starts, modes)
     exact = Batch(twin.setup, twin.code, request, starts, plan, only=chosen)
     among = np.zeros(len(batch.status), bool)
     among[chosen] = True

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from respine.engine.codegen.code import Code
 from respine.engine.dosing.events_table import CYCLE_START, EventTable, Readings
 from respine.engine.dosing.moments import Moments
 from respine.engine.dosing.steady_state import in_closed_form
 from respine.engine.equations.linear import linear_form
-from respine.engine.equations.specialise import RATE_PREFIX, rate_slope
+from respine.engine.equations.specialise import RATE_PREFIX, Equations, rate_slope
 from respine.engine.events.time_modes import TimeModes
 from respine.engine.request import Request, Setup
 
@@ -28,12 +27,18 @@ class Timetable:
     sure: bool
 
 
-def timetable(setup: Setup, code: Code, request: Request, starts: np.ndarray, modes: TimeModes | None) -> Timetable:
-    """Events by the numbers of the code's states and slow values; ``starts`` as `start_states` gives them."""
-    slow = {name: k for k, name in enumerate(code.slow)}
+def timetable(
+    setup: Setup, equations: Equations, request: Request, starts: np.ndarray, modes: TimeModes | None,
+    *, steady: bool = True,
+) -> Timetable:  # fmt: skip
+    """Events by the numbers of the live states and slow values; ``starts`` as `start_states` gives them.
+
+    ``steady``: set steady states in closed form where the equations are linear; without it they are left as intervals to repeat.
+    """
+    slow = {name: k for k, name in enumerate(equations.slow)}
     first_rate = len(slow) - sum(name.startswith(RATE_PREFIX) for name in slow)
     rates = {name.removeprefix(RATE_PREFIX): k for name, k in slow.items() if name.startswith(RATE_PREFIX)}
-    states = {name: k for k, name in enumerate(code.states)}
+    states = {name: k for k, name in enumerate(equations.states)}
     slots = np.full((len(slow), len(setup.sensitivities)), -1, np.int64)
     for state, k in rates.items():
         for number, name in enumerate(setup.sensitivities):
@@ -46,25 +51,25 @@ def timetable(setup: Setup, code: Code, request: Request, starts: np.ndarray, mo
     if modes:
         numbers = {**setup.values, **{name: p[:, k] for k, name in enumerate(setup.free)}}
         events, readings, sure = modes.put_in(events, readings, slow, numbers, start)
-    if (events.kind == CYCLE_START).any() and not setup.sensitivities:
+    if steady and (events.kind == CYCLE_START).any() and not setup.sensitivities:
         flows = {k: states[s] for s, k in rates.items()}
-        events, readings = _steady_states(setup, code, p, starts, events, readings, flows, first_rate)
+        events, readings = _steady_states(setup, equations, p, starts, events, readings, flows, first_rate)
     return Timetable(events, readings, slots, first_rate, sure)
 
 
-def rest_of_slow(setup: Setup, code: Code) -> np.ndarray:
+def rest_of_slow(setup: Setup, equations: Equations) -> np.ndarray:
     """What the slow values after the free parameters start from, (n_slow - n_free,)."""
-    return np.array([setup.values.get(name, 0.0) for name in code.slow[len(setup.free) :]], float)
+    return np.array([setup.values.get(name, 0.0) for name in equations.slow[len(setup.free) :]], float)
 
 
 def _steady_states(
-    setup: Setup, code: Code, parameters: np.ndarray, starts: np.ndarray, events: EventTable, readings: Readings,
+    setup: Setup, equations: Equations, parameters: np.ndarray, starts: np.ndarray, events: EventTable, readings: Readings,
     flows: Mapping[int, int], first_rate: int,
 ) -> tuple[EventTable, Readings]:  # fmt: skip
     """Events and readings with steady states in closed form where the equations are linear."""
-    linear = linear_form(code.text.programs.equations, setup.values)
+    linear = linear_form(equations, setup.values)
     if linear is None:
         return events, readings
-    rest = rest_of_slow(setup, code)
+    rest = rest_of_slow(setup, equations)
     slow = np.hstack([parameters, np.broadcast_to(rest, (len(parameters), len(rest)))])
     return in_closed_form(events, readings, linear, slow, flows, starts, first_rate)

@@ -1,0 +1,56 @@
+"""The solution of a request, put together from what became of its subjects."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from respine.engine.dosing.events_table import Readings
+from respine.engine.request import Request, Setup
+from respine.engine.run.conservation import ConservedTotals
+from respine.engine.solution import Solution
+from respine.engine.status import Failure
+from respine.engine.tolerances import never_above
+
+
+class Solved(Protocol):
+    """What became of the subjects: ``rows`` (n_rows, n_outputs with sensitivities)."""
+
+    rows: np.ndarray
+    readings: Readings
+
+    @property
+    def status(self) -> np.ndarray: ...
+
+    @property
+    def steps(self) -> np.ndarray: ...
+
+    def failures(self) -> list[Failure]: ...
+
+    def give_up(self, lost: list[Failure]) -> list[Failure]: ...
+
+
+def assembled(
+    setup: Setup, request: Request, batch: Solved, settings: dict[str, object], totals: ConservedTotals | None,
+    absolute: np.ndarray,
+) -> Solution:  # fmt: skip
+    """The solution; conserved totals are judged. ``absolute``: tolerances of all states of the system."""
+    failures = batch.failures()
+    n_outputs = len(setup.outputs)
+    if totals:
+        fed = frozenset(request.schedule.infused)
+        recorded = batch.rows[:, setup.n_asked : n_outputs]
+        settings["conserved"], lost = totals.check(recorded, batch.readings, batch.status, request.rtol, fed)
+        failures += batch.give_up(lost)
+    values = batch.rows[:, :n_outputs].reshape(*request.shape, n_outputs)[..., : setup.n_asked]
+    if low := never_above(setup.asked, values, dict(zip(setup.system.states, absolute, strict=True))):
+        settings["below_atol"] = low
+    gradients = None
+    if setup.sensitivities:
+        slopes = batch.rows[:, n_outputs:].reshape(*request.shape, n_outputs, len(setup.sensitivities))
+        gradients = slopes[..., : setup.n_asked, :]
+    return Solution(
+        values, request.shown_times, setup.asked, batch.status.astype(np.int8), batch.steps, failures,
+        0.0, settings, gradients, setup.sensitivities,
+    )  # fmt: skip

@@ -17,8 +17,8 @@ TIGHT = 1e-11
 
 
 def reference(problem: Problem, people: np.ndarray) -> np.ndarray:
-    """Trajectories (subjects, times, states) by respine at 1e-11."""
-    options = engine.Options(keep_all=True)
+    """Trajectories (subjects, times, states) by respine at 1e-11, in steps."""
+    options = engine.Options(keep_all=True, linear="steps")
     solver = engine.build(problem.system, outputs=problem.states, vary=problem.vary, options=options)
     solution = solver.solve(people, problem.schedule(len(people)), problem.times, rtol=TIGHT, atol=TIGHT * 1e-3)
     if solution.failures:

@@ -143,4 +143,14 @@ def pk() -> Problem:
                    _spread("pk", typical, np.full(len(vary), 0.3)))  # fmt: skip
 
 
-PROBLEMS: dict[str, Callable[[], Problem]] = {"standin": standin, "human": human, "pk": pk}
+def linear() -> Problem:
+    """Four states without saturation, 28 daily tablets: what a closed form exists for."""
+    system = _antimony("linear")
+    vary = ("ka", "CL", "Vc", "Q", "Vp")
+    doses = tuple(("depot", 24.0 * day + 8.0, 100.0, 0.0) for day in range(28))
+    typical = np.array([system.parameters[p] for p in vary])
+    return Problem("linear", "linear two-compartment PK, 28 daily doses", system, doses, np.linspace(0, 29 * 24, 233), vary,
+                   _spread("linear", typical, np.full(len(vary), 0.3)))  # fmt: skip
+
+
+PROBLEMS: dict[str, Callable[[], Problem]] = {"standin": standin, "human": human, "pk": pk, "linear": linear}

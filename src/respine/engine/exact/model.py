@@ -11,9 +11,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from respine.engine.equations.specialise import RATE_PREFIX, rank
+from respine.engine.exact.arrays import Model
 from respine.engine.exact.flat import flat
 from respine.engine.exact.linear_system import LinearSystem
-from respine.engine.exact.walk import Model
 from respine.engine.request import Setup
 from respine.engine.run.timetable import Timetable
 

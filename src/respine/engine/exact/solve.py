@@ -10,10 +10,12 @@ import numpy as np
 from respine.engine.codegen.code import culprit, near_zero
 from respine.engine.dosing.events_table import CYCLE_START
 from respine.engine.events.time_modes import TimeModes
+from respine.engine.exact.arrays import MATRICES, SLOPES, VECTORS, Tables, Work
 from respine.engine.exact.doubling import chain
 from respine.engine.exact.linear_system import LinearSystem
 from respine.engine.exact.model import model_of
-from respine.engine.exact.walk import DECLINED, MATRICES, SLOPES, VECTORS, Tables, Work, walk
+from respine.engine.exact.steady import DECLINED
+from respine.engine.exact.walk import walk
 from respine.engine.input_checks import thread_count
 from respine.engine.request import Progress, Request, Setup
 from respine.engine.run.assemble import assembled

@@ -7,7 +7,7 @@ reading on the way is found from the event before it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -25,10 +25,29 @@ from respine.engine.dosing.events_table import (
     STEADY_BEGIN,
     STEADY_END,
 )
-from respine.engine.exact.doubling import Chain, begin_chain, pass_time
-from respine.engine.exact.eigenmodes import decompose
-from respine.engine.exact.exponential import exponential
-from respine.engine.exact.flat import carry_out
+from respine.engine.exact.arrays import (
+    BY_MODES,
+    FLOW_STALE,
+    FOUND,
+    KEPT,
+    KEPT_S,
+    ROOM,
+    ROOTS,
+    STALE,
+    START,
+    Z_STALE,
+    A,
+    B,
+    Model,
+    S,
+    Tables,
+    V,
+    W,
+    Work,
+    Y,
+    Z,
+)
+from respine.engine.exact.between import advance, read, refresh
 from respine.engine.exact.steady import DECLINED, solve_left, steady_by_chain, steady_by_modes
 from respine.engine.status import Status
 
@@ -36,268 +55,7 @@ OK, NOT_FINITE = int(Status.OK), int(Status.NOT_FINITE)
 NO_STEADY_STATE = int(Status.NO_STEADY_STATE)
 ON_TOP = 2.0
 
-
-class Model(NamedTuple):
-    """What all subjects of a run share."""
-
-    members: np.ndarray  # states block by block, see eigenmodes.py
-    blocks: np.ndarray  # where each begins, and the end
-    ops: np.ndarray  # of what rests between events, see flat.py
-    loads: np.ndarray
-    a_from: np.ndarray  # (n, 3) row, column, register of A
-    g_from: np.ndarray  # (n_states,) registers of the inflow
-    a_by_from: np.ndarray  # (n, 4) parameter, row, column, register
-    g_by_from: np.ndarray  # (n, 3) parameter, row, register
-    out_ops: np.ndarray  # of the outputs
-    out_loads: np.ndarray  # (n, 2) register, state (or n_states for the time)
-    out_resting: np.ndarray  # (n, 2) register, register of what rests
-    out_from: np.ndarray  # (n_outputs,) register
-    by_state: np.ndarray  # (n, 3) output, state, register of its slope
-    directly: np.ndarray  # (n, 3) output, parameter, register
-    flows: np.ndarray  # (n, 2) slow number of an infusion rate, state
-    flow_slopes: np.ndarray  # (n, 3) slow number of its slope, parameter, state
-    n_slow: int
-    first_rate: int
-    start: float
-    modes_allowed: bool
-
-
-class Tables(NamedTuple):
-    """The subjects, their events and readings, and the results: see `run.workspace`."""
-
-    subjects: np.ndarray  # (n_subjects,) SUBJECT
-    events: np.ndarray  # (n_events,) EVENT
-    value_slopes: np.ndarray
-    time_slopes: np.ndarray
-    slots: np.ndarray  # (n_slow, n_parameters) number of the slow value that holds a rate's slope, or -1
-    parameters: np.ndarray
-    rest: np.ndarray  # slow values after the parameters, at the start
-    starts: np.ndarray
-    read_time: np.ndarray
-    need: np.ndarray
-    rows: np.ndarray  # results
-    last_state: np.ndarray  # (subjects of the piece, n)
-
-
-class Work(NamedTuple):
-    """What belongs to one thread. Many small arrays would make compiling slow: those of one shape are rows of one."""
-
-    slow: np.ndarray  # (2, n_slow) now, and before a steady-state dose
-    v: np.ndarray  # (VECTORS, n) see below
-    s: np.ndarray  # (SLOPES, n_parameters, n)
-    m: np.ndarray  # (MATRICES, n, n)
-    by: np.ndarray  # (n_parameters, n, n) derivatives of A
-    r: np.ndarray  # registers of what rests, (n, 1)
-    out: np.ndarray  # registers of the outputs, (n, most readings at once)
-    modes: np.ndarray  # (n, most)
-    states: np.ndarray  # (n, most)
-    slopes: np.ndarray  # (n_parameters, n, most)
-    at: np.ndarray  # (1,) where the subject stands
-    flags: np.ndarray  # see below
-    chain: Chain
-
-
-Y, KEPT, THERE, G, B, ROOTS, Z, Z_IN, SCALE, START, FOUND, VECTORS = range(12)
-S, KEPT_S, THERE_S, G_BY, B_BY, SLOPES = range(6)
-A, V, W, M1, M2, ROOM = range(6)
-MATRICES = ROOM + 5
-
-
-STALE, FLOW_STALE, Z_STALE, BY_MODES, POSITIVE, HAS_INFLOW, METZLER = range(7)
-
 _part = njit(nogil=True, error_model="numpy", _nrt=False)
-
-
-@_part
-def refresh(m: Model, k: Work) -> bool:
-    """Coefficients and inflow for the present inputs; False where they are no numbers."""
-    f = k.flags
-    n = k.v.shape[1]
-    if f[STALE]:
-        for q in range(m.loads.shape[0]):
-            k.r[m.loads[q, 0], 0] = k.slow[0, m.loads[q, 1]] if m.loads[q, 1] >= 0 else 0.0
-        carry_out(m.ops, k.r, 1)
-        for i in range(n):
-            k.v[G, i] = k.r[m.g_from[i], 0]
-        for q in range(m.a_from.shape[0]):
-            k.m[A, m.a_from[q, 0], m.a_from[q, 1]] = k.r[m.a_from[q, 2], 0]
-        for q in range(m.a_by_from.shape[0]):
-            k.by[m.a_by_from[q, 0], m.a_by_from[q, 1], m.a_by_from[q, 2]] = k.r[m.a_by_from[q, 3], 0]
-        for q in range(m.g_by_from.shape[0]):
-            k.s[G_BY, m.g_by_from[q, 0], m.g_by_from[q, 1]] = k.r[m.g_by_from[q, 2], 0]
-        f[METZLER] = True
-        for i in range(n):
-            if not np.isfinite(k.v[G, i]):
-                return False
-            for j in range(n):
-                if not np.isfinite(k.m[A, i, j]):
-                    return False
-                if i != j and k.m[A, i, j] < 0.0:
-                    f[METZLER] = False
-        f[BY_MODES] = m.modes_allowed and decompose(
-            k.m[A], m.members, m.blocks, k.v[ROOTS], k.m[V], k.m[W], k.m[M1], k.m[M2], k.v[SCALE]
-        )
-        if not f[BY_MODES]:
-            begin_chain(k.chain, k.m[A], k.by)
-        f[STALE], f[FLOW_STALE], f[Z_STALE] = False, True, True
-    if f[FLOW_STALE]:
-        _flow(m, k)
-    if f[Z_STALE] and f[BY_MODES]:
-        for q in range(n):
-            total = 0.0
-            for j in range(n):
-                total += k.m[W, q, j] * k.v[Y, j]
-            k.v[Z, q] = total
-    f[POSITIVE] = f[METZLER] and _nonnegative(k.v[B]) and _nonnegative(k.v[Y])
-    f[Z_STALE] = False
-    return True
-
-
-@_part
-def _nonnegative(numbers: np.ndarray) -> bool:
-    for i in range(numbers.shape[0]):  # noqa: SIM110 - numba
-        if not numbers[i] >= 0.0:
-            return False
-    return True
-
-
-@_part
-def _flow(m: Model, k: Work) -> None:
-    """What flows in: by the equations and by infusions."""
-    n = k.v.shape[1]
-    for i in range(n):
-        k.v[B, i] = k.v[G, i]
-        for w in range(k.s.shape[1]):
-            k.s[B_BY, w, i] = k.s[G_BY, w, i]
-    for q in range(m.flows.shape[0]):
-        k.v[B, m.flows[q, 1]] += k.slow[0, m.flows[q, 0]]
-    for q in range(m.flow_slopes.shape[0]):
-        k.s[B_BY, m.flow_slopes[q, 1], m.flow_slopes[q, 2]] += k.slow[0, m.flow_slopes[q, 0]]
-    k.flags[HAS_INFLOW] = False
-    for i in range(n):
-        k.flags[HAS_INFLOW] |= k.v[B, i] != 0.0
-    if k.flags[BY_MODES]:
-        for q in range(n):
-            total = 0.0
-            for j in range(n):
-                total += k.m[W, q, j] * k.v[B, j]
-            k.v[Z_IN, q] = total
-    k.flags[FLOW_STALE] = False
-
-
-@_part
-def grow(root: float, time: float) -> float:
-    """(e^(root time) - 1) / root."""
-    x = root * time
-    return time * np.expm1(x) / x if x != 0.0 else time
-
-
-@_part
-def advance(k: Work, time: float) -> bool:
-    """The state a time later; False where it is no number."""
-    n = k.v.shape[1]
-    for i in range(n):
-        k.v[THERE, i] = k.v[Y, i]
-    if k.flags[BY_MODES]:
-        for q in range(n):
-            z = k.v[Z, q] * np.exp(k.v[ROOTS, q] * time)
-            if k.v[Z_IN, q] != 0.0:
-                z += k.v[Z_IN, q] * grow(k.v[ROOTS, q], time)
-            k.v[Z, q] = z
-        for i in range(n):
-            total = 0.0
-            for q in range(n):
-                total += k.m[V, i, q] * k.v[Z, q]
-            k.v[THERE, i] = total
-    elif not pass_time(k.chain, k.m[A], k.v[B], k.by, k.s[B_BY], time, k.v[THERE], k.s[S]):
-        return False
-    for i in range(n):
-        if not np.isfinite(k.v[THERE, i]):
-            return False
-    for i in range(n):
-        k.v[Y, i] = max(k.v[THERE, i], 0.0) if k.flags[POSITIVE] else k.v[THERE, i]
-    return True
-
-
-@_part
-def read(m: Model, tables: Tables, k: Work, begin: int, row: int, count: int, now: float) -> float:
-    """``count`` readings from the present state on; returns the time at which one is no number, else infinity."""
-    n, columns, bad = k.v.shape[1], k.s.shape[1], np.inf
-    if k.flags[BY_MODES]:
-        for q in range(n):
-            root, z, inflow = k.v[ROOTS, q], k.v[Z, q], k.v[Z_IN, q]
-            for t in range(count):
-                k.modes[q, t] = z * exponential(root * (tables.read_time[begin + t] - now))
-            if inflow != 0.0:
-                for t in range(count):
-                    k.modes[q, t] += inflow * grow(root, tables.read_time[begin + t] - now)
-        for u in range(m.out_loads.shape[0]):
-            i = m.out_loads[u, 1]
-            if i < n:
-                for t in range(count):
-                    k.states[i, t] = 0.0
-                for q in range(n):
-                    v = k.m[V, i, q]
-                    if v != 0.0:
-                        for t in range(count):
-                            k.states[i, t] += v * k.modes[q, t]
-    else:
-        _read_by_chain(k, tables.read_time[begin : begin + count], now)
-    for u in range(m.out_loads.shape[0]):
-        i, place = m.out_loads[u, 1], m.out_loads[u, 0]
-        for t in range(count):
-            if i == n:
-                k.out[place, t] = tables.read_time[begin + t]
-            elif tables.read_time[begin + t] <= now:
-                k.out[place, t] = k.v[Y, i]
-            else:
-                x = k.states[i, t]
-                k.out[place, t] = max(x, 0.0) if k.flags[POSITIVE] and x < 0.0 else x
-                if not np.isfinite(x):
-                    bad = min(bad, tables.read_time[begin + t])
-    for q in range(m.out_resting.shape[0]):
-        for t in range(count):
-            k.out[m.out_resting[q, 0], t] = k.r[m.out_resting[q, 1], 0]
-    carry_out(m.out_ops, k.out, count)
-    n_outputs = m.out_from.shape[0]
-    for o in range(n_outputs):
-        for t in range(count):
-            tables.rows[row + t, o] = k.out[m.out_from[o], t]
-    if columns:
-        for t in range(count):
-            for o in range(n_outputs * columns):
-                tables.rows[row + t, n_outputs + o] = 0.0
-        for q in range(m.directly.shape[0]):
-            for t in range(count):
-                place = n_outputs + m.directly[q, 0] * columns + m.directly[q, 1]
-                tables.rows[row + t, place] += k.out[m.directly[q, 2], t]
-        for q in range(m.by_state.shape[0]):
-            for w in range(columns):
-                for t in range(count):
-                    slope = k.slopes[w, m.by_state[q, 1], t]
-                    place = n_outputs + m.by_state[q, 0] * columns + w
-                    if slope != 0.0:
-                        tables.rows[row + t, place] += k.out[m.by_state[q, 2], t] * slope
-    return bad
-
-
-@_part
-def _read_by_chain(k: Work, times: np.ndarray, now: float) -> None:
-    n, y, s = k.v.shape[1], k.v[THERE], k.s[THERE_S]
-    before = now
-    for i in range(n):
-        y[i] = k.v[Y, i]
-        for w in range(s.shape[0]):
-            s[w, i] = k.s[S, w, i]
-    for t in range(times.shape[0]):
-        good = (
-            pass_time(k.chain, k.m[A], k.v[B], k.by, k.s[B_BY], times[t] - before, y, s) if times[t] > before else True
-        )
-        before = max(before, times[t])
-        for i in range(n):
-            k.states[i, t] = y[i] if good else np.nan
-            for w in range(s.shape[0]):
-                k.slopes[w, i, t] = s[w, i]
 
 
 @_part

@@ -129,7 +129,10 @@ class Cohort:
         for scale in self.scales:
             output = solution.values[:, :, names.index(scale.output)][:, at]
             exact = true_scores(study, scale, people, subjects, output, gain if scale.rule == "severity" else None)
-            scores[scale.name] = scale.printed(exact + residual(study, scale, self.arm.name, subjects, self.times))
+            rated = exact + residual(study, scale, self.arm.name, subjects, self.times)
+            if scale.rule == "severity":  # raters who want a person to enter rate the first visit too high
+                rated[:, 0] += 0.0 if study.trial is None else study.trial.screening_inflation
+            scores[scale.name] = scale.printed(rated)
             true[scale.name] = np.clip(exact, scale.low, scale.high)
         ok = np.asarray(solution.status) == 0
         nobody = {kind: np.full(len(subjects), np.inf) for kind in behave.KINDS}

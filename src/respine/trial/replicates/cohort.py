@@ -69,6 +69,9 @@ class Cohort:
         felt = self.protocol.scale(FELT).output
         if felt not in self.outputs and felt in self.protocol.symbols:
             self.outputs = (*self.outputs, felt)
+        # one machine code for all arms, with typical parameters and with drawn ones
+        few = [one.people(range(2), n_draws=1) for one in self.protocol.arms.values()]
+        self.vary = tuple(dict.fromkeys(str(name) for who in few for name in who.parameters.columns))
         self.scales = [self.protocol.scale(name) for name in observed_scales(self.protocol)]
 
     def people(self, subjects: np.ndarray, draw: np.ndarray) -> People:
@@ -99,7 +102,7 @@ class Cohort:
         return course
 
     def _solve(self, people: People, taken: Taken | None) -> tuple[Solution, Sequence[Given]]:
-        arm, vary = self.arm, tuple(map(str, people.parameters.columns))
+        arm, vary = self.arm, self.vary
         if arm.rules:
             decisions = Decisions(arm, people)
             scores = InterimScores(arm, people, decisions.times, decisions.scales())

@@ -74,6 +74,14 @@ def test_a_drug_that_nothing_observed_depends_on() -> None:
     assert any("drug ketamine in arm a changes nothing that is observed" in note for note in notes)
 
 
+def test_a_run_says_that_behaviour_is_for_trials() -> None:
+    from respine import run
+
+    text = HEAD.replace("EXTRA", "") + "behaviour: {missed-visits: 5 %}\n"
+    (note,) = run.plan(studies.Study.from_yaml(text), system=tiny_system(), threads=1).notes
+    assert "behaviour of the study act in simulated trials" in note
+
+
 def test_a_run_says_so_before_it_starts(tmp_path: Path) -> None:
     from respine import run
 

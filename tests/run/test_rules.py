@@ -315,6 +315,45 @@ def test_as_needed_for_twelve_weeks_never_passes_its_caps_and_can_be_drawn(tmp_p
     drawing.save(tmp_path / "patient.svg")
 
 
+TITRATE = [
+    "{name: start, arms: a, when: {visit: 0 h}, then: {start: {drug: esketamine, route: iv, amount: 0.2 mg/kg, every: 84 h, until: 84 d}}}",
+    "{name: up, arms: a, when: {visit: 7 d, scale: MADRS, change-less-than: 50 %}, then: {stop: start, "
+    "start: {drug: esketamine, route: iv, amount: 0.4 mg/kg, every: 84 h, until: 84 d}}}",
+    "{name: weekly, arms: a, when: {on: up, visit: 28 d, scale: MADRS, change-more-than: 10 %}, then: {stop: up, "
+    "start: {drug: esketamine, route: iv, amount: 0.4 mg/kg, every: 7 d, until: 84 d}}}",
+    "{name: fortnightly, arms: a, when: {on: weekly, visit: 56 d, scale: MADRS, change-more-than: 10 %}, then: {stop: weekly, "
+    "start: {drug: esketamine, route: iv, amount: 0.4 mg/kg, every: 14 d, until: 84 d}}}",
+    "{name: back, arms: a, when: {on: fortnightly, visit: 70 d, scale: MADRS, change-less-than: 10 %}, then: {stop: fortnightly, "
+    "start: {drug: esketamine, route: iv, amount: 0.4 mg/kg, every: 7 d, until: 84 d}}}",
+]  # fmt: skip
+
+
+def test_titration_and_taper_to_the_longest_interval_that_holds(tmp_path: Path) -> None:
+    """Steps of dose and interval are courses that end each other: up where there is no response, apart where it holds."""
+    text = HEAD.replace("DOSES", "[]").replace(
+        "visits: [0 h, 4 h, 3 d, 7 d]", "visits: [0 h, 7 d, 28 d, 56 d, 70 d, 84 d]"
+    )
+    text = text.replace("at: 7 d", "at: 84 d") + "rules:\n" + "".join(f"  - {one}\n" for one in TITRATE)
+    plan = run.plan(small_study(tmp_path, text), system=tiny_system(), threads=1)
+    _, work = solved(plan)
+    ledger = plan.protocol.arm("a").ledger(plan.people_of("a", range(24)), work.given)
+    first, second = (
+        ledger[ledger["why"] == f"rule {name}"].groupby("subject")["amount_mg"].first() for name in ("start", "up")
+    )
+    np.testing.assert_allclose(second, 2 * first[second.index])
+    raised = set(ledger.loc[ledger["why"] == "rule up", "subject"])
+    assert 0 < len(raised) < 25
+    for person in raised:
+        own = ledger[ledger["subject"] == person]
+        for rule, gap in (("rule start", 84), ("rule up", 84), ("rule weekly", 168), ("rule fortnightly", 336)):
+            times = own.loc[own["why"] == rule, "time_h"].to_numpy()
+            assert (np.diff(times) == gap).all()
+        assert own["time_h"].is_monotonic_increasing and (own.groupby("time_h").size() == 1).all()
+    fortnightly = set(ledger.loc[ledger["why"] == "rule fortnightly", "subject"])
+    assert set(ledger.loc[ledger["why"] == "rule back", "subject"]) <= fortnightly
+    assert (ledger["why"] == "rule weekly").any() and (ledger["why"] == "rule fortnightly").any()
+
+
 @pytest.mark.slow
 def test_nasal_use_as_needed_for_twelve_weeks_in_the_human_model(tmp_path: Path) -> None:
     text = HEAD.replace("DOSES", "[]").replace("visits: [0 h, 4 h, 3 d, 7 d]", "visits: [0 h, 28 d, 84 d]")

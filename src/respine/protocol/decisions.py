@@ -98,11 +98,19 @@ class Decisions:
             if time not in self._asked[rule.name]:
                 continue
             ago = time - self._last_dose(time)
-            who = able & ~self.stopped[rule.name] & _holds(rule.when, seen, ago)
+            who = able & ~self.stopped[rule.name] & _holds(rule.when, seen, ago) & self._on(rule)
             held = who & (time < self.held[rule.name] - JUST)
             note = _Note(rule, time, seen, ago)
             self._write(note, held, ", ".join(_actions(rule)), "refused", self.held[rule.name])
             self._act(note, who & ~held)
+
+    def _on(self, rule: Rule) -> np.ndarray:
+        """Who is on every course that a rule asks for, ``(n_people,)``."""
+        result = np.ones(len(self.subjects), bool)
+        for one in chain(rule.when):
+            if one.on is not None:
+                result &= self.courses[one.on].running if one.on in self.courses else False
+        return result
 
     def _act(self, note: _Note, who: np.ndarray) -> None:
         rule, then, time = note.rule, note.rule.then, note.time

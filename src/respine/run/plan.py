@@ -145,8 +145,18 @@ def plan(
         draws=draws, threads=threads, equations=live, equations_before=len(protocol.system.states), work=work,
         seconds=FIXED_SECONDS + ARM_SECONDS * len(study.arms)
         + work * speed.seconds_per_unit() / min(threads, os.cpu_count() or 1),
-        megabytes=size / 1e6, notes=tuple(without_effect(protocol, outputs)),
+        megabytes=size / 1e6, notes=(*without_effect(protocol, outputs), *_of_trials(study)),
     )  # fmt: skip
+
+
+def _of_trials(study: Study) -> list[str]:
+    """What a study says of its trial that a run of virtual people leaves aside."""
+    fields = [name for name in ("behaviour", "trial") if getattr(study, name) is not None]
+    if not fields:
+        return []
+    return [
+        f"{' and '.join(fields)} of the study act in simulated trials (respine power, rs.trials); here everybody stays to the end"
+    ]
 
 
 def draws_of(people: range) -> np.ndarray:

@@ -299,6 +299,18 @@ def _rules(context: Context) -> None:
             if never:
                 why = "These two conditions never hold together: the rule would never act."
                 context.doc.problem((*at, *never.split(".")), why, "Correct one of them, or make two rules.")
+            other = condition.get("on")
+            if isinstance(other, str) and other not in names:
+                context.doc.problem(
+                    (*at, "on"), "There is no rule of this name.", nearest(other, [str(n) for n in names])
+                )
+            elif isinstance(other, str) and not any(
+                one.get("name") == other and isinstance(one.get("then"), dict) and "start" in one["then"]
+                for one in rules
+            ):
+                context.doc.problem(
+                    (*at, "on"), "This rule starts no course: nobody is ever on it.", "Name a rule with start."
+                )
             scale = condition.get("scale")
             if isinstance(scale, str) and scale not in scale_names(context.library):
                 cure = nearest(scale, scale_names(context.library))

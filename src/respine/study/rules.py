@@ -55,7 +55,7 @@ class Condition(Part):
     """When a rule acts: at which visits, and what must hold there.
 
     ``visit`` left out: whenever any rule is asked, and at the visits of the study. ``change-...``: the fall from the baseline
-    visit as a share of the score there.
+    visit as a share of the score there; ``on``: who is on the course that a rule started.
     """
 
     visit: Visit | None = None
@@ -65,6 +65,7 @@ class Condition(Part):
     change_less_than: Share | None = Field(None, alias="change-less-than")
     change_more_than: Share | None = Field(None, alias="change-more-than")
     last_dose: LastDose | None = Field(None, alias="last-dose")
+    on: Name | None = Field(None, description="A rule whose course is running.")
     also: Condition | None = Field(None, alias="and")
 
     @model_validator(mode="after")

@@ -77,7 +77,7 @@ class TrialForm(Part):
     estimands: Annotated[tuple[TrialEstimand, ...], BeforeValidator(one_or_more), Field(strict=False)] = ()
     screening_inflation: Annotated[float, Field(ge=0)] = Field(
         0.0, alias="screening-inflation",
-        description="Points by which scores at entry are rated too high, where they decide who may enter.",
+        description="Points by which symptom scores at the baseline visit are rated too high (raters want people to enter).",
     )  # fmt: skip
 
     @model_validator(mode="after")

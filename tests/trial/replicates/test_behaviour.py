@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -173,3 +176,18 @@ def test_behaviour_that_cannot_be_is_refused(behaviour: str, why: str) -> None:
 def test_a_trial_that_cannot_be_is_refused(form: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         Study.from_yaml(f"{TEXT}trial: {form}\n")
+
+
+def test_the_fragments_of_the_docs_are_valid() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "design.md").read_text(encoding="utf-8")
+    form, behaviour = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    text = TEXT.replace("drug:", "ketamine:").replace("saline:", "midazolam:").replace("arm: saline", "arm: midazolam")
+    study = Study.from_yaml(
+        text.replace("14 d", "28 d")
+        .replace("{ketamine: ketamine", "{drug: ketamine")
+        .replace("{midazolam: ", "{saline: ")
+        .replace("{ketamine: saline", "{drug: saline")
+        + form
+        + behaviour
+    )
+    assert study.trial is not None and study.behaviour is not None and len(study.behaviour.leavings) == 4

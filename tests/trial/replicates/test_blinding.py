@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import respine as rs
+from respine.trial.controls import control_points
 from respine.trial.replicates import simulate_trials
 from respine.trial.replicates.blinding import Guesses, blinding, guesses
 
@@ -49,6 +50,15 @@ def test_expectancy_is_a_switch(trial: Make) -> None:
     assert len(np.unique(blind.belief[0][blind.arm[0] == 0])) == 1
     placebo = none.true["MADRS"][0][none.arm[0] == 1]
     assert np.allclose(placebo[:, 0], placebo[:, -1], rtol=0.05)  # no belief, no drug: nothing changes
+
+
+def test_every_control_tells_its_points_and_its_rows(trial: Make) -> None:
+    table = control_points(trial(), "saline", "MADRS", 35.0, [24.0, 168.0])
+    day = table[table["time_h"] == 24.0].set_index(["kind", "unblinding"])
+    assert day.loc[("open-label", "none"), "points"] < day.loc[("inactive-placebo", "high"), "points"] < 0
+    order = day.sort_values("belief")["points"].to_numpy()
+    assert (np.diff(order) <= 0).all()  # more belief, more points
+    assert day.loc[("active-placebo", "low"), "note"] and set(table["time_h"]) == {24.0, 168.0}
 
 
 @pytest.mark.slow

@@ -179,3 +179,15 @@ def test_estimands_take_scores_as_their_strategy_says(trial: Make) -> None:
     assert (scored(trials, "MADRS", named(trials, "composite")).failed == stopped).all()
     with pytest.raises(InputError, match="no estimand"):
         named(trials, "polcy")
+
+
+def test_inflated_baselines_look_like_improvement_in_every_arm(trial: Make) -> None:
+    plain, inflated = (
+        simulate_trials(trial(trial={"n": 200, "screening-inflation": points}), 1, typical=True) for points in (0, 3)
+    )
+    for k in range(2):
+        change = [
+            (t.scores["MADRS"][0, :, -1] - t.scores["MADRS"][0, :, 0])[t.arm[0] == k].mean() for t in (plain, inflated)
+        ]
+        assert change[1] - change[0] == pytest.approx(-3, abs=0.1)  # a few stand at the top of the scale
+    np.testing.assert_array_equal(plain.true["MADRS"], inflated.true["MADRS"])

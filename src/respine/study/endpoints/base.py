@@ -14,7 +14,7 @@ Slug = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z0-9][a-z
 # words of papers for which no analysis of their own exists: each would give the result of another under its name
 NO_ANALYSIS = {
     "mmrm": ("No mixed model for repeated measures is fitted: the word would give an analysis of covariance.",
-             'Write "analysis: ancova" for means adjusted to the baseline; respine analyze fits MMRM to the visits of a run.'),
+             'Write "analysis: ancova" for means adjusted to the baseline; respine power and respine analyze fit mixed models.'),
     "locf": ("Nobody leaves a simulated trial, so that there is no last observation to carry forward.",
              'Remove it; keep the word of the paper in "note:".'),
     "observed": ("Everybody simulated is observed at every visit, so that the word changes nothing.",

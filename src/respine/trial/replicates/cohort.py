@@ -69,6 +69,9 @@ class Cohort:
         felt = self.protocol.scale(FELT).output
         if felt not in self.outputs and felt in self.protocol.symbols:
             self.outputs = (*self.outputs, felt)
+        # one machine code for all arms, with typical parameters and with drawn ones
+        few = [one.people(range(2), n_draws=1) for one in self.protocol.arms.values()]
+        self.vary = tuple(dict.fromkeys(str(name) for who in few for name in who.parameters.columns))
         self.scales = [self.protocol.scale(name) for name in observed_scales(self.protocol)]
 
     def people(self, subjects: np.ndarray, draw: np.ndarray) -> People:
@@ -99,7 +102,7 @@ class Cohort:
         return course
 
     def _solve(self, people: People, taken: Taken | None) -> tuple[Solution, Sequence[Given]]:
-        arm, vary = self.arm, tuple(map(str, people.parameters.columns))
+        arm, vary = self.arm, self.vary
         if arm.rules:
             decisions = Decisions(arm, people)
             scores = InterimScores(arm, people, decisions.times, decisions.scales())
@@ -129,7 +132,10 @@ class Cohort:
         for scale in self.scales:
             output = solution.values[:, :, names.index(scale.output)][:, at]
             exact = true_scores(study, scale, people, subjects, output, gain if scale.rule == "severity" else None)
-            scores[scale.name] = scale.printed(exact + residual(study, scale, self.arm.name, subjects, self.times))
+            rated = exact + residual(study, scale, self.arm.name, subjects, self.times)
+            if scale.rule == "severity":  # raters who want a person to enter rate the first visit too high
+                rated[:, 0] += 0.0 if study.trial is None else study.trial.screening_inflation
+            scores[scale.name] = scale.printed(rated)
             true[scale.name] = np.clip(exact, scale.low, scale.high)
         ok = np.asarray(solution.status) == 0
         nobody = {kind: np.full(len(subjects), np.inf) for kind in behave.KINDS}

@@ -13,6 +13,7 @@ from respine.cli import (
     doctor,
     errors,
     evidence,
+    exchange,
     fit,
     model,
     page,
@@ -57,6 +58,8 @@ app.command("studies")(studies.studies)
 app.command("new")(studies.new)
 app.add_typer(studies.group, name="study")
 app.add_typer(model.group, name="model")
+app.command("import")(exchange.import_model)
+app.command("export")(exchange.export)
 app.command("calibrate")(calibrate.calibrate)
 app.command("evidence")(evidence.evidence)
 app.command("assertions")(evidence.assertions)

@@ -47,7 +47,7 @@ def to_sbml(system: System, *, doses: Iterable[Bolus] = (), inputs: Iterable[Inp
 
 def document(system: System, *, doses: Iterable[Bolus] = (), inputs: Iterable[InputChange] = ()) -> Any:
     """The libSBML document of a system; keep it as long as anything taken from it is used."""
-    rates, events, infusions = _given(system, list(doses), list(inputs))
+    rates, events, infusions = with_given(system, list(doses), list(inputs))
     sbml = libsbml.SBMLDocument(3, 2)
     model = sbml.createModel()
     model.setId(_identifier(system.name))
@@ -87,7 +87,7 @@ def _per_time(system: System, state: str) -> str:
     return f"({unit})/{system.time_unit}" if unit else ""
 
 
-def _given(
+def with_given(
     system: System, doses: list[Bolus], inputs: list[InputChange]
 ) -> tuple[dict[str, Expr], list[Event], dict[str, str]]:
     """Rates with infusions added, events with doses added, and the infusion parameters with the state each feeds."""

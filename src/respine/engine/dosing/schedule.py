@@ -221,6 +221,27 @@ class Schedule:
             self._add(SET_SLOW, row.target, row.time, row.value)
         self._covariates[name] = interpolation
 
+    def of_subject(self, subject: int) -> tuple[list[tuple[str, float, float, float]], list[tuple[str, float, float]]]:
+        """What one subject gets: doses (state, time, amount, duration) and input changes (input, time, value).
+
+        Raises ValueError where states are set or all is reset, which neither says.
+        """
+        doses, changes = [], []
+        for e in self._entries:
+            time, value = float(e.time[subject]), float(e.value[subject])
+            if np.isnan(time):
+                continue
+            if e.kind == ADD_STATE:
+                doses.append((e.target, time, value, 0.0))
+            elif e.kind == SET_SLOW:
+                changes.append((e.target, time, value))
+            elif e.kind == SET_RATE and e.begun is not None and e.over is not None:
+                over = float(e.over[subject])
+                doses.append((e.target, float(e.begun.time[subject]), -value * over, over))
+            elif e.kind != SET_RATE:
+                raise ValueError(f"{e.target or 'everything'} is set or reset at {time:g}, which is no dose")
+        return doses, changes
+
     @property
     def covariates(self) -> dict[str, str]:
         """How each covariate is interpolated."""

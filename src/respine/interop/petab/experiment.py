@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -174,7 +173,7 @@ def _conditioned(content: Content, at_start: Targets, later: Sequence[tuple[floa
     made = replace(
         content, variables=dict(content.variables), starts=dict(content.starts), rules=dict(content.rules),
         rates=dict(content.rates), events=list(content.events), lines=dict(content.lines), taken=set(content.taken),
-        reactions=dict(content.reactions), flows=copy.copy(content.flows),
+        reactions=dict(content.reactions), flows=list(content.flows),
     )  # fmt: skip
     for name in (*fixed, *varied):
         old = made.variables.get(name) or Variable(name, "parameter", math.nan, 0, constant=True)

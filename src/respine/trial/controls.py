@@ -22,7 +22,7 @@ def control_points(
     """The change in points that belief alone brings to an average person of ``arm`` at ``times`` (hours), for every control.
 
     Rows by ``kind, unblinding, time_h`` with ``belief, points, status, source, note``; ``baseline`` is the score at entry.
-    Biology is left out: it would be added on top, and expectancy acts on what it leaves. Raises KeyError for no such arm or scale.
+    Biology is left out: expectancy acts on what it leaves. Raises KeyError for no such arm or scale.
     """
     import pandas as pd
 

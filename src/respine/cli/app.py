@@ -13,6 +13,7 @@ from respine.cli import (
     doctor,
     errors,
     evidence,
+    figure,
     fit,
     model,
     page,
@@ -51,6 +52,7 @@ def options(
 
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
+app.command("figure")(figure.figure)
 app.command("page")(page.page)
 app.command("explore")(page.explore)
 app.command("studies")(studies.studies)

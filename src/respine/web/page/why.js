@@ -58,7 +58,11 @@ export class Why {
     const changed = this.ask.changed();
     const rows = own.map((/** @type {string} */ id) => {
       const p = this.symbols[id];
-      const field = h("input", { type: "number", step: "any", value: String(changed[id] ?? p.value), "aria-label": `Try another value of ${id}`, onchange: (/** @type {any} */ e) => Number.isFinite(Number(e.target.value)) && e.target.value !== "" && this.ask.change(id, Number(e.target.value)) });
+      const field = h("input", { type: "number", step: "any", value: String(changed[id] ?? p.value), "aria-label": `Try another value of ${id}`, min: p.low, max: p.high, title: p.low === undefined ? "" : `within its belief, ${shown(p.low)} to ${shown(p.high)}`, onchange: (/** @type {any} */ e) => {
+        const value = Number(e.target.value), good = e.target.value !== "" && Number.isFinite(value) && (p.low === undefined || (value >= p.low && value <= p.high));
+        e.target.setAttribute("aria-invalid", String(!good));
+        if (good) this.ask.change(id, value);
+      } });
       return h("tr", { class: p.status === "assumed" ? "assumed" : null }, h("td", {}, this.link(id)), h("td", { class: "n" }, shown(p.value, 4)), h("td", {}, p.unit === "1" ? "" : (p.unit ?? "")), h("td", { class: "n" }, belief(p)), h("td", {}, status(p)), h("td", {}, this.sources(p)), h("td", {}, field));
     });
     return [h("h3", {}, own[0] === name ? "The number" : "Its parameters"), table("parameters", ["parameter", ["value", "n"], "unit", ["90 % belief", "n"], "status", "source", "try"], rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,9 @@ def test_suicidality_stands_beside_a_pointer_to_help(opened):
 
 def test_the_drawing_is_the_models_numbers(opened):
     tab = opened("rat-under-stress").tab
-    state = "() => { const d = window.respine.stage.drawings[0]; return { shown: d.dendrite.visible, caption: d.caption } }"
+    state = (
+        "() => { const d = window.respine.stage.drawings[0]; return { shown: d.dendrite.visible, caption: d.caption } }"
+    )
     tab.evaluate("() => window.respine.state.moveTo(0)")
     healthy = tab.evaluate(state)
     tab.evaluate("() => window.respine.state.moveTo(21 * 24)")
@@ -45,7 +48,7 @@ def test_the_drawing_is_the_models_numbers(opened):
     values = tab.evaluate(
         "() => ['spine_total', 'dendrite_arbor'].map(n => window.respine.stage.value('ketamine', n, 504))"
     )
-    assert "100 %" in healthy["caption"]
+    assert "100\u00a0%" in healthy["caption"]
     assert stressed["shown"] / healthy["shown"] == pytest.approx(values[0] * values[1], abs=0.06)
 
 
@@ -230,9 +233,10 @@ def test_time_is_played_stepped_and_pointed_at(opened):
     tab.click("#play")
     tab.wait_for_function("t => window.respine.state.cursor > t + 10", arg=begun)
     tab.click("#play")
-    box = tab.locator("[data-panel=spine_total] svg").bounding_box()
-    tab.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + 40)
-    assert 0 < tab.evaluate("() => window.respine.state.cursor") < begun + 1
+    plot = tab.locator("[data-panel=spine_total] svg")
+    plot.scroll_into_view_if_needed()
+    plot.click(position={"x": plot.bounding_box()["width"] * 0.6, "y": 40})
+    assert 0 < tab.evaluate("() => window.respine.state.cursor") < begun
 
 
 def test_without_motion_nothing_plays(opened):
@@ -346,7 +350,7 @@ def test_everything_can_be_taken_away(opened, button, ending, begins):
     with page.tab.expect_download() as got:
         page.tab.click(f"#panel-body button:text-is('{button}')")
     assert got.value.suggested_filename.endswith(ending)
-    data = open(got.value.path(), "rb").read()
+    data = Path(got.value.path()).read_bytes()
     assert data.startswith(begins)
     assert len(data) > 400
     if ending == ".svg":
@@ -415,6 +419,17 @@ def test_a_study_of_the_library_and_an_own_model_become_pages(opened, tmp_path):
     page.tab.click("text=Give a drug")
     page.settled()
     assert page.tab.get_attribute("#status", "class") == "status"
+
+
+def test_own_results_stand_on_the_curves(opened, tmp_path):
+    mine = tmp_path / "mine.csv"
+    mine.write_text(
+        "arm,output,time,mean,sem,n,control\nketamine,spine_total,23 d,0.95,0.03,8,\nno drug,dendrite_arbor,21 d,80,5,8,ketamine\n"
+    )
+    page = opened(web.write("rat-under-stress", tmp_path / "own.html", data=mine))
+    page.tab.evaluate("() => window.respine.chain.flush()")
+    words = page.tab.eval_on_selector_all(".published", "all => all.map(one => one.getAttribute('aria-label'))")
+    assert sum(one.startswith("Own data: mine.csv") for one in words) == 2
 
 
 def test_what_is_none_of_these_is_refused_in_words(tmp_path):

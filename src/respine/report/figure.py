@@ -163,8 +163,9 @@ def _own(axes: Any, folder: Folder, panel: Panel, points: Sequence[OwnPoint], si
     for point in points:
         mean, low, high = in_unit(panel, point)
         bar = [[mean - low], [high - mean]] if math.isfinite(low) else None
-        axes.errorbar([point.time_h / size], [mean], yerr=bar, fmt="*", markersize=7, capsize=2, linewidth=1, zorder=6,
-                      color=theme.arm_colour(folder.arms.index(point.arm)), markeredgecolor=theme.INK, markeredgewidth=0.5)  # fmt: skip
+        colour = theme.arm_colour(folder.arms.index(point.arm))
+        style: dict[str, Any] = {"fmt": "*", "markersize": 7, "markeredgecolor": theme.INK, "markeredgewidth": 0.5}
+        axes.errorbar([point.time_h / size], [mean], yerr=bar, color=colour, capsize=2, linewidth=1, zorder=6, **style)
 
 
 def in_unit(panel: Panel, point: OwnPoint) -> tuple[float, float, float]:

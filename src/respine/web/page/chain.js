@@ -84,8 +84,8 @@ export class Chain {
   draw(solved) {
     this.last = solved;
     this.windows = this.windowsFor();
-    this.heads();
     this.shared = { strips: this.strips(), doses: this.doses() };
+    this.heads();
     this.waiting = new Set(this.plots);
     this.flush(true);
     clearTimeout(this.later);
@@ -144,9 +144,11 @@ export class Chain {
   }
 
   heads() {
-    const [first, second] = this.windows;
-    const text = second ? [`hours after the dose at ${timeText(first.zero - this.state.start)}`, this.state.last - this.state.first > 72 ? "days, the whole study" : "hours, the whole study"] : ["days, the whole study"];
-    at("chain-heads").textContent = text.length > 1 ? `Left: ${text[0]}. Right: ${text[1]}.` : `Time in ${text[0]}.`;
+    const [first, second] = this.windows, days = this.state.last - this.state.first > 72;
+    const what = second ? `Left: hours after the dose at ${timeText(first.zero - this.state.start)}. Right: ${days ? "days" : "hours"} of the whole study.` : `Time in ${days ? "days" : "hours"}.`;
+    const marks = [this.shared?.strips.length ? "hatched: stress" : "", "triangles: doses", "dotted: healthy", this.page.points.some((/** @type {any} */ p) => p.placed) ? "circles: published and used to fit, diamonds: never fitted, squares: background" : ""].filter(Boolean).join("; ");
+    const text = `${what} ${marks.charAt(0).toUpperCase()}${marks.slice(1)}.`;
+    if (at("chain-heads").textContent !== text) at("chain-heads").textContent = text;
   }
 
   /** @param {any} bands @param {string} name */
@@ -182,10 +184,13 @@ export class Chain {
     return this.page.points.filter((/** @type {any} */ p) => p.of === panel.name && p.placed && state.shown.includes(p.arm)).map((/** @type {any} */ p) => {
       const colour = state.shown.indexOf(p.arm), arm = solved.arms.find((/** @type {any} */ one) => one.name === p.arm);
       const base = p.kind === "change" && arm ? valueAt(solved.times, arm.curves[panel.name], state.start) : 0;
-      const words = { fit: "used to fit the model", validate: "never fitted", context: "background" }[/** @type {string} */ (p.role)] ?? p.role;
+      const control = p.control ? solved.arms.find((/** @type {any} */ one) => one.name === p.control) : null;
+      const factor = !p.control ? 1 : (control ? valueAt(solved.times, control.curves[panel.name], p.time) : (this.page.model.healthy[panel.name] ?? 1)) / 100;
+      const at = (/** @type {number | null} */ v) => (v === null ? null : v * factor + base);
+      const words = { own: "your own", fit: "used to fit the model", validate: "never fitted", context: "background" }[/** @type {string} */ (p.role)] ?? p.role;
       const value = p.kind === "change" ? `change ${shown(p.value)}` : shown(p.value);
-      const text = `Published: ${p.study}, ${p.what}, ${value}${p.low !== null && p.low !== p.high ? ` (${shown(p.low)} to ${shown(p.high)})` : ""}${p.n ? `, n ${p.n}` : ""}, ${words}${p.doi ? `, doi:${p.doi}` : ""}`;
-      return { time: p.time, value: p.value + base, low: p.low === null ? null : p.low + base, high: p.high === null ? null : p.high + base, role: p.role, colour, text };
+      const text = `${p.role === "own" ? "Own data" : "Published"}: ${p.study}, ${p.what}, ${value}${p.low !== null && p.low !== p.high ? ` (${shown(p.low)} to ${shown(p.high)})` : ""}${p.n ? `, n ${p.n}` : ""}, ${words}${p.doi ? `, doi:${p.doi}` : ""}`;
+      return { time: p.time, value: p.value * factor + base, low: at(p.low), high: at(p.high), role: p.role, colour, text };
     });
   }
 

@@ -264,6 +264,7 @@ export class Plot {
 function marker(role, x, y, colour) {
   const name = `point c${colour}`;
   if (role === "validate") return s("path", { class: name, d: `M${x} ${y - 5.5}l5.5 5.5l-5.5 5.5l-5.5 -5.5z` });
+  if (role === "own") return s("path", { class: name, d: `M${x} ${y - 7}l2 5h5l-4 3.2l1.5 5l-4.5 -3l-4.5 3l1.5 -5l-4 -3.2h5z` });
   if (role === "context") return s("rect", { class: name, x: x - 4, y: y - 4, width: 8, height: 8 });
   return s("circle", { class: name, cx: x, cy: y, r: 4.5 });
 }

@@ -43,7 +43,7 @@ export class Why {
       if (!found) return;
       const rows = found.most.map((/** @type {any} */ m) => {
         const about = this.symbols[m.name];
-        return h("tr", {}, h("td", {}, this.link(m.name)), h("td", { class: "n" }, shown(m.size)), h("td", {}, about.label ?? ""), h("td", { class: "n" }, belief(about)), h("td", {}, status(about)));
+        return h("tr", {}, h("td", {}, this.link(m.name)), h("td", { class: "n" }, shown(m.size)), h("td", {}, about.label ?? about.note ?? ""), h("td", { class: "n" }, belief(about)), h("td", {}, status(about)));
       });
       place.replaceChildren(rows.length ? table("moves it most", ["parameter", ["largest change", "n"], "what it is", ["90 % belief", "n"], "status"], rows) : h("p", {}, "No number of the model moves it here."),
         h("p", { class: "fine" }, `The largest change of this curve in the active scenario when one number at a time goes to either end of its 90 % belief; ${found.tried} numbers tried.`));

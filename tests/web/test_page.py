@@ -462,6 +462,10 @@ def test_the_same_page_comes_from_the_server_and_simulates_a_trial(browser):
     tab.click("#run-trial")
     tab.wait_for_selector("#panel-body tbody tr", timeout=90_000)
     assert "arbor-21d" in tab.inner_text("#panel-body")
+    tab.click("#panel-close")
+    tab.select_option("#scene-choice", "course-of-ect")
+    tab.wait_for_url("**/scene/course-of-ect*")
+    tab.wait_for_selector("body[data-ready]", timeout=60_000)
     assert all(url.startswith((address, "blob:", "data:")) for url in page.requests)
     assert not page.complaints
     page.context.close()

@@ -43,3 +43,14 @@ async function ask(server, what, body) {
   if (!answer.ok) throw new Error(found.error ?? `the server answered ${answer.status}`);
   return found;
 }
+
+/**
+ * A choice of the library's scenes, from the server.
+ * @param {{token?: string}} server @param {string} now
+ */
+export async function sceneChoice(server, now) {
+  const scenes = await (await fetch(`/${server.token}/api/scenes`)).json();
+  const known = scenes.some((/** @type {any} */ one) => one.name === now);
+  return h("select", { id: "scene-choice", "aria-label": "Scene", onchange: (/** @type {any} */ e) => e.target.value && location.assign(`/${server.token}/scene/${e.target.value}`) },
+    known ? null : h("option", { value: "", selected: true }, "this study"), scenes.map((/** @type {any} */ one) => h("option", { value: one.name, selected: one.name === now }, one.title)));
+}

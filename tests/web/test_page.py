@@ -314,6 +314,7 @@ def test_claims_and_evidence_can_be_read_and_filtered(opened):
 
 def test_published_points_say_role_and_doi(opened):
     tab = opened("treatment-resistant").tab
+    tab.evaluate("() => window.respine.chain.flush()")
     words = tab.eval_on_selector_all(".published", "all => all.map(one => one.getAttribute('aria-label'))")
     assert any("doi:10.1176/appi.ajp.2013.13030392" in one and "used to fit" in one for one in words)
 

@@ -130,6 +130,8 @@ def test_a_study_is_checked_solved_and_simulated(app):
     assert curves["arms"]["ketamine"]["symptom"][1] < curves["arms"]["ketamine"]["symptom"][0]
     found = ask(app, "POST", f"/{TOKEN}/api/trial", json={"study": study, "subjects": 40}).json()
     assert {row["arm"] for row in found["endpoints"]} == {"ketamine", "midazolam"}
+    sizes = ask(app, "POST", f"/{TOKEN}/api/power", json={"study": study, "n": "40,120"}).json()
+    assert {row["n"] for row in sizes["power"]} == {40, 120}, sizes
     page = ask(app, "POST", f"/{TOKEN}/api/page", json={"study": study})
     assert page.text.startswith("<!doctype html>")
 

@@ -14,6 +14,7 @@ from respine.cli import (
     errors,
     evidence,
     exchange,
+    figure,
     fit,
     model,
     page,
@@ -52,6 +53,7 @@ def options(
 
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
+app.command("figure")(figure.figure)
 app.command("page")(page.page)
 app.command("explore")(page.explore)
 app.command("studies")(studies.studies)

@@ -19,6 +19,7 @@ FLAGS = {
     "folder": "--out", "resume": "--resume", "threads": "--threads", "subjects": "--subjects", "seed": "--seed",
     "set": "--set", "rows": "--rows", "studies": "--studies", "role": "--role", "system": "--system",
     "qualification": "--qualification", "n": "--n", "dropout": "--dropout", "costs": "--cost", "visits": "--visit",
+    "only": "--only", "arms": "--arms", "width": "--width", "format": "--format",
     "endpoint": "--endpoint", "against": "--against", "analysis": "--analysis", "estimand": "--estimand",
     "replicates": "--replicates", "budget": "--budget", "alpha": "--alpha",
     "effect": "--effect", "rates": "--rates", "power": "--power",

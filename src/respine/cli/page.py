@@ -16,13 +16,19 @@ _OUT = typer.Option(None, "--out", "-o", metavar="FILE.html", help="The file to 
 _EVIDENCE = typer.Option(
     False, "--evidence", help="Compute the predictions of all published rows for it (minutes at first)."
 )
+_DATA = typer.Option(
+    None,
+    "--data",
+    metavar="FILE.csv",
+    help="Own results on the curves: arm, output or scale, time, mean, sem or sd, n.",
+)
 _HOST = typer.Option("127.0.0.1", "--host", help="Address to listen at; other machines reach it only if you say so.")
 _PORT = typer.Option(0, "--port", min=0, max=65535, help="Port; a free one when left out.")
 _NO_BROWSER = typer.Option(False, "--no-browser", help="Do not open a browser.")
 
 
 @report_errors
-def page(what: str = _WHAT, out: Path | None = _OUT, evidence: bool = _EVIDENCE) -> None:
+def page(what: str = _WHAT, out: Path | None = _OUT, evidence: bool = _EVIDENCE, data: Path | None = _DATA) -> None:
     """Write the living model as one HTML file that needs no server and no network."""
     from respine import web
     from respine.cli.screen import Screen
@@ -31,7 +37,7 @@ def page(what: str = _WHAT, out: Path | None = _OUT, evidence: bool = _EVIDENCE)
     scene = web.scene_of(what)
     target = out if out is not None else Path(f"{scene.name}.html")
     with screen.steps() as progress:
-        path = web.write(scene, target, evidence=evidence, progress=progress)
+        path = web.write(scene, target, evidence=evidence, data=data, progress=progress)
     typer.echo(f"{path}  {path.stat().st_size / 1000:.0f} kB: open it in a browser, mail it, or put it on any host.")
     screen.say(screen.DISCLAIMER)
 

@@ -21,6 +21,7 @@ from respine.study.schema import Study
 from respine.web.jobs import Overtaken
 
 MOST_SUBJECTS, MOST_ARMS, MOST_SECONDS, MOST_OCCASIONS, MOST_OUTPUTS, MOST_TIMES = 2000, 8, 90.0, 5000, 40, 1000
+MOST_REPLICATES = 100
 LONGEST_H = 10 * 365.25 * 24
 
 
@@ -129,6 +130,22 @@ def trial(body: Mapping[str, Any], stop: threading.Event) -> dict[str, Any]:
         rows = [{name: _plain(row.get(name)) for name in columns} for row in results.endpoints.to_dict("records")]
         return {"endpoints": [row for row in rows if row["median"] is not None], "subjects": subjects,
                 "failures": len(results.failures), "notes": list(results.warnings)}  # fmt: skip
+
+
+def power(body: Mapping[str, Any], stop: threading.Event) -> dict[str, Any]:
+    """Power and assurance of the study's first contrast, by people an arm."""
+    from respine.trial.power import power as computed
+
+    study, n = study_of(body), body.get("n", "20:200")
+    if not isinstance(n, str) or len(n) > 60:
+        raise InputError(
+            _problem("n", str(n)[:40], "People an arm are written as text.", 'Write "20:200" or "20,40,80".')
+        )
+    _go_on(stop)
+    found = computed(study, n, replicates=MOST_REPLICATES, budget=MOST_SECONDS / 3, threads=1,
+                     progress=lambda *_: _go_on(stop)).plain()  # fmt: skip
+    return {key: [{k: _plain(v) for k, v in row.items()} for row in value] if key in ("power", "sizes", "effects") else value
+            for key, value in found.items()}  # fmt: skip
 
 
 def _go_on(stop: threading.Event) -> None:

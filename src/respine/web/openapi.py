@@ -20,6 +20,7 @@ def description(token: str) -> dict[str, Any]:
     of_study = {"study": {"$ref": "#/components/schemas/Study"}, "reader": reader}
     times = {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": api.MOST_TIMES}
     outputs = {"type": "array", "items": {"type": "string"}, "maxItems": api.MOST_OUTPUTS}
+    people = {"type": "string", "maxLength": 60, "description": "People an arm: 20:200, or 20,40,80."}
     grid = {"times": times, "outputs": outputs}
     return {
         "openapi": "3.1.0",
@@ -31,6 +32,7 @@ def description(token: str) -> dict[str, Any]:
             "/api/check": {"post": _post("check", "Whether a study can be run.", of_study)},
             "/api/typical": {"post": _post("typical", "Curves of the typical subject.", {**of_study, **grid})},
             "/api/trial": {"post": _post("trial", "The study simulated.", {**of_study, "subjects": subjects})},
+            "/api/power": {"post": _post("power", "Power and assurance.", {**of_study, "n": people})},
             "/api/page": {"post": _post("page", "The page of a study, as HTML.", of_study, kind="text/html")},
         },
         "components": {"schemas": {"Study": study}},

@@ -28,13 +28,16 @@ class Page:
     policy: str
 
 
-def write(what: Any, out: str | Path, *, evidence: bool = False, progress: Any = None) -> Path:
+def write(
+    what: Any, out: str | Path, *, evidence: bool = False, data: str | Path | None = None, progress: Any = None
+) -> Path:  # fmt: skip
     """Write the page of a scene, study, run folder or model file; returns its path.
 
-    ``evidence``: compute the predictions of all published rows for the page first (minutes; kept for next time).
+    ``evidence``: compute the predictions of all published rows for the page first (minutes; kept for next time);
+    ``data``: a CSV of own results to stand on the curves (arm, output or scale, time, mean, sem or sd, n, control).
     Raises InputError for something a page cannot show.
     """
-    made = page(payload(scene_of(what), evidence, progress))
+    made = page(payload(scene_of(what), evidence, progress, own=data))
     path = Path(out)
     store.write_bytes(path, made.text.encode())
     return path

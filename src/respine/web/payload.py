@@ -9,6 +9,7 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from respine.library import BUILT_IN
@@ -45,8 +46,11 @@ class Payload:
         return base64.b64encode(gzip.compress(self.code, 9, mtime=0)).decode()
 
 
-def payload(scene: Scene, compute: bool = False, progress: Any = None) -> Payload:
-    """What the page of a scene holds; ``compute``: predictions of all evidence as well (minutes at first).
+def payload(
+    scene: Scene, compute: bool = False, progress: Any = None, *, own: str | Path | None = None
+) -> Payload:  # fmt: skip
+    """What the page of a scene holds; ``compute``: predictions of all evidence as well (minutes at first); ``own``: a CSV
+    of own results to stand on the curves.
 
     Raises InputError for a study or model that a page cannot hold.
     """
@@ -69,6 +73,9 @@ def payload(scene: Scene, compute: bool = False, progress: Any = None) -> Payloa
     healthy = _healthy(protocol, outputs)
     is_library = system.name in BUILT_IN.names("models")
     told = record.record(compute, progress=progress) if is_library else {"complete": True, "claims": [], "rows": []}
+    placed = points.points_of(protocol)
+    if own is not None:
+        placed += points.own_points(protocol, [*scene.chain, *scene.side_effects, *scales], own)
     data = {
         "format": "respine/page/1",
         "scene": {
@@ -84,7 +91,7 @@ def payload(scene: Scene, compute: bool = False, progress: Any = None) -> Payloa
         "scales": scales,
         "expectancy": _expectancy(protocol),
         "felt": felt if felt in outputs else "",
-        "points": points.points_of(protocol),
+        "points": placed,
         "record": told,
         "sources": sources_of(known, library),
         "provenance": _provenance(protocol, facts["sha256"]),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from respine.protocol import Protocol
 from respine.published import matches, published
 from respine.published.rows import is_benefit, text_of
+from respine.report import own_data
 
 ON_CURVE = {"score", "change", "percent-of-control"}
 """Kinds of endpoints that are one level at one moment; shares of people and differences of arms have no place there."""
@@ -38,6 +41,18 @@ def points_of(protocol: Protocol) -> list[dict[str, Any]]:
             "source": row.get("source") or "", "verified": row.get("verified") or "",
         })  # fmt: skip
     return found
+
+
+def own_points(protocol: Protocol, names: Collection[str], data: str | Path) -> list[dict[str, Any]]:
+    """A user's own results (see ``report.own_data``) as points of a page. Raises InputError with every mistake."""
+    return [
+        {
+            "of": one.of, "arm": one.arm, "time": one.time_h, "kind": "own", "control": one.control, "value": one.mean,
+            "low": _finite(one.low), "high": _finite(one.high), "n": one.n, "role": "own", "placed": True, "id": "",
+            "what": "own data", "unit": "", "study": Path(data).name, "doi": "", "source": "", "verified": "",
+        }
+        for one in own_data.read(data, list(protocol.arms), names)
+    ]  # fmt: skip
 
 
 def _finite(value: float) -> float | None:

@@ -91,6 +91,7 @@ def application(token: str, hosts: list[str], scene: Any = FIRST_SCENE, jobs: Jo
         Route("/api/check", answering("check", lambda body, stop: api.check(body)), methods=["POST"]),
         Route("/api/typical", answering("typical", api.typical), methods=["POST"]),
         Route("/api/trial", answering("trial", api.trial), methods=["POST"]),
+        Route("/api/power", answering("power", api.power), methods=["POST"]),
         Route("/api/page", answering("page", lambda body, stop: _page(of_study(api.study_of(body)), token)), methods=["POST"]),
     ]  # fmt: skip
     return Guard(Starlette(routes=routes), token, dict.fromkeys(host.lower() for host in hosts))

@@ -24,8 +24,27 @@ export class Chain {
       ...scene.sideEffects.map((/** @type {string} */ name) => ({ name, kind: "side" })),
     ]);
     this.root = at("chain");
+    /** @type {Set<any>} plots that are out of sight and wait for a quiet moment */
+    this.waiting = new Set();
     this.build(why);
-    new ResizeObserver(() => this.width !== Math.floor(this.root.clientWidth) && this.last && this.draw(this.last)).observe(this.root);
+    this.width = Math.floor(this.root.clientWidth);
+    new ResizeObserver(([seen]) => {
+      const width = Math.floor(seen.contentRect.width);
+      if (width === this.width) return;
+      this.width = width;
+      if (this.last) this.draw(this.last);
+    }).observe(this.root);
+    /** @type {Set<any>} */
+    this.near = new Set(this.plots.slice(0, 4).map((one) => one.figure));
+    const watch = new IntersectionObserver((seen) => {
+      for (const one of seen) {
+        if (one.isIntersecting) this.near.add(one.target);
+        else this.near.delete(one.target);
+      }
+      if (this.waiting.size) this.flush(true);
+    }, { rootMargin: "150px" });
+    for (const one of this.plots) watch.observe(one.figure);
+    window.addEventListener("beforeprint", () => this.flush());
   }
 
   /** @param {(name: string) => void} why */
@@ -38,13 +57,7 @@ export class Chain {
           h("span", { class: "unit" }, [about.unit, about.worse].filter(Boolean).join(", ")), now), plot.svg, note);
       return { panel, about, plot, figure, note, now };
     });
-    const hatch = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    hatch.setAttribute("width", "0");
-    hatch.setAttribute("height", "0");
-    hatch.setAttribute("aria-hidden", "true");
-    hatch.setAttribute("class", "hidden");
-    hatch.innerHTML = '<defs><pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse"><path d="M0 5L5 0" stroke="var(--strip)" stroke-width="1.2"/></pattern></defs>';
-    const children = /** @type {any[]} */ ([hatch, h("div", { class: "chain-heads", id: "chain-heads" })]);
+    const children = /** @type {any[]} */ ([h("div", { class: "chain-heads", id: "chain-heads" })]);
     let group = "";
     for (const one of this.plots) {
       const title = { output: "", scale: "What a rater would see", side: "Side effects" }[one.panel.kind];
@@ -67,28 +80,47 @@ export class Chain {
     return { title: label, unit, worse, healthy, unitWords: [unit || "no unit", worse].filter(Boolean).join(", "), least: plain && healthy === 1 ? 0.06 : 0 };
   }
 
-  /** Draw everything. @param {any} solved {times, arms: [{name, curves}], bands} */
+  /** Draw what is in sight now, and the rest in a quiet moment. @param {any} solved {times, arms: [{name, curves}], bands} */
   draw(solved) {
     this.last = solved;
-    this.width = Math.floor(this.root.clientWidth);
     this.windows = this.windowsFor();
+    this.shared = { strips: this.strips(), doses: this.doses() };
     this.heads();
-    const { state } = this, strips = this.strips(), doses = this.doses();
-    this.plots.forEach((one, k) => {
-      const lines = solved.arms.map((/** @type {any} */ arm) => ({
-        colour: state.shown.indexOf(arm.name), times: solved.times, values: arm.curves[one.panel.name] ?? [],
-        band: this.band(solved.bands[arm.name], one.panel.name), beyond: solved.beyond[arm.name] || undefined,
-      }));
-      const nextGroup = this.plots[k + 1]?.panel.kind !== one.panel.kind;
-      one.plot.height = k === this.plots.length - 1 || nextGroup || k % 4 === 3 ? 116 : 94;
-      one.plot.svg.setAttribute("height", one.plot.height);
-      one.plot.draw({
-        width: this.width, windows: this.windows, lines, points: this.points(one.panel, solved), healthy: one.about.healthy || undefined, strips,
-        doses, cursor: state.cursor, numbers: one.plot.height > 100, least: one.about.least,
-      });
-      one.note.textContent = this.note(one.panel, solved);
+    this.waiting = new Set(this.plots);
+    this.flush(true);
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.flush(), 90);
+  }
+
+  /** Draw the plots that wait; those in sight alone, or all. */
+  flush(inSight = false) {
+    for (const one of [...this.waiting]) {
+      if (inSight && !this.near.has(one.figure)) continue;
+      this.waiting.delete(one);
+      this.drawOne(one);
+    }
+  }
+
+  /** @param {any} one */
+  drawOne(one) {
+    const { state, last: solved } = this, k = this.plots.indexOf(one);
+    const lines = solved.arms.map((/** @type {any} */ arm) => ({
+      colour: state.shown.indexOf(arm.name), times: solved.times, values: arm.curves[one.panel.name] ?? [],
+      band: this.band(solved.bands[arm.name], one.panel.name), beyond: solved.beyond[arm.name] || undefined, active: arm.name === state.active,
+    }));
+    const height = k === this.plots.length - 1 || this.plots[k + 1]?.panel.kind !== one.panel.kind || k % 4 === 3 ? 116 : 94;
+    if (one.plot.height !== height || !one.sized) {
+      one.sized = true;
+      one.plot.height = height;
+      one.plot.svg.setAttribute("height", height);
+    }
+    one.plot.draw({
+      width: this.width, windows: this.windows, lines, points: this.points(one.panel, solved), healthy: one.about.healthy || undefined, ...this.shared,
+      cursor: state.cursor, numbers: height > 100, least: one.about.least,
     });
-    this.values();
+    const note = this.note(one.panel, solved);
+    if (one.note.textContent !== note) one.note.textContent = note;
+    this.valuesOf(one);
   }
 
   /** Only the cursor moved. */
@@ -97,8 +129,7 @@ export class Chain {
     const before = JSON.stringify(this.windows);
     this.windows = this.windowsFor();
     if (JSON.stringify(this.windows) !== before) this.draw(this.last);
-    else for (const one of this.plots) one.plot.moveCursor(this.state.cursor);
-    this.values();
+    else for (const one of this.plots) if (!this.waiting.has(one)) (one.plot.moveCursor(this.state.cursor), this.valuesOf(one));
   }
 
   /** The hours after the last dose before the cursor, and the whole study. */
@@ -113,9 +144,11 @@ export class Chain {
   }
 
   heads() {
-    const [first, second] = this.windows;
-    const text = second ? [`hours after the dose at ${timeText(first.zero - this.state.start)}`, this.state.last - this.state.first > 72 ? "days, the whole study" : "hours, the whole study"] : ["days, the whole study"];
-    at("chain-heads").textContent = text.length > 1 ? `Left: ${text[0]}. Right: ${text[1]}.` : `Time in ${text[0]}.`;
+    const [first, second] = this.windows, days = this.state.last - this.state.first > 72;
+    const what = second ? `Left: hours after the dose at ${timeText(first.zero - this.state.start)}. Right: ${days ? "days" : "hours"} of the whole study.` : `Time in ${days ? "days" : "hours"}.`;
+    const marks = [this.shared?.strips.length ? "hatched: stress" : "", "triangles: doses", "dotted: healthy", this.page.points.some((/** @type {any} */ p) => p.placed) ? "circles: published and used to fit, diamonds: never fitted, squares: background" : ""].filter(Boolean).join("; ");
+    const text = `${what} ${marks.charAt(0).toUpperCase()}${marks.slice(1)}.`;
+    if (at("chain-heads").textContent !== text) at("chain-heads").textContent = text;
   }
 
   /** @param {any} bands @param {string} name */
@@ -151,11 +184,24 @@ export class Chain {
     return this.page.points.filter((/** @type {any} */ p) => p.of === panel.name && p.placed && state.shown.includes(p.arm)).map((/** @type {any} */ p) => {
       const colour = state.shown.indexOf(p.arm), arm = solved.arms.find((/** @type {any} */ one) => one.name === p.arm);
       const base = p.kind === "change" && arm ? valueAt(solved.times, arm.curves[panel.name], state.start) : 0;
-      const words = { fit: "used to fit the model", validate: "never fitted", context: "background" }[/** @type {string} */ (p.role)] ?? p.role;
+      const control = p.control ? solved.arms.find((/** @type {any} */ one) => one.name === p.control) : null;
+      const factor = !p.control ? 1 : (control ? valueAt(solved.times, control.curves[panel.name], p.time) : (this.page.model.healthy[panel.name] ?? 1)) / 100;
+      const at = (/** @type {number | null} */ v) => (v === null ? null : v * factor + base);
+      const words = { own: "your own", fit: "used to fit the model", validate: "never fitted", context: "background" }[/** @type {string} */ (p.role)] ?? p.role;
       const value = p.kind === "change" ? `change ${shown(p.value)}` : shown(p.value);
-      const text = `Published: ${p.study}, ${p.what}, ${value}${p.low !== null && p.low !== p.high ? ` (${shown(p.low)} to ${shown(p.high)})` : ""}${p.n ? `, n ${p.n}` : ""}, ${words}${p.doi ? `, doi:${p.doi}` : ""}`;
-      return { time: p.time, value: p.value + base, low: p.low === null ? null : p.low + base, high: p.high === null ? null : p.high + base, role: p.role, colour, text };
+      const text = `${p.role === "own" ? "Own data" : "Published"}: ${p.study}, ${p.what}, ${value}${p.low !== null && p.low !== p.high ? ` (${shown(p.low)} to ${shown(p.high)})` : ""}${p.n ? `, n ${p.n}` : ""}, ${words}${p.doi ? `, doi:${p.doi}` : ""}`;
+      return { time: p.time, value: p.value * factor + base, low: at(p.low), high: at(p.high), role: p.role, colour, text };
     });
+  }
+
+  /** Published results of this curve that the model misses. @param {string} name @returns {any[]} */
+  misses(name) {
+    this.missed ??= new Map();
+    if (!this.missed.has(name)) {
+      const ids = new Set(this.page.points.filter((/** @type {any} */ p) => p.of === name).map((/** @type {any} */ p) => p.id));
+      this.missed.set(name, ids.size ? this.page.record.rows.filter((/** @type {any} */ r) => r.inside === false && ids.has(r.id)) : []);
+    }
+    return this.missed.get(name);
   }
 
   /** What must be said at the curve itself. @param {Panel} panel @param {any} solved */
@@ -165,23 +211,29 @@ export class Chain {
     if (words.length) parts.push(`Published for ${words.length === 1 ? "this trial" : "trials of this kind"}, not on the curve: ${words.slice(0, 3).map((/** @type {any} */ p) => `${p.what} ${shown(p.value)} ${p.unit} (${p.study})`).join("; ")}.`);
     if (panel.kind === "scale") parts.push("Typical person, without rating error; expectancy at its mean.");
     if (panel.name === "ideation") parts.push("A group mean of a research scale; it says nothing about a person.");
-    const failing = this.page.record.rows.filter((/** @type {any} */ r) => r.study && this.page.points.some((/** @type {any} */ p) => p.id === r.id && p.of === panel.name) && r.inside === false);
+    const failing = this.misses(panel.name);
     if (failing.length) parts.push(`Here the model misses ${failing.length === 1 ? "a published result" : `${failing.length} published results`}: ${failing.slice(0, 2).map((/** @type {any} */ r) => `${r.what}, published ${shown(r.published)}, predicted ${shown(r.predicted)} (${shown(r.low)} to ${shown(r.high)})`).join("; ")}.`);
     if (Object.values(solved.beyond).some(Boolean)) parts.push("Dotted: beyond the range that was studied.");
     return parts.join(" ");
   }
 
-  /** Every scenario's value at the cursor, beside the title. */
-  values() {
-    const { times, arms } = this.last, { state } = this;
-    for (const one of this.plots) {
-      const most = Math.max(...arms.map((/** @type {any} */ arm) => largest(arm.curves[one.panel.name] ?? [])));
-      const spans = arms.map((/** @type {any} */ arm) => {
-        const curve = arm.curves[one.panel.name];
-        return h("span", { class: `c${state.shown.indexOf(arm.name)}` }, h("span", { class: "hidden" }, `${arm.name}: `), curve ? besides(valueAt(times, curve, state.cursor), most) : "–");
-      });
-      one.now.replaceChildren(...spans);
+  /** Every scenario's value at the cursor, beside the title. @param {any} one */
+  valuesOf(one) {
+    const { times, arms } = this.last, { state } = this, names = arms.map((/** @type {any} */ arm) => arm.name).join("\n");
+    if (one.names !== names) {
+      one.names = names;
+      one.spans = arms.map(() => h("span", { class: "value" }));
+      one.now.replaceChildren(...arms.map((/** @type {any} */ arm, /** @type {number} */ k) => h("span", { class: `c${state.shown.indexOf(arm.name)}` }, h("span", { class: "hidden" }, `${arm.name}: `), one.spans[k])));
     }
+    const curves = arms.map((/** @type {any} */ arm) => arm.curves[one.panel.name]);
+    if (one.of !== this.last) {
+      one.of = this.last;
+      one.most = Math.max(...curves.map((/** @type {any} */ curve) => largest(curve ?? [])));
+    }
+    curves.forEach((/** @type {any} */ curve, /** @type {number} */ k) => {
+      const text = curve ? besides(valueAt(times, curve, state.cursor), one.most) : "–";
+      if (one.spans[k].textContent !== text) one.spans[k].textContent = text;
+    });
   }
 }
 

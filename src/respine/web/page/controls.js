@@ -100,6 +100,11 @@ export class Controls {
       edit((/** @type {any} */ d) => (d.amount = usual(chosen)));
       this.refresh();
     } }, units.map((/** @type {string} */ u) => h("option", { value: u, selected: u === parts.unit }, u))) : parts.unit;
+    if (route?.spray && route.spray.unit === this.state.units.canonical(parts.unit)[0] && !one["per-spray"] && !one.sprays) {
+      const each = route.spray.value / this.state.units.canonical(parts.unit)[1]; // a dose is a whole number of sprays
+      return this.slider(`${key}amount`, "Dose", parts.number, { low: each, high: Math.max(Math.ceil(range.high / each) * each, parts.number), step: each, studied: [range.low, range.high] }, unit, (value) =>
+        value > 0 && edit((/** @type {any} */ d) => (d.amount = `${plain(Math.max(1, Math.round(value / each)) * each, 6)} ${parts.unit}`)));
+    }
     return this.slider(`${key}amount`, "Dose", parts.number, { low: range.high / 1000, high: range.high, studied: [range.low, range.high], log: true }, unit, (value) =>
       value > 0 && edit((/** @type {any} */ d) => (d.amount = `${plain(value, 4)} ${parts.unit}`)));
   }
@@ -143,7 +148,7 @@ export class Controls {
   freshDose(name, field = "doses") {
     const { routes } = this.page.treatments.drugs[name], route = Object.keys(routes)[0], form = routes[route];
     const dose = /** @type {any} */ ({ drug: name, route, at: field === "doses" ? timeText(this.state.start) : timeText(this.state.start - 28 * 24) });
-    if (form.dose.length) dose.amount = usual(form.dose[0]);
+    if (form.dose.length) dose.amount = usual(form.dose[0], form.spray);
     if (field === "co_medication" || route === "oral") Object.assign(dose, { every: "24 h", times: Math.max(1, Math.round((this.state.last - this.state.units.hours(dose.at)) / 24)) });
     return dose;
   }
@@ -157,7 +162,7 @@ export class Controls {
         const { routes } = this.page.treatments.drugs[value];
         if (old.route in routes && fresh.route !== old.route) {
           fresh.route = old.route;
-          fresh.amount = routes[old.route].dose.length ? usual(routes[old.route].dose[0]) : undefined;
+          fresh.amount = routes[old.route].dose.length ? usual(routes[old.route].dose[0], routes[old.route].spray) : undefined;
         }
         for (const name of ["at", "every", "times", "until"]) {
           if (old[name] !== undefined) fresh[name] = old[name];
@@ -172,11 +177,11 @@ export class Controls {
   /** @param {"doses" | "co_medication"} field @param {number} k @param {string} value */
   changeRoute(field, k, value) {
     this.state.edit((/** @type {any} */ arm) => {
-      const one = arm[field][k], { dose } = this.page.treatments.drugs[named(this.page.treatments.drugs, one.drug)].routes[value];
+      const one = arm[field][k], { dose, spray } = this.page.treatments.drugs[named(this.page.treatments.drugs, one.drug)].routes[value];
       const unit = split(one.amount ?? "")?.unit;
       one.route = value;
       for (const name of ["over", "sprays", "per-spray", "apart"]) delete one[name];
-      if (!dose.some((/** @type {any} */ d) => d.unit === unit)) one.amount = dose.length ? usual(dose[0]) : undefined;
+      if (spray || !dose.some((/** @type {any} */ d) => d.unit === unit)) one.amount = dose.length ? usual(dose[0], spray) : undefined;
     });
     this.refresh();
   }
@@ -364,8 +369,9 @@ export class Controls {
 
 const ROUTES = /** @type {Record<string, string>} */ ({ iv: "infusion (iv)", im: "into muscle", sc: "under the skin", ip: "into the belly (ip)", nasal: "nasal spray", oral: "by mouth", sublingual: "under the tongue", buccal: "at the cheek" });
 
-/** A dose in the middle of what is usual. @param {any} range */
-function usual(range) {
+/** A dose in the middle of what is usual; two sprays where there are sprays. @param {any} range @param {any} spray */
+function usual(range, spray = null) {
+  if (spray && spray.unit === range.unit) return `${plain(2 * spray.value, 4)} ${range.unit}`;
   const known = /** @type {Record<string, string>} */ ({ "mg/kg 0.05 2": "0.5 mg/kg", "mg/kg 0.5 250": "10 mg/kg" })[`${range.unit} ${range.low} ${range.high}`];
   return known ?? `${plain(Number(Math.sqrt(Math.max(range.low, range.high / 100) * range.high).toPrecision(1)), 2)} ${range.unit}`;
 }

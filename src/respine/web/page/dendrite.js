@@ -53,7 +53,7 @@ export function tree(seed) {
   return branches;
 }
 
-/** One drawing. */
+/** One drawing: a few paths, rewritten only where the model's numbers changed. */
 export class Dendrite {
   /** @param {number} seed */
   constructor(seed) {
@@ -61,17 +61,18 @@ export class Dendrite {
     this.branches = tree(seed).map((one) => ({ ...one, length: lengthOf(one.spots) }));
     const whole = this.branches.reduce((sum, one) => sum + one.length, 0);
     this.healthy = whole / SPARE;
-    this.tint = s("ellipse", { class: "tint", cx: 160, cy: 128, rx: 150, ry: 124, opacity: 0 });
-    this.soma = s("path", { class: "soma", d: "M160 238c5 6 15 14 14 23c-1 8 -7 11 -14 11s-13 -3 -14 -11c-1 -9 9 -17 14 -23z" });
-    this.lines = this.branches.map((one) => s("path", { class: "branch", d: pathOf(one.spots), "stroke-width": one.width.toFixed(1), pathLength: 1 }));
-    this.slots = this.makeSlots(next, whole);
     this.box = boxOf(this.branches);
-    put(this.tint, "cx", this.box[0] + this.box[2] / 2);
-    put(this.tint, "cy", this.box[1] + this.box[3] / 2);
-    put(this.tint, "rx", this.box[2] * 0.52);
-    put(this.tint, "ry", this.box[3] * 0.5);
-    this.svg = s("svg", { viewBox: this.box.join(" "), role: "img" }, this.tint, s("g", {}, this.slots.map((slot) => slot.group)), s("g", {}, this.lines), this.soma);
-    this.shown = "";
+    const [x, y, width, height] = this.box;
+    this.tint = s("ellipse", { class: "tint", cx: x + width / 2, cy: y + height / 2, rx: width * 0.52, ry: height * 0.5, opacity: 0 });
+    this.soma = s("path", { class: "soma", d: "M160 238c5 6 15 14 14 23c-1 8 -7 11 -14 11s-13 -3 -14 -11c-1 -9 9 -17 14 -23z" });
+    const widths = [...new Set(this.branches.map((one) => one.width))];
+    this.lines = widths.map((wide) => ({ of: this.branches.filter((one) => one.width === wide), path: s("path", { class: "branch", "stroke-width": wide.toFixed(1) }) }));
+    this.stalks = s("path", { class: "stalk", "stroke-width": 0.7 });
+    this.heads = s("path", { class: "head" });
+    this.slots = this.makeSlots(next, whole);
+    this.visible = 0;
+    this.svg = s("svg", { viewBox: this.box.join(" "), role: "img" }, this.tint, this.stalks, this.heads, this.lines.map((one) => one.path), this.soma);
+    this.cutKey = this.spineKey = "";
   }
 
   /** Places for spines along every branch, each with a fixed rank, side, angle and jitter. @param {() => number} next @param {number} whole */
@@ -83,9 +84,8 @@ export class Dendrite {
         const share = (k + 0.2 + 0.6 * next()) / own, at = Math.min(Math.floor(share * (branch.spots.length - 1)), branch.spots.length - 2);
         const a = branch.spots[at], b = branch.spots[at + 1], part = share * (branch.spots.length - 1) - at;
         const side = next() > 0.5 ? 1 : -1, angle = a.angle + side * (Math.PI / 2 + (next() - 0.5) * 0.9);
-        const stalk = s("path", { class: "stalk", "stroke-width": 1 }), head = s("ellipse", { class: "head" });
-        slots.push({ x: a.x + (b.x - a.x) * part, y: a.y + (b.y - a.y) * part, angle, branch, share, rank: next() * MOST_DENSITY,
-          long: 0.8 + 0.4 * next(), half: branch.width / 2, stalk, head, group: s("g", { opacity: 0 }, stalk, head), key: "" });
+        slots.push({ x: a.x + (b.x - a.x) * part, y: a.y + (b.y - a.y) * part, dx: Math.cos(angle), dy: -Math.sin(angle), from: branch.from + share * branch.length,
+          reach: branch.reach, rank: next() * MOST_DENSITY, long: 0.8 + 0.4 * next(), half: branch.width / 2 });
       }
     }
     return slots;
@@ -97,40 +97,42 @@ export class Dendrite {
    * @param {string} label
    */
   show(now, label) {
-    const arbor = clamp(now.dendrite_arbor ?? 1, 0.05, SPARE), cut = this.cutFor(arbor * this.healthy);
-    this.branches.forEach((one, k) => {
-      const part = clamp((cut * one.reach - one.from) / one.length, 0, 1);
-      put(this.lines[k], "stroke-dasharray", `${part.toFixed(3)} 2`);
-      put(this.lines[k], "opacity", part > 0 ? 1 : 0);
-    });
-    const mushroom = now.spine_mushroom ?? 0, thin = mushroom + (now.spine_thin ?? 0), all = thin + (now.spine_filopodium ?? 0);
-    const size = Math.sqrt(Math.max(now.spine_head_size ?? 1, 0)), bright = clamp(0.55 + 0.9 * ((now.ampa_gain ?? 1) - 1), 0.25, 1);
-    for (const slot of this.slots) this.spine(slot, cut, mushroom, thin, all, size, bright);
+    const arbor = clamp(now.dendrite_arbor ?? 1, 0.05, SPARE), mushroom = now.spine_mushroom ?? 0, thin = mushroom + (now.spine_thin ?? 0), all = thin + (now.spine_filopodium ?? 0);
+    const size = Math.sqrt(Math.max(now.spine_head_size ?? 1, 0)), cutKey = arbor.toFixed(3);
+    if (cutKey !== this.cutKey) {
+      this.cutKey = cutKey;
+      this.cut = this.cutFor(arbor * this.healthy);
+      for (const { of, path } of this.lines) put(path, "d", of.map((one) => branchUpTo(one, this.cut)).join(""));
+    }
+    const spineKey = [cutKey, mushroom.toFixed(3), thin.toFixed(3), all.toFixed(3), size.toFixed(2)].join();
+    if (spineKey !== this.spineKey) {
+      this.spineKey = spineKey;
+      this.spines(mushroom, thin, all, size);
+    }
+    put(this.heads, "fill-opacity", clamp(0.62 + 0.9 * ((now.ampa_gain ?? 1) - 1), 0.25, 1).toFixed(2));
     put(this.soma, "fill-opacity", clamp(0.15 + 0.85 * (now.circuit ?? 1), 0.15, 1).toFixed(2));
     put(this.tint, "opacity", (0.34 * clamp(now.nmdar_occupancy ?? 0, 0, 1)).toFixed(3));
-    if (label !== this.shown) put(this.svg, "aria-label", label);
-    this.shown = label;
+    put(this.svg, "aria-label", label);
   }
 
-  /** @param {any} slot @param {number} cut @param {number} mushroom @param {number} thin @param {number} all @param {number} size @param {number} bright */
-  spine(slot, cut, mushroom, thin, all, size, bright) {
-    const within = (cut * slot.branch.reach - slot.branch.from - slot.share * slot.branch.length) / 6;
-    const there = clamp(within, 0, 1) * clamp((all - slot.rank) / 0.02, 0, 1);
-    const grown = clamp((mushroom - slot.rank) / 0.02 + 0.5, 0, 1), headed = clamp((thin - slot.rank) / 0.02 + 0.5, 0, 1);
-    const key = there === 0 ? "" : [there, grown, headed, size, bright].map((value) => value.toFixed(2)).join();
-    if (key === slot.key) return;
-    slot.key = key;
-    put(slot.group, "opacity", there.toFixed(2));
-    if (there === 0) return;
-    const length = slot.long * (7.6 - 2 * headed - 1.2 * grown) + slot.half, dx = Math.cos(slot.angle), dy = -Math.sin(slot.angle);
-    const radius = headed * (0.95 + 1.15 * grown) * (0.3 + 0.7 * size);
-    put(slot.stalk, "d", `M${slot.x.toFixed(1)} ${slot.y.toFixed(1)}L${(slot.x + dx * length).toFixed(1)} ${(slot.y + dy * length).toFixed(1)}`);
-    put(slot.stalk, "stroke-width", (0.55 + 0.35 * grown).toFixed(2));
-    put(slot.head, "cx", (slot.x + dx * length).toFixed(1));
-    put(slot.head, "cy", (slot.y + dy * length).toFixed(1));
-    put(slot.head, "rx", radius.toFixed(2));
-    put(slot.head, "ry", radius.toFixed(2));
-    put(slot.head, "fill-opacity", bright.toFixed(2));
+  /** Slots fill in the order of their rank; a spine that comes or goes is short. @param {number} mushroom @param {number} thin @param {number} all @param {number} size */
+  spines(mushroom, thin, all, size) {
+    let stalks = "", heads = "", visible = 0;
+    for (const slot of this.slots) {
+      if (slot.rank >= all) continue;
+      const there = Math.min(1, Math.max(0, (this.cut * slot.reach - slot.from) / 6)) * Math.min(1, (all - slot.rank) / 0.02);
+      if (there <= 0) continue;
+      visible += there;
+      const grown = clamp((mushroom - slot.rank) / 0.02 + 0.5, 0, 1), headed = clamp((thin - slot.rank) / 0.02 + 0.5, 0, 1);
+      const length = slot.long * (7.6 - 2 * headed - 1.2 * grown) * there + slot.half;
+      const x = tenth(slot.x + slot.dx * length), y = tenth(slot.y + slot.dy * length);
+      stalks += `M${tenth(slot.x)} ${tenth(slot.y)}L${x} ${y}`;
+      const radius = tenth(10 * headed * (0.95 + 1.15 * grown) * (0.3 + 0.7 * size) * there) / 10;
+      if (radius > 0.1) heads += `M${tenth(x - radius)} ${y}a${radius} ${radius} 0 1 0 ${2 * radius} 0a${radius} ${radius} 0 1 0 ${-2 * radius} 0`;
+    }
+    this.visible = visible;
+    put(this.stalks, "d", stalks);
+    put(this.heads, "d", heads);
   }
 
   /** Distance from the soma within which this much length lies. @param {number} wanted */
@@ -144,6 +146,8 @@ export class Dendrite {
     }
     return high;
   }
+
+  cut = 0;
 }
 
 /** What each mark is: drawings of the legend. */
@@ -166,6 +170,18 @@ function boxOf(branches) {
   const xs = spots.map((one) => one.x), ys = [...spots.map((one) => one.y), 276];
   const left = Math.min(...xs), top = Math.min(...ys), half = Math.max(160 - left, Math.max(...xs) - 160) + room;
   return [160 - half, top - room, 2 * half, Math.max(...ys) - top + room + 4].map((value) => Math.round(value));
+}
+
+/** @param {number} value */
+const tenth = (value) => Math.round(value * 10) / 10;
+
+/** The part of a branch within a distance from the soma. @param {any} branch @param {number} cut */
+function branchUpTo(branch, cut) {
+  const part = clamp((cut * branch.reach - branch.from) / branch.length, 0, 1) * (branch.spots.length - 1), whole = Math.floor(part);
+  if (part <= 0) return "";
+  const spots = branch.spots.slice(0, whole + 1), end = branch.spots[whole + 1];
+  if (end && part > whole) spots.push({ x: spots[whole].x + (end.x - spots[whole].x) * (part - whole), y: spots[whole].y + (end.y - spots[whole].y) * (part - whole), angle: 0 });
+  return pathOf(spots);
 }
 
 /** A smooth line through the spots. @param {Spot[]} spots */

@@ -20,8 +20,20 @@ export function machine(state, server) {
     }
     run.disabled = false;
   } }, "Simulate the trial");
+  const power = h("button", { type: "button", id: "run-power", onclick: async () => {
+    place.replaceChildren(h("p", {}, "Simulating trials of every size ..."));
+    power.disabled = true;
+    try {
+      const found = await ask(server, "power", { study: state.takeAway, n: "20:200" });
+      const rows = found.power.map((/** @type {any} */ e) => h("tr", {}, h("td", {}, `${e.arm} against ${e.against}`), h("td", { class: "n" }, e.n), h("td", { class: "n" }, shown(e.power, 2)), h("td", { class: "n" }, shown(e.assurance, 2))));
+      place.replaceChildren(table("power", ["comparison", ["people an arm", "n"], ["power", "n"], ["assurance", "n"]], rows), ...found.notes.map((/** @type {string} */ t) => h("p", { class: "fine" }, t)));
+    } catch (error) {
+      place.replaceChildren(...String(/** @type {any} */ (error).message).split("\n").map((line) => h("p", {}, line)));
+    }
+    power.disabled = false;
+  } }, "Power by size");
   return [h("p", {}, "The study as it stands, with people who differ, rating error and dropout of the scales, in trials of the size it names."),
-    h("div", { class: "filters" }, h("label", {}, "Virtual people an arm", people), run), place];
+    h("div", { class: "filters" }, h("label", {}, "Virtual people an arm", people), run, power), place];
 }
 
 /** @param {{token?: string}} server @param {string} what @param {any} body */
@@ -30,4 +42,15 @@ async function ask(server, what, body) {
   const found = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
   if (!answer.ok) throw new Error(found.error ?? `the server answered ${answer.status}`);
   return found;
+}
+
+/**
+ * A choice of the library's scenes, from the server.
+ * @param {{token?: string}} server @param {string} now
+ */
+export async function sceneChoice(server, now) {
+  const scenes = await (await fetch(`/${server.token}/api/scenes`)).json();
+  const known = scenes.some((/** @type {any} */ one) => one.name === now);
+  return h("select", { id: "scene-choice", "aria-label": "Scene", onchange: (/** @type {any} */ e) => e.target.value && location.assign(`/${server.token}/scene/${e.target.value}`) },
+    known ? null : h("option", { value: "", selected: true }, "this study"), scenes.map((/** @type {any} */ one) => h("option", { value: one.name, selected: one.name === now }, one.title)));
 }

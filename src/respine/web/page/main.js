@@ -5,7 +5,7 @@ import { Controls } from "./controls.js";
 import { at } from "./dom.js";
 import { gridOf } from "./grid.js";
 import { named } from "./schedule.js";
-import { machine } from "./machine.js";
+import { machine, sceneChoice } from "./machine.js";
 import { share } from "./share.js";
 import { Solver } from "./solver.js";
 import { Stage } from "./stage.js";
@@ -48,6 +48,9 @@ class App {
     if (scene.tries.length) at("tries").textContent = `Try: ${scene.tries.join(" ")}`;
     at("help").hidden = ![...scene.chain, ...Object.keys(this.page.scales)].some((name) => /ideation|SSI|SUICIDE/.test(name));
     /** @type {any} */ (document.querySelector("[data-open=machine]")).hidden = !document.body.dataset.server;
+    if (document.body.dataset.server) {
+      sceneChoice(JSON.parse(document.body.dataset.server), scene.name).then((choice) => at("scene-title").replaceChildren(choice), () => undefined);
+    }
     if (!model.library) for (const one of ["claims", "evidence"]) /** @type {any} */ (document.querySelector(`[data-open=${one}]`)).hidden = true;
     this.listen();
     if (location.hash.length > 1) await this.restore();

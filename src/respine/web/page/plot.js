@@ -70,7 +70,7 @@ export class Plot {
     const parts = /** @type {any[]} */ ([]);
     for (const w of this.windows) {
       for (const line of view.lines) {
-        if (line.band) parts.push(s("path", { class: `band c${line.colour}`, d: this.area(w, line.band) }));
+        if (line.band) parts.push(s("path", { class: `band c${line.colour}${line.active ? " active" : ""}`, d: this.area(w, line.band) }));
       }
       for (const line of view.lines) {
         const [inside, beyond] = this.split(w, line);
@@ -139,7 +139,8 @@ export class Plot {
 
   /** @param {any} view @param {number} low @param {number} high */
   axes(view, low, high) {
-    const frame = JSON.stringify([view.width, this.windows, low, high, view.healthy, view.strips, view.doses, view.numbers]);
+    const ends = view.healthy === undefined ? 0 : view.lines.map((/** @type {any} */ line) => Math.round(this.y(line.values[line.values.length - 1]) / 16));
+    const frame = JSON.stringify([view.width, this.windows, low, high, view.healthy, view.strips, view.doses, view.numbers, ends]);
     if (frame === this.frame) return;
     this.frame = frame;
     const parts = /** @type {any[]} */ ([]), steps = ticks(low, high, 3);
@@ -152,12 +153,11 @@ export class Plot {
     for (const w of this.windows) {
       for (const strip of view.strips) {
         const from = Math.max(strip.from, w.from), to = Math.min(strip.to, w.to);
-        if (to > from) parts.push(s("rect", { class: "stress", x: round(this.x(w, from)), y: TOP, width: round(this.x(w, to) - this.x(w, from)), height: 5 }));
+        if (to > from) parts.push(s("path", { class: "stress", d: `M${round(this.x(w, from))} ${TOP + 2}H${round(this.x(w, to))}` }));
       }
-      for (const dose of view.doses) {
-        if (dose.time < w.from || dose.time > w.to) continue;
-        const x = round(this.x(w, dose.time));
-        parts.push(s("path", { class: `dose c${dose.colour}`, d: `M${x - 3.5} ${this.bottom + 1}h7l-3.5 -6z` }));
+      for (const colour of new Set(view.doses.map((/** @type {any} */ one) => one.colour))) {
+        const times = view.doses.filter((/** @type {any} */ one) => one.colour === colour && one.time >= w.from && one.time <= w.to).map((/** @type {any} */ one) => one.time);
+        if (times.length) parts.push(s("path", { class: `dose c${colour}`, d: this.doses(w, times, colour) }));
       }
       parts.push(s("path", { class: "axis", d: `M${round(w.x0)} ${this.bottom}H${round(w.x1)}` }));
       if (view.numbers) {
@@ -171,9 +171,17 @@ export class Plot {
     if (view.healthy !== undefined && view.healthy >= low && view.healthy <= high) {
       const y = round(this.y(view.healthy));
       for (const w of this.windows) parts.push(s("path", { class: "healthy", d: `M${round(w.x0)} ${y}H${round(w.x1)}` }));
-      parts.push(s("text", { x: last.x1, y: y < TOP + 22 ? y + 13 : y - 4, "text-anchor": "end", class: "word" }, "healthy"));
+      const busy = view.lines.some((/** @type {any} */ line) => Math.abs(this.y(line.values[line.values.length - 1]) - y) < 16);
+      parts.push(s("text", { x: busy ? last.x0 + 3 : last.x1, y: y < TOP + 18 ? y + 13 : y - 4, "text-anchor": busy ? "start" : "end", class: "word" }, "healthy"));
     }
     this.under.replaceChildren(...parts);
+  }
+
+  /** A small triangle for each dose; a bar where they stand too close. @param {any} w @param {number[]} times @param {number} colour */
+  doses(w, times, colour) {
+    const y = this.bottom + 1, first = this.x(w, times[0]), last = this.x(w, times[times.length - 1]);
+    if (times.length > 2 && (last - first) / (times.length - 1) < 8) return `M${round(first)} ${y - 3 * colour}H${round(last)}v-2H${round(first)}z`;
+    return times.map((time) => `M${round(this.x(w, time)) - 3.5} ${y}h7l-3.5 -6z`).join("");
   }
 
   /** The line inside a window, in two parts where it leaves what was studied. @param {any} w @param {any} line */
@@ -184,7 +192,7 @@ export class Plot {
 
   /** @param {any} w @param {ArrayLike<number>} times @param {ArrayLike<number>} values */
   path(w, times, values) {
-    let text = "", before = -1, pen = false;
+    let text = "", before = -1, pen = false, lastX = NaN, lastY = NaN;
     for (let k = 0; k < times.length; k++) {
       if (times[k] < w.from) {
         before = k;
@@ -206,8 +214,10 @@ export class Plot {
         }
         break;
       }
-      text += `${pen ? "L" : "M"}${round(this.x(w, times[k]))} ${round(this.y(values[k]))}`;
-      pen = true;
+      const x = round(this.x(w, times[k])), y = round(this.y(values[k]));
+      if (pen && k + 1 < times.length && Math.abs(x - lastX) < 0.6 && Math.abs(y - lastY) < 0.4) continue; // under half a pixel
+      text += `${pen ? "L" : "M"}${x} ${y}`;
+      [pen, lastX, lastY] = [true, x, y];
     }
     return text;
   }
@@ -221,7 +231,7 @@ export class Plot {
 
   /** Published points, each with what it is to hover or focus. @param {any} view */
   points(view) {
-    const key = JSON.stringify([view.points, this.windows, this.frame]);
+    const key = `${this.frame}${JSON.stringify(view.points)}`;
     if (key === this.pointsKey) return;
     this.pointsKey = key;
     const parts = /** @type {any[]} */ ([]);
@@ -254,6 +264,7 @@ export class Plot {
 function marker(role, x, y, colour) {
   const name = `point c${colour}`;
   if (role === "validate") return s("path", { class: name, d: `M${x} ${y - 5.5}l5.5 5.5l-5.5 5.5l-5.5 -5.5z` });
+  if (role === "own") return s("path", { class: name, d: `M${x} ${y - 7}l2 5h5l-4 3.2l1.5 5l-4.5 -3l-4.5 3l1.5 -5l-4 -3.2h5z` });
   if (role === "context") return s("rect", { class: name, x: x - 4, y: y - 4, width: 8, height: 8 });
   return s("circle", { class: name, cx: x, cy: y, r: 4.5 });
 }

@@ -81,6 +81,7 @@ function save(name, content, kind) {
 
 /** The whole chain as one picture that needs no style sheet; light, on white. @param {any} chain @param {any[]} drawings */
 export function combined(chain, drawings) {
+  chain.flush();
   const root = document.documentElement, look = root.dataset.look;
   root.dataset.look = "light";
   const width = Math.max(chain.width, 640), escape = (/** @type {string} */ t) => t.replace(/&/g, "&amp;").replace(/</g, "&lt;");

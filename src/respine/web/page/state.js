@@ -111,7 +111,11 @@ export class State {
 
   /** The study to take away: only what it still can mean, so that `respine run` reads it. */
   get takeAway() {
-    const study = this.shownStudy, changed = !same(study.arms, this.original.arms);
+    const study = this.shownStudy;
+    for (const one of study.endpoints ?? []) { // arms that results are measured against go along
+      for (const name of [one.arm, one.healthy]) if (name && this.study.arms[name]) study.arms[name] ??= structuredClone(this.study.arms[name]);
+    }
+    const changed = !same(study.arms, this.original.arms);
     const visits = [study.visits].flat().filter((text) => this.units.hours(text) <= this.last + 1e-9);
     const last = Math.max(...visits.map((text) => this.units.hours(text)));
     if (this.last > last + 1e-9) visits.push(`${this.last} h`);

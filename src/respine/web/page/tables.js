@@ -45,7 +45,7 @@ export function evidence(page) {
     const lines = chosen.slice(0, many).map((/** @type {any} */ r) => h("tr", {}, h("td", {}, r.study), h("td", {}, r.what), h("td", {}, r.system), h("td", { class: "n" }, r.published === undefined ? (r.published_text ?? "") : shown(r.published), r.unit && r.unit !== "1" ? ` ${r.unit}` : ""),
       h("td", { class: "n" }, r.predicted === undefined ? (r.reason ? "–" : "not computed") : `${shown(r.predicted)} (${shown(r.low)} to ${shown(r.high)})`), h("td", {}, r.inside === undefined ? "" : r.inside ? "inside" : "outside"), h("td", {}, r.role)));
     const more = chosen.length > many ? h("button", { type: "button", onclick: () => ((many += 5 * AT_ONCE), draw()) }, `Show more (${chosen.length - many} left)`) : null;
-    place.replaceChildren(table("evidence", ["study", "result", "system", ["published", "n"], ["predicted (90 %)", "n"], "", "role"], lines), more ?? "");
+    place.replaceChildren(table("evidence", ["study", "result", "system", ["published", "n"], ["predicted (90 %)", "n"], "verdict", "role"], lines), more ?? "");
   };
   for (const one of [system, role, judged]) one.addEventListener("change", () => ((many = AT_ONCE), draw()));
   find.addEventListener("input", () => ((many = AT_ONCE), draw()));

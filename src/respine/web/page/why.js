@@ -43,7 +43,7 @@ export class Why {
       if (!found) return;
       const rows = found.most.map((/** @type {any} */ m) => {
         const about = this.symbols[m.name];
-        return h("tr", {}, h("td", {}, this.link(m.name)), h("td", { class: "n" }, shown(m.size)), h("td", {}, about.label ?? ""), h("td", { class: "n" }, belief(about)), h("td", {}, status(about)));
+        return h("tr", {}, h("td", {}, this.link(m.name)), h("td", { class: "n" }, shown(m.size)), h("td", {}, about.label ?? about.note ?? ""), h("td", { class: "n" }, belief(about)), h("td", {}, status(about)));
       });
       place.replaceChildren(rows.length ? table("moves it most", ["parameter", ["largest change", "n"], "what it is", ["90 % belief", "n"], "status"], rows) : h("p", {}, "No number of the model moves it here."),
         h("p", { class: "fine" }, `The largest change of this curve in the active scenario when one number at a time goes to either end of its 90 % belief; ${found.tried} numbers tried.`));
@@ -58,7 +58,11 @@ export class Why {
     const changed = this.ask.changed();
     const rows = own.map((/** @type {string} */ id) => {
       const p = this.symbols[id];
-      const field = h("input", { type: "number", step: "any", value: String(changed[id] ?? p.value), "aria-label": `Try another value of ${id}`, onchange: (/** @type {any} */ e) => Number.isFinite(Number(e.target.value)) && e.target.value !== "" && this.ask.change(id, Number(e.target.value)) });
+      const field = h("input", { type: "number", step: "any", value: String(changed[id] ?? p.value), "aria-label": `Try another value of ${id}`, min: p.low, max: p.high, title: p.low === undefined ? "" : `within its belief, ${shown(p.low)} to ${shown(p.high)}`, onchange: (/** @type {any} */ e) => {
+        const value = Number(e.target.value), good = e.target.value !== "" && Number.isFinite(value) && (p.low === undefined || (value >= p.low && value <= p.high));
+        e.target.setAttribute("aria-invalid", String(!good));
+        if (good) this.ask.change(id, value);
+      } });
       return h("tr", { class: p.status === "assumed" ? "assumed" : null }, h("td", {}, this.link(id)), h("td", { class: "n" }, shown(p.value, 4)), h("td", {}, p.unit === "1" ? "" : (p.unit ?? "")), h("td", { class: "n" }, belief(p)), h("td", {}, status(p)), h("td", {}, this.sources(p)), h("td", {}, field));
     });
     return [h("h3", {}, own[0] === name ? "The number" : "Its parameters"), table("parameters", ["parameter", ["value", "n"], "unit", ["90 % belief", "n"], "status", "source", "try"], rows),

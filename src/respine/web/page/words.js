@@ -6,7 +6,7 @@ import { shown, timeText } from "./units.js";
 const SHARES = [[0.04, "hardly any"], [0.075, "a twentieth"], [0.13, "a tenth"], [0.18, "a sixth"], [0.225, "a fifth"], [0.29, "a quarter"], [0.37, "a third"], [0.45, "two fifths"], [0.55, "half"], [0.63, "three fifths"], [0.71, "two thirds"], [0.8, "three quarters"], [0.93, "nearly all"]];
 
 /** @param {number} value */
-export const percent = (value) => (Number.isFinite(value) ? `${Math.round(100 * value)} %` : "–");
+export const percent = (value) => (Number.isFinite(value) ? `${Math.round(100 * value)}\u00a0%` : "–");
 
 /** A share in words. @param {number} value */
 export function share(value) {

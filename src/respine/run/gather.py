@@ -204,7 +204,7 @@ def read_panel(folder: Path, names: Iterable[str] = ("subjects", "visits")) -> P
 
     who = pq.read_table(folder / "subjects.parquet", columns=["subject", "draw"])
     subject, draw = who["subject"].to_numpy(), who["draw"].to_numpy()
-    numbers, first = np.unique(subject, return_index=True)
+    _, first = np.unique(subject, return_index=True)
     scores = Scores(draw[first])
     file = pq.ParquetFile(folder / "visits.parquet", read_dictionary=["arm", "scale"])
     for k in range(file.num_row_groups):

@@ -225,6 +225,7 @@ def _cost(plan: Plan, screen: Screen) -> None:
         "threads": plan.threads, "precision": plan.precision, "seconds": round(plan.seconds, 1),
         "seconds_compiling": round(plan.compiling, 1),
         "memory_mb": round(plan.memory), "disk_mb": round(plan.megabytes, 1),
+        "disk_mb_until_the_end": round(plan.megabytes + plan.passing, 1),
     }  # fmt: skip
     if screen.as_json:
         print_json(cost)

@@ -160,9 +160,10 @@ class Run:
     def room(self) -> None:
         """Raise OSError where what is left to write can hardly fit on the disk: better now than after hours."""
         finished = sum(receipt["last"] - receipt["first"] for receipt in self.receipts.values())
-        needed, free = self.plan.megabytes * (1 - finished / self.plan.people), shutil.disk_usage(self.out).free / 1e6
-        if SURELY_NEEDED * needed > free:
-            told = f"this run needs about {needed:.0f} MB and {free:.0f} MB are free"
+        left, free = 1 - finished / self.plan.people, shutil.disk_usage(self.out).free / 1e6
+        if SURELY_NEEDED * (self.plan.megabytes + self.plan.passing * left) > free:
+            more = f" and {self.plan.passing * left:.0f} MB more until its end" if self.plan.passing * left >= 1 else ""
+            told = f"this run needs about {self.plan.megabytes:.0f} MB{more}, and {free:.0f} MB are free"
             raise OSError(errno.ENOSPC, told, str(self.out))
 
     def tell(self, in_hand: int) -> None:

@@ -64,8 +64,9 @@ class Plan:
 
     ``equations`` of ``equations_before`` are left after specialisation (the largest arm); ``work`` counts people times
     equations times days (and a tenth for every moment kept); ``seconds``, of them those ``compiling`` code that is not kept on
-    this machine yet, and MB of disk (``megabytes``) and ``memory`` are rough; ``times`` hours; ``vary`` the parameters that
-    differ between people; ``keep``: people of each arm whose trajectories are kept; ``precision`` float64 or float32.
+    this machine yet, and MB of disk (``megabytes``, ``passing`` more until the end) and ``memory`` are rough; ``times`` hours;
+    ``vary`` the parameters that differ between people; ``keep``: people of each arm whose trajectories are kept; ``precision``
+    float64 or float32; ``notes``: what the study writes that changes nothing, in sentences.
     """
 
     protocol: Protocol
@@ -86,6 +87,7 @@ class Plan:
     keep: int = KEEP
     precision: str = PRECISION
     compiling: float = 0.0
+    passing: float = 0.0
 
     @property
     def study(self) -> Study:
@@ -204,7 +206,7 @@ def plan(
         protocol=protocol, outputs=outputs, vary=tuple(vary), times=times, shards=made,
         draws=draws, threads=threads, equations=live, equations_before=len(protocol.system.states), work=work,
         seconds=cost.seconds, megabytes=cost.disk, memory=cost.memory, keep=kept, precision=precision,
-        compiling=cost.compiling, notes=tuple(without_effect(protocol, outputs)),
+        compiling=cost.compiling, passing=cost.passing, notes=tuple(without_effect(protocol, outputs)),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from respine.files import store
 from respine.run import machine
+from respine.run.summary import EXACT_PEOPLE, GROUPS
 
 USUAL = 4e-9  # seconds of one core per person, equation and unit of time; the human model, 2020s server cores
 PERSON = 6e-5  # seconds of one core per person besides: drawn, observed, written, put together
@@ -24,12 +25,13 @@ FIXED_MEMORY = 420.0  # MB: Python, the libraries, the compiler
 
 @dataclass(frozen=True)
 class Cost:
-    """Estimates: ``seconds``, of them ``compiling``, ``disk`` and ``memory`` in MB."""
+    """Estimates: ``seconds``, of them ``compiling``; MB of ``disk``, of ``memory``, and of parts until the end (``passing``)."""
 
     seconds: float
     compiling: float
     disk: float
     memory: float
+    passing: float
 
 
 def estimate(
@@ -46,12 +48,10 @@ def estimate(
     core = work * seconds_per_unit() + people * PERSON
     disk = people * (2.4 * columns + 10 * scores + 60) + keep * numbers * 6
     memory = at_once * shard * (numbers * 8 * 1.6 + columns * 40 + scores * 120) + people * scores * 10
-    return Cost(
-        FIXED_SECONDS + ARM_SECONDS * arms + compiling + core / workers,
-        compiling,
-        disk / 1e6,
-        FIXED_MEMORY + memory / 1e6,
-    )
+    seconds = FIXED_SECONDS + ARM_SECONDS * arms + compiling + core / workers
+    groups = min(shard, GROUPS if people > EXACT_PEOPLE * arms else shard)
+    passing = people * (3.2 * columns + 10 * scores + 60) + shards * numbers * 4 * groups
+    return Cost(seconds, compiling, disk / 1e6, FIXED_MEMORY + memory / 1e6, passing / 1e6)
 
 
 def seconds_per_unit() -> float:

@@ -67,7 +67,7 @@ def verify(
         screen.say(f" {'damaged' if one.harm else 'note'}: {one.what}: {one.why}")
     if found.missing:
         screen.say(f" {len(found.missing)} shards are still to be computed: go on with `respine run --resume {folder}`")
-    if repair and (not found.sound or found.missing):
+    if repair and (not found.sound or found.state != "complete"):
         with preemptible(), screen.progress(0) as progress:
             results = mend(folder, threads=threads, progress=progress)
         screen.say(f" mended: {results.folder} is whole and finished")

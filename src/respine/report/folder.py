@@ -74,6 +74,14 @@ class Folder:
         """Arms in the order of the study."""
         return list(self.study.arms)
 
+    def of_person(self, name: str, arm: str, subject: int) -> pd.DataFrame:
+        """The rows of one person in the table of ``visits`` or ``doses``."""
+        file = self.path / f"{name}.parquet"
+        if self.scores is None or not file.is_file():  # the tables are here as they were made
+            held: pd.DataFrame = getattr(self, name)
+            return held[(held["arm"] == arm) & (held["subject"] == subject)]
+        return pd.read_parquet(file, filters=[("arm", "==", arm), ("subject", "==", subject)])
+
     @property
     def n_people(self) -> int:
         """Subjects simulated, all arms together."""

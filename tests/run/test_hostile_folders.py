@@ -55,7 +55,7 @@ def _state(folder: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("resume", [True, False])
 def test_a_refused_run_touches_nothing_of_the_one_that_runs(whole: tuple[Path, Plan], copy: Path, resume: bool) -> None:
-    for half in (copy / ".visits.parquet.part", copy / "shards" / ".00003.part" / "visits.parquet"):
+    for half in (copy / ".visits.parquet.part", copy / "shards" / ".00003.x.part"):
         half.parent.mkdir(exist_ok=True)
         half.write_bytes(b"being written")
     command = [sys.executable, "-c", HOLDS_LOCK, str(copy)]
@@ -72,8 +72,8 @@ def test_a_refused_run_touches_nothing_of_the_one_that_runs(whole: tuple[Path, P
 
 @pytest.mark.parametrize(
     "name",
-    [".lock", "manifest.json", "visits.parquet", "report.html", "shards", "shards/00001", "shards/00001/visits.parquet",
-     ".visits.parquet.part", "shards/.00001.part", ".manifest.json.part"],
+    [".lock", "manifest.json", "visits.parquet", "report.html", "shards", "shards/00001.shard", "log.jsonl",
+     ".visits.parquet.part", "shards/.00001.x.part", ".manifest.json.part"],
 )  # fmt: skip
 def test_links_in_a_run_folder_are_not_followed(whole: tuple[Path, Plan], copy: Path, name: str) -> None:
     link, outside = copy / name, copy.parent / "outside"
@@ -82,6 +82,7 @@ def test_links_in_a_run_folder_are_not_followed(whole: tuple[Path, Plan], copy: 
     else:
         outside.write_bytes(link.read_bytes() if link.exists() else b"of somebody else")
         link.unlink(missing_ok=True)
+        link.parent.mkdir(exist_ok=True)
     link.symlink_to(outside)
     before = _state(copy.parent)
     with pytest.raises(InputError, match="is a link"):
@@ -128,8 +129,9 @@ SHAPES = {
     "files without digest": _with(files={"visits.parquet": None}),
     "shards in a list": _with(shards=[1]),
     "a receipt of nothing": _with(shards={"00000": None}),
-    "a receipt without files": _with(shards={"00000": {"arm": "drug", "first": 0, "last": 25}}),
-    "a receipt elsewhere": lambda facts: facts | {"shards": {"0": facts["shards"]["00000"] | {"files": {"/a": "0"}}}},
+    "a receipt without checksum": _with(shards={"00000": {"arm": "drug", "first": 0, "last": 25}}),
+    "a checksum that is none": lambda facts: facts | {"shards": {"0": facts["shards"]["00000"] | {"sha256": 7}}},
+    "an unfinished run of an older form": _with(format="respine/run/1", state="running"),
     "a receipt backwards": lambda facts: facts | {"shards": {"0": facts["shards"]["00000"] | {"first": 9, "last": 1}}},
     "numbers as warnings": _with(warnings=[1]),
     "a truth as seed": _with(seed=True),

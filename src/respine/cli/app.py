@@ -6,6 +6,7 @@ import typer
 
 from respine.cli import (
     analyze,
+    cache,
     calibrate,
     compare,
     credibility,
@@ -21,7 +22,9 @@ from respine.cli import (
     power,
     qualify,
     run,
+    runs,
     studies,
+    sweep,
 )
 
 app = typer.Typer(
@@ -52,6 +55,11 @@ def options(
 
 
 app.command("run")(run.run)
+app.command("status")(runs.status)
+app.command("verify")(runs.verify)
+app.command("collect")(runs.collect)
+app.command("sweep", context_settings={"allow_extra_args": True})(sweep.sweep)
+app.command("cache")(cache.cache)
 app.command("compare")(compare.compare)
 app.command("figure")(figure.figure)
 app.command("page")(page.page)

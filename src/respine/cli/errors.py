@@ -24,6 +24,8 @@ FLAGS = {
     "replicates": "--replicates", "budget": "--budget", "alpha": "--alpha",
     "effect": "--effect", "rates": "--rates", "power": "--power",
     "boundary": "--boundary", "z": "--z",
+    "part": "--shard", "shard": "--shard-people", "keep": "--keep", "precision": "--precision",
+    "cluster": "--cluster", "grid": "--grid", "sobol": "--sobol", "trim": "--trim",
 }  # fmt: skip
 """How the command line calls the arguments that errors speak of."""
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import typer
+
+EVERY = 60.0  # seconds between two lines of progress off a terminal
 
 
 class Screen:
@@ -28,9 +31,12 @@ class Screen:
 
     @contextmanager
     def progress(self, total: int, what: str = "simulating") -> Iterator[Callable[[int, int], None]]:
-        """A progress line with rate and time left on stderr; silent off a terminal. Yields ``(done, total)``."""
-        if self.quiet or not sys.stderr.isatty():
+        """A progress line with rate and time left on stderr; off a terminal one line a minute. Yields ``(done, total)``."""
+        if self.quiet:
             yield lambda done, total: None
+            return
+        if not sys.stderr.isatty():
+            yield Minutely(what, lambda line: typer.echo(line, err=True))
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
@@ -61,6 +67,31 @@ class Screen:
         with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=1)
             yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+class Minutely:
+    """Progress for a file of output: a line a minute, none in a run that is over before."""
+
+    def __init__(self, what: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.what, self.say, self.clock = what, say, clock
+        self.began = self.told = clock()
+        self.first: int | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """So many of ``total`` are done."""
+        now = self.clock()
+        if self.first is None:
+            self.first, self.began = done, now  # what was there before tells nothing of the pace
+        if now - self.told < EVERY:
+            return
+        self.told = now
+        pace = (done - self.first) / (now - self.began) if now > self.began else 0.0
+        line = f"{self.what} {done} of {total} people ({100 * done // max(1, total)} %)"
+        if pace > 0:
+            from respine.run.speed import words
+
+            line += f", {pace:.0f} people/s, about {words((total - done) / pace)} left"
+        self.say(line)
 
 
 def columns(rows: Sequence[Sequence[str]], header: Sequence[str] = (), right: Collection[int] = ()) -> str:

@@ -25,8 +25,8 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
     texts = [
         name
         for name in table.columns
-        if (table[name].dtype == object or isinstance(table[name].dtype, pd.StringDtype))
-        and all(value is None or isinstance(value, str) for value in table[name])
+        if isinstance(table[name].dtype, pd.StringDtype)
+        or (table[name].dtype == object and pd.api.types.infer_dtype(table[name]) in ("string", "empty"))
     ]
     return table.astype(dict.fromkeys(texts, "string"))
 

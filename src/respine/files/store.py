@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,49 @@ def write_kept(name: str, data: bytes) -> None:
         if temporary:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A file of the cache: its ``kind`` (the folder it lies in, else ``other``), bytes, and when it was used last."""
+
+    path: Path
+    kind: str
+    size: int
+    used: float
+
+
+def cached() -> list[Cached]:
+    """The files of the cache; links are left out, and files that go meanwhile."""
+    root, found = cache_folder(), []
+    for path in sorted(root.rglob("*")) if root.is_dir() else ():
+        with contextlib.suppress(OSError):
+            facts = path.lstat()
+            if stat.S_ISREG(facts.st_mode):
+                inside = path.relative_to(root).parts
+                kind = inside[0] if len(inside) > 1 else "other"
+                found.append(Cached(path, kind, facts.st_size, max(facts.st_atime, facts.st_mtime)))
+    return found
+
+
+def trim_cache(size: float | None, age: float | None) -> list[Cached]:
+    """Remove files of the cache: those used longest ago until ``size`` bytes are left, those not used for ``age`` seconds.
+
+    Returns what was removed. Files that this user may not remove stay.
+    """
+    import time
+
+    files = sorted(cached(), key=lambda file: file.used)
+    total, removed, now = sum(file.size for file in files), [], time.time()
+    for file in files:
+        old = age is not None and now - file.used > age
+        if not old and (size is None or total <= size):
+            continue
+        with contextlib.suppress(OSError):
+            file.path.unlink()
+            removed.append(file)
+            total -= file.size
+    return removed
 
 
 def _folders_above(path: Path) -> list[tuple[Path, os.stat_result]]:
@@ -125,7 +169,36 @@ def write_bytes(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
+
+
+def write_by_many(path: Path, data: bytes) -> None:
+    """As ``write_bytes`` where several processes may write the same file at once: each beside it under a name of its own."""
+    handle, beside = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        if path.is_dir() and not path.is_symlink():
+            remove(path)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+    sync_folder(path.parent)
+
+
+def settle(beside: Path, path: Path) -> None:
+    """Give a file that was written beside its place its name, once it is on the disk. Raises OSError."""
+    handle = os.open(beside, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.replace(beside, path)
+    sync_folder(path.parent)
 
 
 def _write_new(path: Path, data: bytes) -> None:
@@ -151,7 +224,12 @@ def is_plain_file(path: Path) -> bool:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON in one step, keys in the order given."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON as ``write_json`` writes it."""
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def write_folder(path: Path, files: dict[str, bytes]) -> dict[str, str]:
@@ -165,17 +243,18 @@ def write_folder(path: Path, files: dict[str, bytes]) -> dict[str, str]:
         beside.mkdir()
         for name, data in files.items():
             _write_new(beside / name, data)
-        _sync_folder(beside)
+        sync_folder(beside)
         remove(path)
         os.replace(beside, path)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return {name: sha256(data) for name, data in files.items()}
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Force the names in a folder to the disk."""
     with contextlib.suppress(OSError):  # some file systems cannot; the rename is atomic all the same
         handle = os.open(path, os.O_RDONLY)
         try:

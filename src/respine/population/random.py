@@ -101,26 +101,33 @@ _TAIL = (
 
 
 def _ratio(pair: tuple[tuple[float, ...], tuple[float, ...]], x: Array) -> Array:
-    above, below = (np.zeros_like(x) + coefficients[-1] for coefficients in pair)
+    above, below = np.full_like(x, pair[0][-1]), np.full_like(x, pair[1][-1])
     for a, b in zip(reversed(pair[0][:-1]), reversed(pair[1][:-1]), strict=True):
-        above = above * x + a
-        below = below * x + b
-    return above / below
+        above *= x
+        above += a
+        below *= x
+        below += b
+    above /= below
+    return above
 
 
 def inverse_normal(p: Array) -> Array:
     """Quantiles of the standard normal for probabilities in (0, 1), any shape; -inf and inf at 0 and 1."""
     p = np.asarray(p, float)
     q = p - 0.5
+    result = np.asarray(_ratio(_CENTRE, 0.180625 - q * q) * q)
+    outside = ~(np.abs(q) <= 0.425)  # the tails are a seventh of all: only they take roots and logarithms
+    tail = p[outside]
     with np.errstate(divide="ignore", invalid="ignore"):
-        r = np.sqrt(-np.log(np.minimum(p, 1 - p)))
-        tails = np.sign(q) * np.where(r <= 5, _ratio(_MIDDLE, r - 1.6), _ratio(_TAIL, r - 5))
-    result = np.where(np.abs(q) <= 0.425, q * _ratio(_CENTRE, 0.180625 - q * q), tails)
-    return np.where(p == 0, -np.inf, np.where(p == 1, np.inf, result))
+        r = np.sqrt(-np.log(np.minimum(tail, 1 - tail)))
+        result[outside] = np.sign(q[outside]) * np.where(r <= 5, _ratio(_MIDDLE, r - 1.6), _ratio(_TAIL, r - 5))
+    result[p == 0] = -np.inf
+    result[p == 1] = np.inf
+    return result
 
 
 def normal_probability(z: Array) -> Array:
     """Probability that a standard normal lies below ``z``, any shape; through the error function of the C library."""
     from math import erfc
 
-    return np.vectorize(lambda x: 0.5 * erfc(-x * 0.7071067811865476), otypes=[float])(np.asarray(z, float))
+    return 0.5 * np.asarray(np.frompyfunc(erfc, 1, 1)(-np.asarray(z, float) * 0.7071067811865476), float)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,13 @@ class People:
 
     def __len__(self) -> int:
         return len(self.draw)
+
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """The varying parameters as arrays, ``(n,)`` each, by name: the columns of ``parameters``."""
+        if not len(self.parameters.columns):
+            return {}
+        return dict(zip(map(str, self.parameters.columns), self.parameters.to_numpy(float).T, strict=True))
 
 
 def sample(
@@ -83,9 +91,11 @@ def sample(
             values[id] = fed.astype(float)
         elif (column := _parameter(quantity, system, given, latent, draw, n_draws, seed, draw_parameters)) is not None:
             values[id] = column
-    return People(
-        pandas.DataFrame({"subject": index} | people), pandas.DataFrame(values, index=range(len(index))), draw
-    )
+    table = np.empty((len(values), len(index)))  # one block, which a frame takes as it is
+    for row, column in zip(table, values.values(), strict=True):
+        row[:] = column
+    parameters = pandas.DataFrame(table.T, columns=list(values), copy=False)
+    return People(pandas.DataFrame({"subject": index} | people), parameters, draw)
 
 
 class _Latent:
@@ -170,10 +180,18 @@ def _parameter(
         return None
     centre = np.full(len(draw), float(value))
     if uncertain:
-        centre = belief(quantity, value, normals(seed, f"typical:{id}", 0, n_draws)[:, 0])[draw]
+        centre = belief(quantity, value, _of_draws(seed, f"typical:{id}", n_draws))[draw]
     if quantity.variability == 0:
         return centre
     return vary(quantity, centre, latent.normal(id))
+
+
+@lru_cache(maxsize=4096)
+def _of_draws(seed: int, purpose: str, n_draws: int) -> np.ndarray:
+    """One standard normal number a draw, ``(n_draws,)``: the same for every batch of people."""
+    numbers = normals(seed, purpose, 0, n_draws)[:, 0]
+    numbers.flags.writeable = False
+    return numbers
 
 
 def _has_belief(quantity: Quantity, value: float) -> bool:

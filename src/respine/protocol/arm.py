@@ -117,27 +117,25 @@ class Arm:
     def parameters(self, people: People, vary: Sequence[str]) -> np.ndarray:
         """``(n_people, n_vary)``: the people's values, the arm's or the model's where they do not differ."""
         system, own = self.protocol.system, {**self.protocol.study.parameters, **self.asked.parameters}
-        columns = [
-            people.parameters[name].to_numpy(float)
-            if name in people.parameters
-            else np.full(len(people), float(own.get(name, system.parameters[name])))
-            for name in vary
-        ]
-        return np.column_stack(columns) if columns else np.zeros((len(people), 0))
+        table, values = np.empty((len(people), len(vary))), people.values
+        for k, name in enumerate(vary):
+            table[:, k] = values[name] if name in values else float(own.get(name, system.parameters[name]))
+        return table
 
     def solve(
         self, people: People, outputs: Sequence[str], times: np.ndarray, *, vary: Sequence[str] | None = None,
         begin: float | None = None, schedule: Schedule | None = None, rtol: float = RUN_RTOL, threads: int | None = None,
         progress: Progress | None = None, keep_all: bool = False, initial: dict[str, np.ndarray] | None = None,
+        precision: str = PRECISION,
     ) -> Solution:  # fmt: skip
         """Trajectories of these people, ``(n_people, n_times, n_outputs)`` with a status each.
 
         ``times`` hours; ``vary``: parameters that differ (those of ``people``); ``begin``: when their story starts (that of
-        the study); ``schedule``: what happens to them, where it is not the arm's own. Raises InputError for an arm whose
-        doses depend on rules.
+        the study); ``schedule``: what happens to them, where it is not the arm's own; ``precision`` float64 or float32.
+        Raises InputError for an arm whose doses depend on rules.
         """
         vary = tuple(map(str, people.parameters.columns)) if vary is None else tuple(vary)
-        solver = self.protocol.solver(outputs, vary, keep_all=keep_all)
+        solver = self.protocol.solver(outputs, vary, keep_all=keep_all, precision=precision)
         more: dict[str, Any] = {} if initial is None else {"initial": initial}
         return solver.solve(
             self.parameters(people, vary), self.schedule(people) if schedule is None else schedule, times,
@@ -145,9 +143,9 @@ class Arm:
         )  # fmt: skip
 
 
-def build_solver(system: Any, outputs: Sequence[str], vary: Sequence[str], keep_all: bool) -> Solver:
+def build_solver(system: Any, outputs: Sequence[str], vary: Sequence[str], keep_all: bool, precision: str) -> Solver:
     """A solver with the settings all studies share; what a study does not use is cut from the equations."""
     from respine import engine  # late: it brings the compiler
 
-    options = engine.Options(precision=PRECISION, nonnegative=NONNEGATIVE, keep_all=keep_all)
+    options = engine.Options(precision=precision, nonnegative=NONNEGATIVE, keep_all=keep_all)
     return engine.build(system, outputs=tuple(outputs), vary=tuple(vary), options=options)

@@ -17,6 +17,7 @@ from respine.population import Population
 from respine.population.read import with_covariates
 from respine.protocol.arm import Arm, build_solver
 from respine.protocol.people import begins
+from respine.protocol.settings import PRECISION
 from respine.study import expectancy, people_table, scales, treatments
 from respine.study.expectancy import Expectancy
 from respine.study.read import check_study, population_of, values_of
@@ -75,15 +76,17 @@ class Protocol:
         """Hours at which the story of everybody begins: before every history, dose, exposure and visit."""
         return begins(self.study, self.population)
 
-    def solver(self, outputs: Sequence[str], vary: Sequence[str], *, keep_all: bool = False) -> Solver:
+    def solver(
+        self, outputs: Sequence[str], vary: Sequence[str], *, keep_all: bool = False, precision: str = PRECISION
+    ) -> Solver:
         """The solver for these outputs and varying parameters, made once: one for all arms of the study."""
-        key = (tuple(outputs), tuple(vary), keep_all)
+        key = (tuple(outputs), tuple(vary), keep_all, precision)
         if key not in self._solvers:
             self._solvers[key] = build_solver(self.system, *key)
         return self._solvers[key]
 
     @cached_property
-    def _solvers(self) -> dict[tuple[tuple[str, ...], tuple[str, ...], bool], Solver]:
+    def _solvers(self) -> dict[tuple[tuple[str, ...], tuple[str, ...], bool, str], Solver]:
         return {}
 
     @property

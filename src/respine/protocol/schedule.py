@@ -82,9 +82,7 @@ class Work:
         self.since, self.until = since, until
         self.schedule = Schedule(len(people))
         self.timelines: dict[str, Timeline] = {}
-        self.values: dict[str, Any] = dict(self.system.parameters) | {
-            str(name): people.parameters[name].to_numpy() for name in people.parameters
-        }
+        self.values: dict[str, Any] = dict(self.system.parameters) | people.values
 
     def timeline(self, input: str, place: str, what: str) -> Timeline:
         if input not in self.system.inputs:

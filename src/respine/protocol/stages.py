@@ -18,7 +18,7 @@ from respine.protocol.arm import Arm
 from respine.protocol.decisions import Decisions, Observed
 from respine.protocol.doses import Taken
 from respine.protocol.rule_doses import Given
-from respine.protocol.settings import RUN_RTOL
+from respine.protocol.settings import PRECISION, RUN_RTOL
 
 if TYPE_CHECKING:
     from respine import engine
@@ -37,6 +37,7 @@ class Scores(Protocol):
 def solve_in_stages(
     arm: Arm, people: People, outputs: Sequence[str], times: np.ndarray, scores: Scores, decisions: Decisions, *,
     vary: Sequence[str], threads: int | None = None, progress: Progress | None = None, taken: Taken | None = None,
+    precision: str = PRECISION,
 ) -> engine.Solution:  # fmt: skip
     """Solve people of an arm with its rules at work; ``decisions`` then holds what was decided and given.
 
@@ -45,7 +46,7 @@ def solve_in_stages(
     """
     from respine.engine import Status
 
-    stages = _Stages(arm, people, outputs, times, vary, threads, taken)
+    stages = _Stages(arm, people, outputs, times, vary, threads, taken, precision)
     edges = [arm.protocol.begin, *map(float, decisions.times), float(times[-1])]
     for k, (start, end) in enumerate(pairwise(edges)):
         if k > 0:
@@ -70,12 +71,13 @@ class _Stages:
         vary: Sequence[str],
         threads: int | None,
         taken: Taken | None = None,
+        precision: str = PRECISION,
     ) -> None:
-        self.taken = taken
+        self.taken, self.precision = taken, precision
         self.arm, self.people, self.times, self.vary, self.threads = arm, people, times, tuple(vary), threads
         self.kept = tuple(outputs)
         n, begin = len(people), arm.protocol.begin
-        first = arm.protocol.solver(self.kept, self.vary)
+        first = arm.protocol.solver(self.kept, self.vary, precision=precision)
         self.live = first.code(
             first.requirements(arm.schedule(people, given=[], since=begin, until=begin, taken=taken))
         ).states
@@ -95,7 +97,7 @@ class _Stages:
         schedule = self.arm.schedule(self.people, given=given, since=start, until=end, taken=self.taken)
         part = self.arm.solve(
             self.people, self.outputs, self.times[inside], vary=self.vary, begin=start, schedule=schedule, rtol=RUN_RTOL,
-            threads=self.threads, progress=progress, initial=self.initial,
+            threads=self.threads, progress=progress, initial=self.initial, precision=self.precision,
         )  # fmt: skip
         self.values[:, inside] = part.values[:, :, : len(self.kept)]
         fresh = (self.status == 0) & (np.asarray(part.status) != 0)

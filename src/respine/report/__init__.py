@@ -9,6 +9,7 @@ from respine.report.page import html, write
 from respine.report.patient import plot_patient
 from respine.report.power import plot_power
 from respine.report.rules import plot_doses
+from respine.report.sweep import plot_sweep
 from respine.report.trials import kaplan_meier, plot_belief, plot_forest, plot_survival
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "plot_patient",
     "plot_power",
     "plot_survival",
+    "plot_sweep",
     "read",
     "text_table",
     "write",

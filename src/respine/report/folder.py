@@ -33,7 +33,9 @@ COLUMNS = {
     "endpoints": ("study", "arm", "endpoint", "time_h", "median", "p05", "p95", "published", "inside", "role"),
     "failures": ("subject", "arm", "status", "time_h", "state", "value", "reason"),
     "decisions": ("subject", "arm", "time_h", "rule", "action", "outcome", "why"),  # of studies with rules only
+    "scores": ("arm", "scale", "time_h", "n", "p05", "median", "p95", "mean", "change_n", "change_mean"),
 }
+_SOMETIMES = ("visits", "doses", "decisions", "scores")
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,20 @@ class Folder:
     healthy: Mapping[str, float] = field(default_factory=dict)  # each quantity before anything happens
     warnings: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = field(default=())
+    scores: pd.DataFrame | None = None  # over people at each visit; made from ``visits`` where a run has no such table
 
     @property
     def arms(self) -> list[str]:
         """Arms in the order of the study."""
         return list(self.study.arms)
+
+    def of_person(self, name: str, arm: str, subject: int) -> pd.DataFrame:
+        """The rows of one person in the table of ``visits`` or ``doses``."""
+        file = self.path / f"{name}.parquet"
+        if self.scores is None or not file.is_file():  # the tables are here as they were made
+            held: pd.DataFrame = getattr(self, name)
+            return held[(held["arm"] == arm) & (held["subject"] == subject)]
+        return pd.read_parquet(file, filters=[("arm", "==", arm), ("subject", "==", subject)])
 
     @property
     def n_people(self) -> int:
@@ -223,8 +234,11 @@ def read(path: str | Path, system: System | None = None) -> Folder:
     record = read_finished(path)
     folder, facts, study = record.folder, record.facts, record.study
     system = model.load(facts["model"], study.library) if system is None else system
-    tables = {name: _table(folder, name) for name in COLUMNS if name != "decisions"}
+    tables = {name: _table(folder, name) for name in COLUMNS if name not in _SOMETIMES}
     tables["decisions"] = _table(folder, "decisions") if study.rules else pd.DataFrame(columns=COLUMNS["decisions"])
+    scores = _table(folder, "scores") if "scores.parquet" in facts["files"] else None
+    tables["visits"] = _table(folder, "visits") if scores is None else pd.DataFrame(columns=COLUMNS["visits"])
+    tables["doses"] = _table(folder, "doses") if study.rules else _occasions(folder)
     return Folder(
         path=folder,
         study=study,
@@ -242,21 +256,46 @@ def read(path: str | Path, system: System | None = None) -> Folder:
         when=_when(folder / manifest.NAME),
         warnings=[str(w) for w in facts["warnings"]],
         facts=_facts(facts),
+        scores=scores,
     )
 
 
+def _occasions(folder: Path) -> pd.DataFrame:
+    """The table of doses with one row for every occasion of an arm: what is drawn of doses where no rule gives any."""
+    _check_columns(folder, "doses")
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(folder / "doses.parquet", read_dictionary=["arm", "why"])
+    parts = [
+        file.read_row_group(k, columns=list(COLUMNS["doses"])).group_by(["arm", "time_h", "why"]).aggregate([("subject", "min")])
+        for k in range(file.num_row_groups)
+    ]  # fmt: skip
+    frames = [part.rename_columns({"subject_min": "subject"}).to_pandas() for part in parts]
+    if not frames:
+        return pd.DataFrame(columns=COLUMNS["doses"])
+    whole = pd.concat([frame.astype({"arm": str, "why": str}) for frame in frames], ignore_index=True)
+    return whole.drop_duplicates(["arm", "time_h", "why"], ignore_index=True)[list(COLUMNS["doses"])]
+
+
 def _table(folder: Path, name: str) -> pd.DataFrame:
+    _check_columns(folder, name)
+    return pd.read_parquet(folder / f"{name}.parquet")
+
+
+def _check_columns(folder: Path, name: str) -> None:
+    """Raise InputError where a table is missing or lacks a column."""
+    import pyarrow.parquet as pq
+
     file, wanted = folder / f"{name}.parquet", COLUMNS[name]
     if not file.is_file():
         why = f"{name}.parquet is missing from this run."
         raise InputError(Problem(str(folder), "run folder", "", why, "Make it again with {resume}.", ("resume",)))
-    table = pd.read_parquet(file)
-    missing = [column for column in wanted if column not in table.columns]
+    held = pq.read_schema(file).names
+    missing = [column for column in wanted if column not in held]
     if missing:
         why = f"the report needs {', '.join(missing)} too."
-        seen = ", ".join(map(str, table.columns))
+        seen = ", ".join(map(str, held))
         raise InputError(Problem(str(file), "columns", seen, why, "Run the study again with this version."))
-    return table
 
 
 def _when(file: Path) -> str:

@@ -89,7 +89,7 @@ def _plots(folder: Folder) -> list[dict[str, Any]]:
     """Every plot of the page with its caption, its legend, its pieces and the table behind it."""
     made = []
     run = folder.study.name
-    if not folder.chain.empty or not folder.visits.empty:
+    if panels(folder):
         import pandas as pd
 
         table = pd.concat([panel.table() for panel in panels(folder)], ignore_index=True)

@@ -84,7 +84,8 @@ def _scales(folder: Folder) -> Iterator[Panel]:
     """Scores as seen by the rater; as change from each person's baseline where published changes are compared."""
     compared = folder.compared
     drawn = set(folder.study.record) | set(folder.chain["output"] if not folder.study.record else ())
-    for scale, seen in folder.visits.groupby("scale", sort=False):
+    seen = folder.scores if folder.scores is not None else scores_of(folder.visits)
+    for scale, at_visits in seen.groupby("scale", sort=False):
         if scale in drawn:  # an endpoint read straight from a model output that has its panel already
             continue
         points = compared[(compared["of"] == scale) & compared["kind"].isin(ON_SCORE)]
@@ -100,10 +101,29 @@ def _scales(folder: Folder) -> Iterator[Panel]:
             name=str(scale),
             title=title,
             unit=known.unit,
-            lines=_people(seen, as_change),
+            lines=_lines(at_visits, as_change),
             points=changes if as_change else points[points["kind"] == "score"],
             visits=True,
         )
+
+
+_LINES = ["n", "p05", "median", "p95", "mean"]
+
+
+def _lines(seen: pd.DataFrame, as_change: bool) -> pd.DataFrame:
+    """Quantiles and mean over people at each visit of each arm, of their scores or of how far these changed."""
+    chosen = seen[["arm", "time_h", *([f"change_{name}" for name in _LINES] if as_change else _LINES)]]
+    return chosen.set_axis(["arm", "time_h", *_LINES], axis=1).reset_index(drop=True)
+
+
+def scores_of(visits: pd.DataFrame) -> pd.DataFrame:
+    """What the table of scores of a run holds, from its table of visits."""
+    found = []
+    for scale, seen in visits.groupby("scale", sort=False):
+        now, change = _people(seen, False), _people(seen, True)
+        found.append(now.assign(scale=scale, **{f"change_{name}": change[name] for name in _LINES}))
+    names = ["arm", "time_h", *_LINES, "scale", *(f"change_{name}" for name in _LINES)]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=names)
 
 
 def _people(seen: pd.DataFrame, as_change: bool) -> pd.DataFrame:

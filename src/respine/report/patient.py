@@ -26,12 +26,12 @@ def plot_patient(run: Any, subject: int, arm: str | None = None) -> Drawing:
     arm = folder.arms[0] if arm is None else arm
     if arm not in folder.arms:
         raise InputError(argument("arm", arm, "The run has no arm of this name.", nearest(arm, folder.arms)))
-    seen = folder.visits[(folder.visits["arm"] == arm) & (folder.visits["subject"] == subject)]
+    seen = folder.of_person("visits", arm, subject)
     if seen.empty:
         most = folder.study.subjects - 1
         raise InputError(argument("subject", subject, "Nobody of this number was simulated to the end in this arm.",
                                   f"Write a number from 0 to {most}."))  # fmt: skip
-    given = folder.doses[(folder.doses["arm"] == arm) & (folder.doses["subject"] == subject)]
+    given = folder.of_person("doses", arm, subject)
     decided = folder.decisions[(folder.decisions["arm"] == arm) & (folder.decisions["subject"] == subject)]
     refused = decided[decided["outcome"] == "refused"]
     rows: list[tuple[Any, ...]] = [(r.time_h, r.scale, r.value, "") for r in seen.itertuples()]

@@ -7,9 +7,13 @@ from pathlib import Path
 
 from respine.library import Library
 from respine.protocol import Protocol
-from respine.run.execute import Stopped, execute, free_folder
+from respine.run.array import collect, part_of, run_part
+from respine.run.budget import Budget
+from respine.run.execute import Preempted, Stopped, execute, free_folder
+from respine.run.inspect import Status, Verified, plan_of, repair, status, verify
 from respine.run.plan import Plan, Shard, plan
 from respine.run.results import Results, load
+from respine.run.sweep import Axis, Sweep, sweep
 from respine.study.schema import Study
 
 
@@ -29,13 +33,27 @@ def simulate(
 
 
 __all__ = [
+    "Axis",
+    "Budget",
     "Plan",
+    "Preempted",
     "Results",
     "Shard",
+    "Status",
     "Stopped",
+    "Sweep",
+    "Verified",
+    "collect",
     "execute",
     "free_folder",
     "load",
+    "part_of",
     "plan",
-    "protocol",
+    "plan_of",
+    "repair",
+    "run_part",
+    "simulate",
+    "status",
+    "sweep",
+    "verify",
 ]

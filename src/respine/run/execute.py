@@ -8,86 +8,221 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from respine.errors import InputError, Problem
-from respine.files import parquet, store
-from respine.published import summary
-from respine.run import chain, manifest, shards, speed
-from respine.run.folder import TABLES, refuse_links
-from respine.run.plan import PEOPLE_PER_DRAW, Plan, Shard
-from respine.run.results import Results, endpoint_table
-from respine.trial import Panel
+from respine.files import store
+from respine.run import finish, manifest, speed
+from respine.run.budget import Budget
+from respine.run.folder import LOCK, refuse_links
+from respine.run.log import Log
+from respine.run.plan import Plan, Shard
+from respine.run.results import Results
+from respine.run.target import SHARDS, Folder
+from respine.run.work import Executor, Job, Local, Receipt, digest_of
 
 Progress = Callable[[int, int], None]
-LOCK = ".lock"
 _AIDS = {errno.EFBIG: " (the system limits the size of files: see ulimit -f)"}
-FEW_DRAWS = 10  # below, the range of a trial is hardly wider than that of one set of parameters
 SURELY_NEEDED = 0.7  # of the estimated disk
-HARDLY_ILL = 0.05  # share of people from which it is worth a warning
+MANIFEST_EVERY = 5.0  # seconds: receipts are in the shards as well
+
+
+class Preempted(KeyboardInterrupt):
+    """The system asked the run to end (``signal``): it is to go on later, it has not failed."""
+
+    def __init__(self, signal: int) -> None:
+        self.signal = signal
+        super().__init__(f"signal {signal}")
 
 
 class Stopped(KeyboardInterrupt):
-    """The user stopped the run: ``finished`` of ``total`` shards lie in ``folder``, and resuming goes on from there."""
+    """The run was stopped: ``finished`` of ``total`` shards lie in ``folder``, and resuming goes on from there.
 
-    def __init__(self, finished: int, total: int, folder: Path) -> None:
-        self.finished, self.total, self.folder = finished, total, folder
+    ``signal`` is that of a system that asked for it, None where the user did.
+    """
+
+    def __init__(self, finished: int, total: int, folder: Path, signal: int | None = None) -> None:
+        self.finished, self.total, self.folder, self.signal = finished, total, folder, signal
         super().__init__(f"stopped after {finished} of {total} shards; go on with resume=True in {folder}")
 
 
 def execute(
-    plan: Plan, out: str | Path, resume: bool = False, threads: int | None = None, progress: Progress | None = None
-) -> Results:
+    plan: Plan, out: str | Path, resume: bool = False, threads: int | None = None, progress: Progress | None = None, *,
+    executor: Executor | None = None, budget: Budget | None = None,
+) -> Results:  # fmt: skip
     """Run a plan into a folder and return its results.
 
     A folder with files in it is taken only with ``resume`` and only if it holds a run of exactly this study, seed,
-    library and code; finished shards whose receipts match are kept, others are computed again. ``progress`` is called
-    with people done and in all. A person whose simulation fails stops nothing: see ``Results.failures``. Raises
-    InputError for a folder that cannot be taken, Stopped when interrupted, OSError when the disk is full; finished
-    shards stay in each case.
+    library and code; finished shards that are whole are kept, others are computed again. ``progress`` is called
+    with people done and in all. ``executor`` computes the shards (the threads of this machine); a ``budget`` ends the run at
+    the end of a shard, with results from the people done so far. A person whose simulation fails stops nothing: see
+    ``Results.failures``. Raises InputError for a folder that cannot be taken, Stopped when interrupted, OSError when the disk
+    is full; finished shards stay in each case.
     """
     out = Path(out)
     threads = plan.threads if threads is None else threads
-    _take(out)
-    with _locked(out):  # before anything in it is touched: a run that is refused leaves the other's files alone
-        return _carry_out(plan, out, _begin(plan, out, resume), threads, progress)
+    take(out)
+    with locked(out):  # before anything in it is touched: a run that is refused leaves the other's files alone
+        facts = _begin(plan, out, resume)
+        with Log(out, plan) as log:
+            run = Run(plan, out, facts, executor or Local(threads), threads, progress, log, budget or Budget())
+            with run.kept():
+                return run.carry_out()
 
 
-def _carry_out(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progress: Progress | None) -> Results:
-    with _kept(out, facts, len(plan.shards)):
-        warnings: list[str] = []
-        if facts["state"] != "complete" or not _files_match(out, facts):
-            _room(plan, out, facts)
-            warnings += _simulate(plan, out, facts, threads, progress)
-            return _finish(plan, out, facts, warnings)
-        if progress:
-            progress(plan.people, plan.people)
-        return _read_back(plan, out, facts)
+@dataclass
+class Run:
+    """A run at work in its folder."""
+
+    plan: Plan
+    out: Path
+    facts: dict[str, Any]
+    executor: Executor
+    threads: int
+    progress: Progress | None
+    log: Log
+    budget: Budget
+
+    def __post_init__(self) -> None:
+        self.job = Job(self.plan, Folder(self.out.absolute()), digest_of(manifest.identity(self.plan)))
+        self.receipts: dict[str, Receipt] = {}
+        self.warnings: list[str] = []
+        self._written = time.monotonic()
+
+    def carry_out(self) -> Results:
+        """Compute what is missing and put the tables together; read them where all is there."""
+        plan, out, facts = self.plan, self.out, self.facts
+        if facts["state"] == "complete":
+            if finish.files_match(out, facts):
+                self.tell(plan.people)
+                return finish.read_back(plan, out, facts)
+            damaged = ", ".join(finish.altered(out, facts))
+            self.warnings.append(f"{damaged} did not match the checksums of the run and was made again")
+        (out / SHARDS).mkdir(exist_ok=True)
+        self.simulate()
+        if len(self.receipts) < len(plan.shards):
+            self.keep_receipts()
+            return finish.so_far(plan, out, facts, self.job, self.receipts, self.warnings)
+        result = finish.finish(plan, out, facts, self.job, self.receipts, self.warnings)
+        self.log.write("complete", people=plan.people, warnings=list(result.warnings))
+        return result
+
+    def simulate(self) -> None:
+        """Compute every shard that is not there, whole, already."""
+        todo = self.missing()
+        self.room()
+        self.facts["state"] = "running"
+        computed, began = 0, time.perf_counter()
+        self.log.write("start", shards=len(self.plan.shards), missing=len(todo), threads=self.threads,
+                       executor=type(self.executor).__name__)  # fmt: skip
+
+        def done(shard: Shard, receipt: Receipt) -> None:
+            nonlocal computed
+            seconds = receipt.pop("seconds", None)
+            self.receipts[shard.name] = receipt
+            computed += shard.last - shard.first
+            self.log.write("shard", shard=shard.name, arm=shard.arm, first=shard.first, last=shard.last,
+                           seconds=seconds, failed=receipt["failed"], sha256=receipt["sha256"])  # fmt: skip
+            if time.monotonic() - self._written > MANIFEST_EVERY:
+                self.keep_receipts()
+            self.tell(0)
+
+        self.tell(0)
+        if todo:
+            self.executor.carry_out(self.job, todo, self.budget.halt(), done, self.tell)
+            speed.remember(
+                self.plan.work * computed / self.plan.people, time.perf_counter() - began, self.threads, computed
+            )
+        self.tell(0)
+
+    def turn(self) -> list[Shard]:
+        """The shards to be there at the end, in the order of work."""
+        return self.plan.in_turn()
+
+    def missing(self) -> list[Shard]:
+        """The shards to compute, in turn; receipts of the others are kept."""
+        todo = []
+        known = self.facts["shards"] if self.facts["state"] != "complete" else {}
+        for shard in self.turn():
+            found = self.job.there(shard, known.get(shard.name))
+            if isinstance(found, dict):
+                self.receipts[shard.name] = found
+                continue
+            if isinstance(found, str):
+                who = f"arm {shard.arm}, people {shard.first} to {shard.last - 1}"
+                self.warnings.append(f"shard {shard.name} ({who}) was computed again: {found}")
+                self.log.write("damaged", shard=shard.name, why=found)
+            todo.append(shard)
+        return todo
+
+    def room(self) -> None:
+        """Raise OSError where what is left to write can hardly fit on the disk: better now than after hours."""
+        finished = sum(receipt["last"] - receipt["first"] for receipt in self.receipts.values())
+        left, free = 1 - finished / self.plan.people, shutil.disk_usage(self.out).free / 1e6
+        if SURELY_NEEDED * (self.plan.megabytes + self.plan.passing * left) > free:
+            more = f" and {self.plan.passing * left:.0f} MB more until its end" if self.plan.passing * left >= 1 else ""
+            told = f"this run needs about {self.plan.megabytes:.0f} MB{more}, and {free:.0f} MB are free"
+            raise OSError(errno.ENOSPC, told, str(self.out))
+
+    def tell(self, in_hand: int) -> None:
+        """Say how far the run is, with people of shards in hand."""
+        if self.progress:
+            people = sum(receipt["last"] - receipt["first"] for receipt in self.receipts.values())
+            self.progress(min(people + in_hand, self.plan.people), self.plan.people)
+
+    def keep_receipts(self) -> None:
+        """Write the manifest with the receipts so far."""
+        self.facts["shards"] = finish.in_order(self.receipts)
+        manifest.write(self.out, self.facts)
+        self._written = time.monotonic()
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Stopped, out of disk, folder gone: say so once, and how to go on; finished shards stay."""
+        total = len(self.plan.shards)
+        try:
+            yield
+        except KeyboardInterrupt as stopped:
+            signal = getattr(stopped, "signal", None)
+            self.log.write("stopped", finished=len(self.receipts), signal=signal)
+            with contextlib.suppress(OSError):
+                self.keep_receipts()
+            raise Stopped(len(self.receipts), total, self.out, signal) from None
+        except OSError as trouble:
+            kept = f"{len(self.receipts)} of {total} shards are finished and kept"
+            self.log.write("failed", errno=trouble.errno, why=str(trouble))
+            if not (self.out / manifest.NAME).exists():
+                why = "the folder of the run, or its manifest, was removed while it ran; start it again"
+            else:
+                said = trouble.strerror or os.strerror(trouble.errno or 0)
+                why = f"{said}{_AIDS.get(trouble.errno or 0, '')}; {kept}"
+            raise OSError(trouble.errno or errno.EIO, why, str(self.out)) from None
 
 
-def _folder(out: Path, why: str, cure: str) -> Problem:
+def folder_problem(out: Path, why: str, cure: str) -> Problem:
+    """A mistake about the folder of a run."""
     return Problem(str(out), "{folder}", "", why, cure, ("folder", "resume"))
 
 
-def _take(out: Path) -> None:
+def take(out: Path) -> None:
     """Make the folder of a run, or see that it is empty or holds a run. Raises InputError."""
     if out.exists() and not out.is_dir():
-        raise InputError(_folder(out, "This is a file, not a folder.", "Choose another {folder}."))
+        raise InputError(folder_problem(out, "This is a file, not a folder.", "Choose another {folder}."))
     _make(out)
     held = sorted(path.name for path in out.iterdir() if path.name != LOCK)
-    if held and manifest.NAME not in held:
+    if held and manifest.NAME not in held and SHARDS not in held and manifest.COPY not in held:
         why = f"The folder is not empty and holds no run ({', '.join(held[:3])})."
-        raise InputError(_folder(out, why, "Choose an empty or new {folder}."))
+        raise InputError(folder_problem(out, why, "Choose an empty or new {folder}."))
     refuse_links(out)
 
 
 def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
     """The manifest to work with: a new one, or that of the run to go on with. Raises InputError."""
     if not (out / manifest.NAME).exists():
-        (out / "shards").mkdir(exist_ok=True)
+        _lost(plan, out, resume)
+        (out / SHARDS).mkdir(exist_ok=True)
         facts = manifest.fresh(plan)
         manifest.write(out, facts)
         return facts
@@ -99,20 +234,28 @@ def _begin(plan: Plan, out: Path, resume: bool) -> dict[str, Any]:
             if facts["state"] == "complete"
             else "The folder holds this run, unfinished."
         )
-        raise InputError(_folder(out, why, "Add {resume} to go on with it, or choose another {folder}."))
-    for rest in (*out.glob(".*.part"), *(out / "shards").glob(".*.part")):  # of a run that was killed while writing
+        raise InputError(folder_problem(out, why, "Add {resume} to go on with it, or choose another {folder}."))
+    for rest in (*out.glob(".*.part"), *(out / SHARDS).glob(".*.part")):  # of a run that was killed while writing
         store.remove(rest)
-    (out / "shards").mkdir(exist_ok=True)
     return facts
 
 
-def _room(plan: Plan, out: Path, facts: dict[str, Any]) -> None:
-    """Raise OSError where what is left to write can hardly fit on the disk: better now than after hours."""
-    finished = sum(receipt["last"] - receipt["first"] for receipt in facts["shards"].values())
-    needed, free = plan.megabytes * (1 - finished / plan.people), shutil.disk_usage(out).free / 1e6
-    if SURELY_NEEDED * needed > free:
-        told = f"this run needs about {needed:.0f} MB and {free:.0f} MB are free"
-        raise OSError(errno.ENOSPC, told, str(out))
+def _lost(plan: Plan, out: Path, resume: bool) -> None:
+    """Raise InputError where the manifest of a run is gone and what is left of it is not this plan's, or not to be used."""
+    there = Folder(out).shards()
+    if not there and not manifest.copy_of(out).exists():
+        return
+    if not resume:
+        why = "The folder holds parts of a run, but its manifest is gone."
+        cure = "Add {resume} to keep what is this study's own, or mend it with `respine verify --repair`."
+        raise InputError(folder_problem(out, why, cure))
+    job = Job(plan, Folder(out), digest_of(manifest.identity(plan)))
+    by_name = {shard.name: shard for shard in plan.shards}
+    for name in there:
+        found = job.there(by_name[name]) if name in by_name else "it belongs to another run"
+        if found == "it belongs to another run":
+            why = f"The manifest is gone, and shard {name} belongs to another run."
+            raise InputError(folder_problem(out, why, "Run into another {folder}."))
 
 
 def _make(out: Path) -> None:
@@ -122,181 +265,14 @@ def _make(out: Path) -> None:
     except (NotADirectoryError, FileNotFoundError, FileExistsError):
         above = next((one for one in out.parents if one.exists()), out)
         why = f'"{above}" is a file, not a folder.' if above.is_file() else f'No folder can be made in "{above}".'
-        raise InputError(_folder(out, why, "Choose another {folder}.")) from None
-
-
-def _simulate(plan: Plan, out: Path, facts: dict[str, Any], threads: int, progress: Progress | None) -> list[str]:
-    """Compute every shard that is not there, whole, already; returns what to tell the user."""
-    warnings, done = [], 0
-    computed, spent = 0, 0.0
-    facts["state"] = "running"
-    for shard in plan.shards:
-        count = shard.last - shard.first
-        receipt, folder = facts["shards"].get(shard.name), out / "shards" / shard.name
-        if receipt is not None and shards.intact(folder, receipt):
-            done += count
-            continue
-        if receipt is not None:
-            warnings.append(f"shard {shard.name} ({_words(shard)}) did not match its receipt and was computed again")
-        began = time.perf_counter()
-        facts["shards"][shard.name] = _one(plan, shard, folder, threads, _offset(progress, done, plan.people))
-        manifest.write(out, facts)
-        computed, spent = computed + count, spent + time.perf_counter() - began
-        done += count
-        if progress:
-            progress(done, plan.people)
-    if progress:
-        progress(done, plan.people)
-    speed.remember(plan.work * computed / plan.people, spent, threads)
-    return warnings
-
-
-def _one(plan: Plan, shard: Shard, folder: Path, threads: int, progress: Progress | None) -> dict[str, Any]:
-    written, told = shards.compute(plan, shard, threads, progress)
-    return told | {"files": store.write_folder(folder, written)}
-
-
-def _offset(progress: Progress | None, done: int, total: int) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda here, _: progress(done + here, total)
-
-
-def _words(shard: Shard) -> str:
-    return f"arm {shard.arm}, people {shard.first} to {shard.last - 1}"
-
-
-def _finish(plan: Plan, out: Path, facts: dict[str, Any], warnings: list[str]) -> Results:
-    """Put the shards together into the tables of the run."""
-    kept = ("visits", "doses", "subjects", "failures", *(("decisions",) if plan.study.rules else ()))
-    tables = {name: _together(plan, out, name) for name in kept}
-    parts = []
-    for arm in plan.study.arms:
-        arrays = [out / "shards" / s.name / shards.TRAJECTORIES for s in plan.shards if s.arm == arm]
-        parts.append(chain.quantiles(arm, arrays, plan.outputs, plan.times))
-    panel = _panel(tables)
-    tables["chain"] = pd.concat(parts, ignore_index=True)
-    tables["endpoints"] = endpoint_table(plan.protocol, panel)
-    for name, table in tables.items():
-        data = parquet.encode(table)
-        store.write_bytes(out / f"{name}.parquet", data)
-        facts["files"][f"{name}.parquet"] = store.sha256(data)
-    if plan.study.rules:
-        facts["decisions"] = _decided(plan, tables["decisions"])
-    facts["warnings"] = warnings + _warnings(plan, facts, tables)
-    facts["state"] = "complete"
-    manifest.write(out, facts)
-    return _results(plan, out, facts, tables, panel)
-
-
-def _together(plan: Plan, out: Path, name: str) -> pd.DataFrame:
-    """One table of all shards, in the order of arms and people: the same whatever was computed when."""
-    parts = [parquet.read(out / "shards" / shard.name / f"{name}.parquet") for shard in plan.shards]
-    full = [part for part in parts if len(part)] or parts[:1]
-    return pd.concat(full, ignore_index=True)
-
-
-def _panel(tables: dict[str, pd.DataFrame]) -> Panel:
-    draw = tables["subjects"].drop_duplicates("subject").set_index("subject")["draw"]
-    return Panel.of(tables["visits"], draw)
-
-
-def _decided(plan: Plan, decisions: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
-    """How often each rule acted and how often it was refused, by arm."""
-    count = decisions.groupby(["arm", "rule", "outcome"]).size()
-    return {
-        arm: {
-            rule.name: {outcome: int(count.get((arm, rule.name, outcome), 0)) for outcome in ("done", "refused")}
-            for rule in plan.protocol.arm(arm).rules
-        }
-        for arm in plan.study.arms
-    }
-
-
-def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[str]:
-    """Sentences a reader of the results must not miss."""
-    told = list(plan.notes)
-    if plan.draws < FEW_DRAWS and len(tables["endpoints"]):
-        draws = "1 draw" if plan.draws == 1 else f"{plan.draws} draws"
-        told.append(
-            f"{plan.study.subjects} people per arm allow {draws} of the uncertain parameters: the intervals hold little "
-            f"of that uncertainty. Take {FEW_DRAWS * PEOPLE_PER_DRAW} people or more"
-        )
-    by_arm = facts.get("decisions", {}).values()
-    told += [
-        f"the rule {rule.name} never acted on anybody: see decisions.parquet"
-        for rule in plan.study.rules
-        if not any(rules[rule.name]["done"] for rules in by_arm if rule.name in rules)
-    ]
-    receipts = facts["shards"].values()
-    for arm in plan.study.arms:
-        ill = [r["hardly_ill"] for r in receipts if r["arm"] == arm and r["hardly_ill"] is not None]
-        share = sum(ill) / plan.study.subjects if ill else 0.0
-        if share > HARDLY_ILL:
-            told.append(
-                f"{100 * share:.0f} % of people in arm {arm} are hardly ill in the model at the first visit, "
-                "so that treatment changes their score little"
-            )
-    lanes = {r["lanes"] for r in receipts}
-    if len(lanes) > 1:
-        told.append(
-            "shards were computed on machines with different vector widths: results agree to the tolerance, "
-            "not to the bit"
-        )
-    unmatched = tables["endpoints"]["median"].isna() & (tables["endpoints"]["role"] != "")
-    if unmatched.any():
-        told.append(
-            f"{summary(tables['endpoints'][tables['endpoints']['role'] != ''])}: see the notes in endpoints.parquet"
-        )
-    return told
-
-
-def _files_match(out: Path, facts: dict[str, Any]) -> bool:
-    return {f"{name}.parquet" for name in TABLES} <= facts["files"].keys() and all(
-        store.file_sha256(out / name) == digest for name, digest in facts["files"].items()
-    )
-
-
-def _read_back(plan: Plan, out: Path, facts: dict[str, Any]) -> Results:
-    names = [name.removesuffix(".parquet") for name in facts["files"]]
-    tables = {name: parquet.read(out / f"{name}.parquet") for name in names}
-    return _results(plan, out, facts, tables, _panel(tables))
-
-
-def _results(plan: Plan, out: Path, facts: dict[str, Any], tables: dict[str, pd.DataFrame], panel: Panel) -> Results:
-    return Results(
-        plan.study,
-        out,
-        tables["endpoints"],
-        tables["chain"],
-        tables["failures"],
-        panel,
-        tuple(facts["warnings"]),
-        facts,
-    )
+        raise InputError(folder_problem(out, why, "Choose another {folder}.")) from None
 
 
 @contextlib.contextmanager
-def _kept(out: Path, facts: dict[str, Any], total: int) -> Iterator[None]:
-    """Stopped, out of disk, folder gone: say so once, and how to go on; finished shards stay."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        finished = len(facts["shards"])
-        raise Stopped(finished, total, out) from None
-    except OSError as trouble:
-        finished = len(facts["shards"])
-        kept = f"{finished} of {total} shards are finished and kept"
-        if not (out / manifest.NAME).exists():
-            why = "the folder of the run, or its manifest, was removed while it ran; start it again"
-        else:
-            why = f"{trouble.strerror or os.strerror(trouble.errno or 0)}{_AIDS.get(trouble.errno or 0, '')}; {kept}"
-        raise OSError(trouble.errno or errno.EIO, why, str(out)) from None
-
-
-@contextlib.contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """One run at a time in a folder; the lock goes with the process, even if it is killed."""
+def locked(out: Path, shared: bool = False) -> Iterator[None]:
+    """One run at a time in a folder (or several workers of one, ``shared``); the lock goes with the process, even if it is
+    killed.
+    """
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -305,10 +281,10 @@ def _locked(out: Path) -> Iterator[None]:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(out / LOCK, flags, 0o644), "r+b", buffering=0) as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError:
             why = "Another process is running into this folder."
-            raise InputError(_folder(out, why, "Wait for it, or choose another {folder}.")) from None
+            raise InputError(folder_problem(out, why, "Wait for it, or choose another {folder}.")) from None
         yield
 
 

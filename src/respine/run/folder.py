@@ -17,6 +17,8 @@ from respine.study.schema import Origin, Study
 TABLES = ("subjects", "visits", "doses", "endpoints", "chain", "failures")
 """Tables that every finished run has."""
 
+LOCK = ".lock"
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -51,7 +53,7 @@ def read_finished(path: str | Path) -> RunFolder:
 
 def refuse_links(out: Path) -> None:
     """Raise InputError for links in the folder of a run: following them would read or write files of others."""
-    names = [out, out / "shards", *(out / "shards").glob("*")]
+    names = [out, out / "shards"]
     linked = [path for folder in names for path in (folder.iterdir() if folder.is_dir() else ()) if path.is_symlink()]
     if linked:
         why = "This is a link. A run reads and writes nothing outside its own folder."

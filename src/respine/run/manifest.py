@@ -9,11 +9,13 @@ from typing import Any
 
 from respine.errors import InputError, Problem
 from respine.files import store
-from respine.protocol.settings import PRECISION, RUN_RTOL
+from respine.protocol.settings import RUN_RTOL
 from respine.run.plan import Plan
 
 NAME = "manifest.json"
-FORMAT = "respine/run/1"
+COPY = ".manifest.json"
+FORMAT = "respine/run/2"
+BEFORE = "respine/run/1"  # finished runs of this form are still read
 MOST_BYTES = 1_000_000_000
 PACKAGES = ("respine", "numpy", "pandas", "pyarrow", "llvmlite", "numba", "antimony", "python-libsbml", "pydantic")
 
@@ -27,7 +29,8 @@ def identity(plan: Plan) -> dict[str, Any]:
         "subjects": plan.study.subjects,
         "seed": plan.study.seed,
         "shard_people": max(shard.last - shard.first for shard in plan.shards),
-        "solver": {"rtol": RUN_RTOL, "precision": PRECISION},
+        "kept": min(plan.keep, plan.study.subjects),
+        "solver": {"rtol": RUN_RTOL, "precision": plan.precision},
     }
 
 
@@ -75,9 +78,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read(out: Path) -> dict[str, Any]:
+def copy_of(out: Path) -> Path:
+    """The copy of the manifest that ``write`` keeps."""
+    return out / COPY
+
+
+def read(out: Path, name: str = NAME) -> dict[str, Any]:
     """The manifest of a run folder, of the form this version writes. Raises InputError where it is none."""
-    file = out / NAME
+    file = out / name
     try:
         if file.is_symlink() or not store.is_plain_file(file):
             raise _Form("it is no regular file")
@@ -104,7 +112,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 _OF_SHARD: dict[str, tuple[type, ...]] = {
     "arm": (str,), "first": (int,), "last": (int,), "failed": (int,), "hardly_ill": (int, float, type(None)),
-    "lanes": (int, str, type(None)), "files": (dict,),
+    "lanes": (int, str, type(None)), "rows": (dict,), "sha256": (str,),
 }  # fmt: skip
 
 
@@ -113,9 +121,12 @@ def _check_form(manifest: object) -> None:
     if not isinstance(manifest, dict):
         raise _Form("it is not a mapping")
     form = manifest.get("format")
-    if form != FORMAT:
+    if form != FORMAT and not (form == BEFORE and manifest.get("state") == "complete"):
         raise _Form(
-            f"its format is {_short(form)}, and this version of respine reads {FORMAT}"
+            f"its format is {_short(form)}, and this version of respine reads {FORMAT} (an unfinished {BEFORE} must be run "
+            "anew)"
+            if form == BEFORE
+            else f"its format is {_short(form)}, and this version of respine reads {FORMAT}"
             if isinstance(form, str) and form.startswith("respine/run/")
             else f'its format is not "{FORMAT}"'
         )
@@ -126,8 +137,8 @@ def _check_form(manifest: object) -> None:
     for name, receipt in manifest["shards"].items():
         if not isinstance(receipt, dict):
             raise _Form(f"the receipt of shard {_short(name)} is no mapping")
-        _check_fields(receipt, _OF_SHARD, f"shards.{_short(name)}.")
-        _check_digests(receipt["files"], f"shards.{_short(name)}.files")
+        kinds = _OF_SHARD if form == FORMAT else {k: v for k, v in _OF_SHARD.items() if k not in ("rows", "sha256")}
+        _check_fields(receipt, kinds, f"shards.{_short(name)}.")
         if not 0 <= receipt["first"] < receipt["last"]:
             raise _Form(f"the receipt of shard {_short(name)} holds nobody")
     if not all(isinstance(one, str) for one in (*manifest["warnings"], *manifest["arms"])):
@@ -152,7 +163,8 @@ def _check_digests(files: dict[str, Any], before: str) -> None:
 
 
 def write(out: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest in one step."""
+    """Write the manifest in one step, and before it a copy, from which it is restored where it is lost."""
+    store.write_json(out / COPY, manifest)
     store.write_json(out / NAME, manifest)
 
 
@@ -161,6 +173,7 @@ _PARTS = {
     "subjects": "the number of subjects",
     "seed": "the seed",
     "shard_people": "the size of the shards",
+    "kept": "the number of people whose trajectories are kept",
     "solver": "the solver settings",
 }
 _FACTS = {
@@ -178,8 +191,8 @@ def check_same(out: Path, manifest: dict[str, Any], plan: Plan) -> None:
     differences = [
         (f"identity.{name}", words, there.get(name), now[name])
         for name, words in _PARTS.items()
-        # the size of the shards follows from the number of subjects
-        if there.get(name) != now[name] and not (name == "shard_people" and there.get("subjects") != now["subjects"])
+        if there.get(name) != now[name]
+        and not (name in ("shard_people", "kept") and there.get("subjects") != now["subjects"])
     ]
     asked = ("subjects", "seed", "name")
     parts = there.get("parts") if isinstance(there.get("parts"), dict) else {}

@@ -87,7 +87,7 @@ class Results:
     @property
     def paths(self) -> dict[str, Path]:
         """The files of the run by name."""
-        names = (*TABLES, "decisions") if self.study.rules else TABLES
+        names = [name.removesuffix(".parquet") for name in self.details.get("files", {})] or list(TABLES)
         return {name: self.folder / f"{name}.parquet" for name in names} | {"manifest": self.folder / manifest.NAME}
 
     def to_json_rows(self, unmatched: bool = False) -> list[dict[str, Any]]:
@@ -129,7 +129,6 @@ def endpoint_table(protocol: Protocol, panel: Panel) -> pd.DataFrame:
             self.panel = panel
 
     compared = published.compare(protocol.study, _Held())
-    predicted = trial.predict(protocol.study, panel)
     beside = set(
         zip(
             compared.loc[compared["median"].notna(), "arm"],
@@ -137,6 +136,7 @@ def endpoint_table(protocol: Protocol, panel: Panel) -> pd.DataFrame:
             strict=True,
         )
     )
+    predicted = trial.predict(protocol.study, panel, known=beside)
     own = predicted[[(a, e) not in beside for a, e in zip(predicted["arm"], predicted["endpoint"], strict=True)]]
     extra = list(trial.DETAILS)
     details = predicted.set_index(["arm", "endpoint"])[extra]
@@ -147,11 +147,11 @@ def endpoint_table(protocol: Protocol, panel: Panel) -> pd.DataFrame:
 
 def load(folder: str | Path) -> Results:
     """The results of a finished run, with the study they were made from. Raises InputError if the folder holds none."""
+    from respine.run.gather import read_panel
+
     record = read_finished(folder)
-    tables = {name: parquet.read(record.folder / f"{name}.parquet") for name in TABLES}
-    subjects = tables["subjects"].drop_duplicates("subject").set_index("subject")["draw"]
-    panel = Panel.of(tables["visits"], subjects)
+    tables = {name: parquet.read(record.folder / f"{name}.parquet") for name in ("endpoints", "chain", "failures")}
     return Results(
-        record.study, record.folder, tables["endpoints"], tables["chain"], tables["failures"], panel,
+        record.study, record.folder, tables["endpoints"], tables["chain"], tables["failures"], read_panel(record.folder),
         tuple(record.facts["warnings"]), record.facts,
     )  # fmt: skip

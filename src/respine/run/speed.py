@@ -1,18 +1,57 @@
-"""How fast this machine simulates: a usual value at first, then what its last runs took. For estimates alone."""
+"""What a run costs: a usual value at first, then what the last runs on this machine took. For estimates alone."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import math
-import os
+from dataclasses import dataclass
 
 from respine.files import store
+from respine.run import machine
+from respine.run.summary import EXACT_PEOPLE, GROUPS
 
-USUAL = 1.6e-7  # seconds of one core per person, equation and unit of time; the human model, 2020s server cores
+USUAL = 4e-9  # seconds of one core per person, equation and unit of time; the human model, 2020s server cores
+PERSON = 6e-5  # seconds of one core per person besides: drawn, observed, written, put together
 SLOWEST, FASTEST = 50.0, 0.02  # times the usual: beyond, something else was measured than this machine
 WORTH_KEEPING = 2e6  # units of work from which a run says something about speed
-NAME = "speed.json"
+NAME = "speed-2.json"
+FIXED_SECONDS = 3.0  # tables and report
+ARM_SECONDS = 0.5  # fetching the machine code and putting an arm together
+COMPILE_SECONDS = 0.5  # of an arm whose machine code is not kept yet, and of each of its equations
+COMPILE_EQUATION = 0.015
+FIXED_MEMORY = 420.0  # MB: Python, the libraries, the compiler
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Estimates: ``seconds``, of them ``compiling``; MB of ``disk``, of ``memory``, and of parts until the end (``passing``)."""
+
+    seconds: float
+    compiling: float
+    disk: float
+    memory: float
+    passing: float
+
+
+def estimate(
+    *, people: int, arms: int, work: float, numbers: int, columns: int, scores: int, shard: int, keep: int, workers: int,
+    shards: int, compiling: float = 0.0,
+) -> Cost:  # fmt: skip
+    """What a run costs.
+
+    ``people`` of all arms, ``work`` as in ``plan``, ``numbers`` of a person's trajectories, ``columns`` of the table of
+    people, ``scores`` of a person, people of a ``shard``, people whose trajectories are kept, ``workers`` at once,
+    seconds of ``compiling``.
+    """
+    at_once = min(workers, shards)
+    core = work * seconds_per_unit() + people * PERSON
+    disk = people * (2.4 * columns + 10 * scores + 60) + keep * numbers * 6
+    memory = at_once * shard * (numbers * 8 * 1.6 + columns * 40 + scores * 120) + people * scores * 10
+    seconds = FIXED_SECONDS + ARM_SECONDS * arms + compiling + core / workers
+    groups = min(shard, GROUPS if people > EXACT_PEOPLE * arms else shard)
+    passing = people * (3.2 * columns + 10 * scores + 60) + shards * numbers * 4 * groups
+    return Cost(seconds, compiling, disk / 1e6, FIXED_MEMORY + memory / 1e6, passing / 1e6)
 
 
 def seconds_per_unit() -> float:
@@ -24,12 +63,12 @@ def seconds_per_unit() -> float:
     return USUAL
 
 
-def remember(work: float, seconds: float, threads: int) -> None:
+def remember(work: float, seconds: float, threads: int, people: int = 0) -> None:
     """Keep what a run took, mixed with what was known. Without a writable cache folder nothing is kept."""
-    cores = min(threads, os.cpu_count() or 1)
+    cores = min(threads, machine.cores())
     if work < WORTH_KEEPING or not 0 < seconds < math.inf:
         return
-    measured = min(max(seconds * cores / work, FASTEST * USUAL), SLOWEST * USUAL)
+    measured = min(max((seconds * cores - people * PERSON) / work, FASTEST * USUAL), SLOWEST * USUAL)
     mixed = math.sqrt(measured * seconds_per_unit())  # one run beside a busy neighbour does not decide alone
     store.write_kept(NAME, json.dumps({"seconds_per_unit": mixed}).encode())
 

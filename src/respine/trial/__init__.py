@@ -5,12 +5,14 @@ from respine.study.scales import Scale
 from respine.trial.endpoints import Endpoint, Units, endpoint_values, of_study
 from respine.trial.interim import InterimScores
 from respine.trial.observe import (
+    Scores,
     count_hardly_ill,
     hardly_ill,
     observe,
     observed_outputs,
     observed_scales,
     required_outputs,
+    scores,
 )
 from respine.trial.panel import Panel
 from respine.trial.predict import COLUMNS, DETAILS, predict
@@ -25,6 +27,7 @@ __all__ = [
     "Interval",
     "Panel",
     "Scale",
+    "Scores",
     "Units",
     "count_hardly_ill",
     "endpoint_values",
@@ -37,4 +40,5 @@ __all__ = [
     "predict",
     "rating_times",
     "required_outputs",
+    "scores",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,38 @@ def required_outputs(protocol: Protocol) -> list[str]:
     return list(dict.fromkeys(outputs))
 
 
+@dataclass(frozen=True)
+class Scores:
+    """One scale, or one model output that endpoints read, of some people: ``value`` as written down and ``true`` without
+    fluctuation and error, ``(n_people, n_times)`` each, at ``times`` (hours).
+    """
+
+    scale: str
+    times: np.ndarray
+    value: np.ndarray
+    true: np.ndarray
+
+
+def scores(arm: Arm, people: People, solution: Solution, given: Sequence[Given] = ()) -> list[Scores]:
+    """All that is observed in one arm, as arrays; people whose simulation failed are in them and mean nothing.
+
+    ``given``: the doses that rules of the study gave.
+    """
+    protocol, study = arm.protocol, arm.protocol.study
+    subjects, times = people.covariates["subject"].to_numpy(np.int64), rating_times(study)
+    grid = np.asarray(solution.times)
+    found = []
+    for scale, true in scores_at(arm, people, solution, times, observed_scales(protocol), given):
+        noise = residual(study, scale, arm.name, subjects, times)
+        found.append(Scores(scale.name, times, scale.printed(true + noise), np.clip(true, scale.low, scale.high)))
+    at = positions(grid, times)
+    for name in observed_outputs(protocol):
+        index = _output_times(study, name, grid, at)
+        values = solution.values[:, index, list(solution.outputs).index(name)]
+        found.append(Scores(name, grid[index], values, values))
+    return found
+
+
 def observe(arm: Arm, people: People, solution: Solution, given: Sequence[Given] = ()) -> pd.DataFrame:
     """Scores of one arm, one row a subject, time and scale: ``subject, arm, time_h, scale, value, true_value``.
 
@@ -60,30 +93,8 @@ def observe(arm: Arm, people: People, solution: Solution, given: Sequence[Given]
     whose simulation failed has no row at all: nothing is filled in, and the failure is counted and named elsewhere.
     ``given``: the doses that rules of the study gave.
     """
-    protocol, study = arm.protocol, arm.protocol.study
-    names = list(solution.outputs)
-    subjects = people.covariates["subject"].to_numpy(np.int64)
-    ok = np.asarray(solution.status) == 0
-    times = rating_times(study)
-    at = positions(np.asarray(solution.times), times)
-    frames: list[pd.DataFrame] = []
-    for scale, true in scores_at(arm, people, solution, times, observed_scales(protocol), given):
-        noise = residual(study, scale, arm.name, subjects, times)
-        frames.append(
-            _rows(
-                subjects,
-                arm.name,
-                times,
-                scale.name,
-                scale.printed(true + noise),
-                np.clip(true, scale.low, scale.high),
-                ok,
-            )
-        )
-    for name in observed_outputs(protocol):
-        index = _output_times(study, name, np.asarray(solution.times), at)
-        values = solution.values[:, index, names.index(name)]
-        frames.append(_rows(subjects, arm.name, np.asarray(solution.times)[index], name, values, values, ok))
+    subjects, ok = people.covariates["subject"].to_numpy(np.int64), np.asarray(solution.status) == 0
+    frames = [_rows(subjects, arm.name, one, ok) for one in scores(arm, people, solution, given)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
@@ -263,12 +274,10 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def _rows(
-    subjects: np.ndarray, arm: str, times: np.ndarray, scale: str, values: np.ndarray, true: np.ndarray, ok: np.ndarray
-) -> pd.DataFrame:
-    n, m = values.shape
+def _rows(subjects: np.ndarray, arm: str, one: Scores, ok: np.ndarray) -> pd.DataFrame:
+    n, m = one.value.shape
     frame = pd.DataFrame({
-        "subject": np.repeat(subjects, m), "arm": arm, "time_h": np.tile(times, n), "scale": scale,
-        "value": values.ravel(), "true_value": true.ravel(),
+        "subject": np.repeat(subjects, m), "arm": arm, "time_h": np.tile(one.times, n), "scale": one.scale,
+        "value": one.value.ravel(), "true_value": one.true.ravel(),
     })  # fmt: skip
     return frame[np.repeat(ok, m)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -16,8 +18,12 @@ DETAILS = ("scale", "kind", "n_simulated", "value", "sd", "se")
 """What the table of endpoints holds besides."""
 
 
-def predict(study: Study, panel: Panel, *, trials: int = TRIALS) -> pd.DataFrame:
+def predict(
+    study: Study, panel: Panel, *, trials: int = TRIALS, known: Collection[tuple[str, str]] = ()
+) -> pd.DataFrame:
     """The study's own endpoints in every arm, with the values over all virtual people.
+
+    ``known``: arm and name of endpoints whose interval is known already and left out here.
 
     Columns ``COLUMNS``, those of a published result blank, then ``DETAILS``: ``scale, kind, n_simulated, value, sd, se``.
     """
@@ -33,7 +39,7 @@ def predict(study: Study, panel: Panel, *, trials: int = TRIALS) -> pd.DataFrame
         }  # fmt: skip
         copied = ("arm", "time_h", "unit", "against", "note", "scale", "kind", "value", "sd", "se")
         line |= nothing | {name: row[name] for name in copied}
-        if row["n"]:
+        if row["n"] and (arm, endpoint.name) not in known:
             got = in_trials_of_published_size(
                 endpoint, arm, panel, sizes, study.seed, arms=list(study.arms), trials=trials
             )

@@ -47,7 +47,7 @@ def in_trials_of_published_size(
     needed = [a for a in arms_needed(endpoint, arm, everyone) if (a, endpoint.of) in panel.values]
     whole = sample_of(endpoint, panel, needed)
     usable = np.all([np.isfinite(panel.values[a, endpoint.of]).any(axis=1) for a in needed], axis=0)
-    groups = [g for d in np.unique(panel.draw) if len(g := np.flatnonzero((panel.draw == d) & usable))]
+    groups = _groups(panel.draw, usable)
     groups = [g for g in groups if 2 * len(g) >= max(map(len, groups))]  # the last draw may have a few people only
     if not groups:
         return Interval(np.nan, np.nan, np.nan, 0, "nobody was simulated to the end")
@@ -91,6 +91,14 @@ def in_trials_of_published_size(
         known = np.clip(known, 0.0, 100.0)
     p05, p25, median, p75, p95 = map(float, np.quantile(known, [0.05, 0.25, 0.5, 0.75, 0.95]))
     return Interval(median, p05, p95, len(known), note, p25, p75)
+
+
+def _groups(draw: np.ndarray, usable: np.ndarray) -> list[np.ndarray]:
+    """The usable people of each draw, in the order of the draws; draws without any are left out."""
+    people = np.flatnonzero(usable)
+    people = people[np.argsort(draw[people], kind="stable")]
+    borders = np.flatnonzero(np.diff(draw[people])) + 1
+    return np.split(people, borders) if len(people) else []
 
 
 def _people(

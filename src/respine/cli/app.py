@@ -14,8 +14,10 @@ from respine.cli import (
     errors,
     evidence,
     fit,
+    forecasts,
     model,
     page,
+    posterior,
     power,
     qualify,
     run,
@@ -58,9 +60,11 @@ app.command("new")(studies.new)
 app.add_typer(studies.group, name="study")
 app.add_typer(model.group, name="model")
 app.command("calibrate")(calibrate.calibrate)
+app.command("posterior")(posterior.posterior)
 app.command("evidence")(evidence.evidence)
 app.command("assertions")(evidence.assertions)
 app.command("claims")(evidence.claims)
+app.command("forecasts")(forecasts.forecasts)
 app.command("credibility")(credibility.credibility)
 app.command("analyze")(analyze.analyze)
 app.command("power")(power.power)

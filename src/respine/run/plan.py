@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SHARD = 500  # people of one arm: large enough to fill the lanes, small enough that little is lost when a run is stopped
 MOST_DRAWS = 200  # draws of the uncertain typical values
-PEOPLE_PER_DRAW = 20  # enough to tell people and parameters apart
+PEOPLE_PER_DRAW = 10  # fewer leave the spread between draws in the noise of their people, more leave too few draws
 FIXED_SECONDS = 3.0  # tables and report
 ARM_SECONDS = 0.5  # fetching the machine code and putting an arm together
 STAGE_MOMENTS = 10  # to stop at a decision and go on costs about as much as keeping so many moments

@@ -59,13 +59,13 @@ def facts_of(made: Made, joint: Joint, seed: int) -> dict[str, Any]:
 
 
 def packed(matrix: np.ndarray) -> str:
-    """A matrix as text, float16: the draws follow from it, so it stands with the table."""
-    return base64.b64encode(zlib.compress(np.asarray(matrix, np.float16).tobytes(), 9)).decode()
+    """A matrix as text, float32: the draws follow from it, so it stands with the table."""
+    return base64.b64encode(zlib.compress(np.asarray(matrix, np.float32).tobytes(), 9)).decode()
 
 
 def unpacked(text: str, columns: int) -> np.ndarray:
     """The matrix of ``packed``, ``(n, columns)``."""
-    flat = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.float16)
+    flat = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.float32)
     return flat.reshape(-1, columns).astype(float)
 
 

@@ -47,7 +47,7 @@ def test_the_terminal(first: tuple[Path, Result]) -> None:
     assert any(line.split()[:4] == ["MADRS", "change", "24", "h"] and "ketamine" in line for line in lines)
     header = next(line for line in lines if line.split()[:2] == ["endpoint", "arm"])
     assert all(column in header for column in ("predicted (median)", "unit", "published", "inside", "role"))
-    assert "2 draws of the uncertain parameters are too few for an interval" in " ".join(done.stdout.split())
+    assert "4 draws of the uncertain parameters are too few for an interval" in " ".join(done.stdout.split())
     assert lines[-2].split() == ["report", str(Path("here") / "report.html")]
     assert lines[-1].strip() == "Research software. Not advice for any person."
     assert max(map(len, lines)) < 250

@@ -49,7 +49,7 @@ def test_no_interval_from_too_few_draws(folder: Folder) -> None:
     assert table.header[2] == "predicted (median)" and [row[2] for row in table.rows] == ["-16", "-8.4", "61"]
     assert [row[5] for row in table.rows] == ["", "", ""]  # no range, so nothing is inside it
     assert few.interval_notes == ["Medians only: 19 draws of the uncertain parameters are too few for an interval. "
-                                  "20 need 400 subjects an arm."]  # fmt: skip
+                                  "20 need 200 subjects an arm."]  # fmt: skip
     assert interval_text(few) == "" and few.compared["p05"].isna().all()
     enough = dataclasses.replace(folder, draws=20)
     assert enough.interval_notes == [] and "…" in text_table(enough).rows[0][2]

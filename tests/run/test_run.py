@@ -74,7 +74,7 @@ def test_the_estimate_learns_from_what_runs_took(tmp_path: Path, monkeypatch: py
 
 def test_few_people_hold_little_of_the_uncertainty(whole: tuple[Path, Plan, run.Results]) -> None:
     _, plan, results = whole
-    assert plan.draws == 3 and any("3 draws of the uncertain parameters" in one for one in results.warnings)
+    assert plan.draws == 6 and any("6 draws of the uncertain parameters" in one for one in results.warnings)
 
 
 def test_subjects_and_seed_can_be_replaced_and_are_checked(tmp_path: Path) -> None:

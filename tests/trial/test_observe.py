@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from respine.errors import InputError
 from respine.library import BUILT_IN
 from respine.protocol import resolve
 from respine.study import Study, scales
+from respine.study.expectancy import without_trial_terms
 from respine.trial.observe import residual, true_scores
 from tests.trial.stand_ins import arm_of, people, small_study, solution
 
@@ -27,19 +29,30 @@ def _observed(study, arm: str, n: int = 60, **outputs: list[float]) -> pd.DataFr
     return trial.observe(arm_of(study, arm), people(n), solution(TIMES, n, **outputs))
 
 
+def _plain(study, arm: str):
+    """The arm in a trial that has nothing of its own: no natural course, effects of the size that the model has."""
+    protocol = resolve(study)
+    alone = without_trial_terms(protocol.expectancy)
+    numbers = {**alone.numbers, "effect_sd": 0.0}
+    ranges = {name: pair for name, pair in alone.ranges.items() if numbers.get(name, 1.0) > 0}
+    return replace(protocol, expectancy=replace(alone, numbers=numbers, ranges=ranges), posterior=None).arm(arm)
+
+
 def _true(rows: pd.DataFrame, scale: str) -> np.ndarray:
     return rows[rows["scale"] == scale].pivot(index="subject", columns="time_h", values="true_value").to_numpy()
 
 
 def test_a_score_follows_the_symptom_between_baseline_and_health(tmp_path: Path) -> None:
-    rows = _observed(small_study(tmp_path, **NO_CONTROL), "saline", symptom=[0.8, 0.6, 0.4, 0.0])
+    arm = _plain(small_study(tmp_path, **NO_CONTROL), "saline")
+    rows = trial.observe(arm, people(60), solution(TIMES, 60, symptom=[0.8, 0.6, 0.4, 0.0]))
     healthy = scales.load(BUILT_IN, "MADRS").number("healthy")
     wanted = healthy + (34 - healthy) * np.array([1, 0.75, 0.5, 0.0])
     np.testing.assert_allclose(_true(rows, "MADRS"), np.tile(wanted, (60, 1)))
 
 
 def test_worse_than_at_baseline_is_a_higher_score(tmp_path: Path) -> None:
-    rows = _observed(small_study(tmp_path, **NO_CONTROL), "saline", symptom=[0.5, 0.6, 0.7, 1.0])
+    arm = _plain(small_study(tmp_path, **NO_CONTROL), "saline")
+    rows = trial.observe(arm, people(60), solution(TIMES, 60, symptom=[0.5, 0.6, 0.7, 1.0]))
     assert np.all(np.diff(_true(rows, "MADRS"), axis=1) > 0)
 
 
@@ -47,13 +60,15 @@ def test_expectancy_lowers_what_the_biology_leaves_and_stops_at_health(tmp_path:
     study, healthy = small_study(tmp_path), scales.load(BUILT_IN, "MADRS").number("healthy")
     flat = _true(_observed(study, "saline", symptom=[0.8] * 4), "MADRS")
     assert np.allclose(flat[:, 0], 34) and np.all(flat[:, 2] < 34) and np.all(flat >= healthy)
-    helped = _true(_observed(study, "drug", symptom=[0.8, 0.0, 0.0, 0.0]), "MADRS")
+    well = solution(TIMES, 60, symptom=[0.8, 0.0, 0.0, 0.0])
+    helped = _true(trial.observe(_plain(study, "drug"), people(60), well), "MADRS")
     np.testing.assert_allclose(helped[:, 1:], healthy)  # nothing is left for expectancy
 
 
 def test_hardly_ill_people_neither_jump_nor_divide_by_nothing(tmp_path: Path) -> None:
     study = small_study(tmp_path, **NO_CONTROL)
-    rows = _true(_observed(study, "saline", symptom=[0.0, 0.001, 0.0, 0.0]), "MADRS")
+    rows = trial.observe(_plain(study, "saline"), people(60), solution(TIMES, 60, symptom=[0.0, 0.001, 0.0, 0.0]))
+    rows = _true(rows, "MADRS")
     assert np.all(np.isfinite(rows)) and np.allclose(rows, 34, atol=1)
     ill, well = (solution(TIMES, 10, symptom=[level] * 4) for level in (0.9, 0.0))
     assert trial.count_hardly_ill(resolve(study), well) == 10 and trial.count_hardly_ill(resolve(study), ill) == 0

@@ -17,8 +17,10 @@ from respine.cli import (
     exchange,
     figure,
     fit,
+    forecasts,
     model,
     page,
+    posterior,
     power,
     qualify,
     run,
@@ -71,9 +73,11 @@ app.add_typer(model.group, name="model")
 app.command("import")(exchange.import_model)
 app.command("export")(exchange.export)
 app.command("calibrate")(calibrate.calibrate)
+app.command("posterior")(posterior.posterior)
 app.command("evidence")(evidence.evidence)
 app.command("assertions")(evidence.assertions)
 app.command("claims")(evidence.claims)
+app.command("forecasts")(forecasts.forecasts)
 app.command("credibility")(credibility.credibility)
 app.command("analyze")(analyze.analyze)
 app.command("power")(power.power)

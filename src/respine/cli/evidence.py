@@ -19,8 +19,8 @@ _ROLE = typer.Option(None, "--role", help="fit, validate or context: rows of thi
 _SYSTEM = typer.Option("", "--system", help="Rows of one system alone, for example ECT.")
 _JSON = typer.Option(False, "--json", help="Print the rows as JSON on stdout, everything else on stderr.")
 _ALL = typer.Option(False, "--all", help="List also the rows that cannot be predicted, with the reason of each.")
-_SUBJECTS = typer.Option(None, min=20, max=1_000_000, help="Virtual people per arm; 400 when left out.")
-_THREADS = typer.Option(None, metavar="K", help="Threads; all cores when left out. The result does not depend on it.")
+SUBJECTS = typer.Option(None, min=20, max=1_000_000, help="Virtual people per arm; 800 when left out.")
+THREADS = typer.Option(None, metavar="K", help="Threads; all cores when left out. The result does not depend on it.")
 _ROWS = typer.Option(None, "--rows", metavar="FILE.csv", help="Your own published results, schema of the library.")
 _STUDIES = typer.Option(None, "--studies", metavar="DIR", help="The study files (.yaml) that simulate these results.")
 
@@ -31,8 +31,8 @@ def evidence(
     system: str = _SYSTEM,
     json: bool = _JSON,
     everything: bool = _ALL,
-    subjects: int | None = _SUBJECTS,
-    threads: int | None = _THREADS,
+    subjects: int | None = SUBJECTS,
+    threads: int | None = THREADS,
     rows: Path | None = _ROWS,
     studies: Path | None = _STUDIES,
 ) -> None:
@@ -111,7 +111,7 @@ def _words(screen: Screen, found: Sequence[ComparedRow], everything: bool, subje
         )
     if subjects < 200:
         screen.say(
-            f"\n{subjects} virtual people per arm are few: intervals are rough. Take 400 or more to judge by them."
+            f"\n{subjects} virtual people per arm are few: intervals are rough. Take 800 or more to judge by them."
         )
     left = room.reasons(found)
     if left:
@@ -178,8 +178,8 @@ def assertions(labels: list[str] = _LABELS, json: bool = _JSON) -> None:
 def claims(
     names: list[str] = _IDS,
     json: bool = _JSON,
-    subjects: int | None = _SUBJECTS,
-    threads: int | None = _THREADS,
+    subjects: int | None = SUBJECTS,
+    threads: int | None = THREADS,
     markdown: Path | None = _MARKDOWN,
 ) -> None:
     """Run the claims of the 2012 article: what the model says, and what the published record says."""

@@ -155,7 +155,7 @@ def assess(planned: Work | None = None, progress: jobs.Progress | None = None) -
         **_structure(system), **_provenance(asked, system), **_calibration(asked, blocks),
         "numerical": pd.DataFrame(numerical), "qualification": pd.DataFrame(planned.qualified),
         "by_role": validation.by_role(lines), "by_system": validation.by_system(lines),
-        "evidence": validation.table(lines),
+        "evidence": validation.table(lines), "forecasts": validation.forecast_table(lines),
         "readouts": sensitivity.readout_table(experiments, [one.name for one in asked.readouts]),
         "effects": sensitivity.effect_table(experiments, [one.name for one in asked.readouts]),
         "assertions": failures.assertion_table(found["assertions"]), "failing": failures.failing(found["assertions"]),

@@ -100,6 +100,11 @@ def _validation(a: Assessment) -> Iterator[Shown]:
               number("rms_z", "root mean square of z")]  # fmt: skip
     yield shown("by_role", t["by_role"], shares)
     yield shown("by_system", t["by_system"], [text("system"), *shares])
+    forecast = [text("role"), text("arm_type", "arms"), count("trials"), count("rows"), share("inside_90", "inside 90 %"),
+                share("inside_50", "inside 50 %"), number("rms_z", "rms z"), share("above", "published above the median"),
+                share("class mean skill", "CRPS skill against the class mean"),
+                share("meta-analysis skill", "against a meta-analysis")]  # fmt: skip
+    yield shown("forecasts", t["forecasts"], forecast)
     lines = _as_published(t["evidence"])
     columns = [
         text("system"), text("what", "result"), text("study"), time("time_h", "at"), text("unit"), count("n"),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from respine import evidence, library
 from respine import study as studies
-from respine.evidence import kinetics, people, store
+from respine.evidence import forecasts, kinetics, people, store
 from respine.evidence import studies as trials
 from respine.evidence.row import ROLES, ComparedRow, unpredicted
 from respine.published import Match, NotCompared
@@ -20,7 +20,7 @@ LEFT_OUT = NotCompared.EXPLAINED.because("left out of this quick report: its stu
 COUNTED = ("trial", "exposure")  # kinds whose intervals are counted: results, not inputs
 COLUMNS = ["id", "table", "system", "what", "role", "kind", "study", "arm", "time_h", "unit", "n", "predicted", "low",
            "high", "q25", "q75", "published", "published_low", "published_high", "published_text", "inside",
-           "inside_50", "z", "rule", "note", "reason", "where"]  # fmt: skip
+           "inside_50", "z", "rule", "note", "reason", "where", "year", "arm_type", "kin"]  # fmt: skip
 
 
 def _compared() -> dict[str, tuple[Study, list[Match]]]:
@@ -117,3 +117,10 @@ def untested_systems(lines: Sequence[ComparedRow]) -> list[str]:
     """Systems without a single judged row that was never fitted to."""
     tested = {one.system for one in lines if one.role == "validate" and one.inside is not None}
     return [name for name in evidence.systems() if name not in tested and any(one.system == name for one in lines)]
+
+
+def forecast_table(lines: Iterable[ComparedRow]) -> pd.DataFrame:
+    """The forecast record by role and arm type, every trial counted once (``evidence.forecasts.by_arm_type``)."""
+    record = forecasts.record(lines)
+    parts = [forecasts.by_arm_type(record, role).assign(role=role) for role in ("fit", "validate")]
+    return pd.concat(parts, ignore_index=True)

@@ -32,6 +32,8 @@ class ComparedRow:
     ``inside`` true. ``z`` = (published - predicted) / SD of the prediction, with the published SE added where the
     prediction does not hold sampling itself. ``remarks`` are what a reader should look at before trusting the comparison (they
     stand in ``note`` as well). In a row without prediction ``not_compared`` is the kind of reason and ``reason`` its text.
+    A ``trial`` row also has its ``arm_type`` (``active``, ``control`` or ``contrast``), its ``kin`` (treatment, measure and time:
+    rows alike are of one class) and ``quantiles`` of its prediction at ``trial.trials.LEVELS``.
     """
 
     id: str
@@ -63,6 +65,10 @@ class ComparedRow:
     not_compared: NotCompared | None = None
     reason: str = ""
     where: str = ""
+    year: int | None = None
+    arm_type: str = ""
+    kin: str = ""
+    quantiles: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name; numbers that are not there become None."""
@@ -75,6 +81,7 @@ class ComparedRow:
         numbers = {f.name for f in dataclasses.fields(cls) if f.type == "float"}
         filled: dict[str, Any] = {n: NAN if value is None and n in numbers else value for n, value in values.items()}
         kind = filled["not_compared"]
+        filled |= {"quantiles": tuple(filled.get("quantiles") or ())}
         filled |= {"remarks": tuple(filled["remarks"]), "not_compared": None if kind is None else NotCompared(kind)}
         return cls(**filled)
 
@@ -93,7 +100,9 @@ def about(row: Row, table: str) -> dict[str, Any]:
     if table == "clinical" and arm:
         what = f"{what}, {arm}"
     study = f"{row.get('study', '')} {row.get('year', '')}".strip()
+    year = (row.get("year") or "").strip()
     return {
+        "year": int(year) if year.isdigit() else None,
         "id": row.get("id") or place_of(row), "table": table, "system": system_of(row, table),
         "what": what, "role": row.get("role") or "", "study": study, "arm": arm, "unit": row.get("unit") or "",
         "published_text": row.get("value") or "", "where": place_of(row),

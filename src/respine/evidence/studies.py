@@ -9,7 +9,7 @@ from typing import Any
 from respine import study as studies
 from respine import trial
 from respine.errors import InputError
-from respine.evidence import direction, store
+from respine.evidence import direction, kinship, store
 from respine.evidence.row import ComparedRow, about, score, unpredicted, within
 from respine.protocol import resolve
 from respine.published import About, BarKind, Match, NotCompared, Reason, Remark, beside, matches
@@ -20,7 +20,7 @@ from respine.study.scales import is_scale
 from respine.study.schema import Study
 from respine.trial.panel import TOLERANCE_H
 
-SUBJECTS = 400  # virtual people per arm: 20 draws of the uncertain typical values, 20 people each
+SUBJECTS = 800  # virtual people per arm: 80 draws of the uncertain typical values, 10 people each
 Progress = Callable[[str, int, int], None]
 RULE = "published value within 90 % of simulated trials of that size"
 
@@ -140,15 +140,15 @@ def _line(study: Study, results: Any, match: Match, units: trial.Units) -> Compa
     facts = about(row, table_of(row)) | {
         "kind": "trial", "study": study.name, "arm": match.arm, "time_h": comparison.time_h, "unit": comparison.unit,
         "predicted": interval.median, "low": interval.p05, "high": interval.p95, "q25": interval.p25,
-        "q75": interval.p75, "n": result.n if result else None, "note": note(remarks),
+        "q75": interval.p75, "quantiles": interval.quantiles, "arm_type": kinship.arm_type(study, match.arm, match.endpoint),
+        "kin": kinship.kin(study, match.arm, match.endpoint), "n": result.n if result else None, "note": note(remarks),
         "remarks": tuple(remark.text for remark in remarks if remark.is_warning),
     }  # fmt: skip
     if result is not None:
         facts |= {"published_low": result.low, "published_high": result.high}
         inside, rule = comparison.inside, RULE
-        if result.bar.kind is BarKind.RANGE:  # overlap is agreement
-            inside = bool(interval.p05 <= result.high and interval.p95 >= result.low)
-            rule = "published range and 90 % interval overlap"
+        if result.bar.kind is BarKind.RANGE:  # wide ranges overlap with anything: their centre must lie inside
+            rule = "centre of the published range within 90 % of simulated trials of that size"
         z = score(result.value, interval.median, interval.p05, interval.p95)
         half = within(result.value, interval.p25, interval.p75)
         return ComparedRow(**facts, published=result.value, inside=inside, inside_50=half, z=z, rule=rule)

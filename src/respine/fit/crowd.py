@@ -12,21 +12,25 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from respine import trial
+from respine import population, trial
 from respine.fit import smooth
 from respine.fit.recipe import Free, Settings, Target, experiment
 from respine.fit.values import Place
-from respine.model.system import Quantity
+from respine.model.system import Quantity, System
 from respine.population import People
+from respine.population.sample import vary
 from respine.protocol import resolve
 from respine.protocol.output_times import output_times, rating_times
 from respine.protocol.protocol import FELT
 from respine.protocol.settings import FIT_RTOL
 from respine.study import expectancy as expectancy_file
 from respine.study import load, scales
+from respine.study.expectancy import without_trial_terms
+from respine.study.schema import Study
 from respine.trial import expectancy
 from respine.trial.endpoints import Endpoint, arms_needed, estimate, of_study, per_person, sample_of
-from respine.trial.observe import hardly_ill, residual, strongest_felt, true_scores
+from respine.trial.observe import baseline_scores, hardly_ill, residual, strongest_felt, true_scores, with_effect
+from respine.trial.setting import exaggeration, regression
 
 
 class CrowdTargets:
@@ -39,8 +43,12 @@ class CrowdTargets:
         free: Sequence[Free],
         settings: Settings,
         threads: int | None = None,
+        *,
+        trial_terms: bool = False,
+        rtol: float = FIT_RTOL,
     ) -> None:
         self.targets, self.free, self.threads = list(targets), list(free), threads
+        self.trial_terms, self.rtol = trial_terms, rtol
         self.people, self.replicates, self.still = settings.people, settings.replicates, bool(settings.still)
         self.protocol = resolve(load(experiment(study)))
         self.study, self.system = self.protocol.study, self.protocol.system
@@ -64,6 +72,10 @@ class CrowdTargets:
         self.crowd = {
             arm: self.protocol.arm(arm).people(range(self.people), draw_parameters=False) for arm in self.arms
         }
+        self.traits: np.ndarray | None = None
+        if trial_terms:
+            self.crowd = {arm: evened(people, self.system) for arm, people in self.crowd.items()}
+            self.traits = even(population.normals(self.study.seed, "expectancy of the person", 0, self.people, 1)[:, 0])
         columns = dict.fromkeys(
             [*(str(c) for p in self.crowd.values() for c in p.parameters), *(f.place.id for f in self.moving)]
         )
@@ -98,7 +110,7 @@ class CrowdTargets:
                 self.times,
                 vary=self.columns,
                 begin=self.begin,
-                rtol=FIT_RTOL,
+                rtol=self.rtol,
                 threads=self.threads,
             )
             values = solved.values
@@ -129,7 +141,10 @@ class CrowdTargets:
         if not all(np.isfinite(p).all() for p in paths.values()):
             return None
         held = {name: with_numbers(self.protocol.scale(name), values) for name in (*self.scales, FELT)}
-        belief = expectancy_with(self.protocol.expectancy, values)
+        base = self.protocol.expectancy if self.trial_terms else without_trial_terms(self.protocol.expectancy)
+        belief = expectancy_with(base, values)
+        if self.trial_terms:
+            belief = in_trial(self.study, belief, values)
         index = np.searchsorted(self.times, self.rating - 1e-9)
         subjects = np.arange(self.people)
         cells: dict[tuple[str, str], np.ndarray] = {}
@@ -142,12 +157,19 @@ class CrowdTargets:
                 output = np.broadcast_to(output[:, :1], output.shape) if self.still else output
                 if scale.rule == "severity" and gain is None:
                     felt = self._felt(path, held[FELT], subjects, index)
-                    gain = expectancy.strength(self.protocol.arm(arm), subjects, self.rating, felt, model=belief)
+                    gain = expectancy.strength(
+                        self.protocol.arm(arm), subjects, self.rating, felt, model=belief, traits=self.traits
+                    )
+                if scale.rule == "severity":
+                    output = with_effect(output, belief.numbers.get("effect", 1.0))
                 true = true_scores(
                     self.study, scale, people, subjects, output, gain if scale.rule == "severity" else None
                 )
                 many = np.arange(self.people * self.replicates)
                 noise = residual(self.study, scale, arm, many, self.rating)
+                if self.trial_terms and scale.rule == "severity":
+                    entry = np.tile(baseline_scores(self.study, scale, people, subjects), self.replicates)
+                    noise = noise + regression(self.study, scale, many, self.rating, entry, belief.numbers)
                 cells[arm, name] = np.clip(
                     np.tile(true, (self.replicates, 1)) + noise, scale.low, scale.high
                 )  # not in whole points
@@ -219,6 +241,37 @@ def with_numbers(scale: scales.Scale, values: Mapping[str, float]) -> scales.Sca
     """A scale with numbers replaced that a vector names ``SCALE.number``."""
     own = {name.partition(".")[2]: v for name, v in values.items() if name.partition(".")[0] == scale.name}
     return dataclasses.replace(scale, numbers={**scale.numbers, **own}) if own else scale
+
+
+def even(normal: np.ndarray) -> np.ndarray:
+    """Standard normal numbers at even quantiles in the order of these: few people then stand for many."""
+    rank = np.argsort(np.argsort(normal, kind="stable"), kind="stable")
+    return population.inverse_normal((rank + 0.5) / len(normal))
+
+
+def evened(people: People, system: System) -> People:
+    """The people with each parameter that differs between them at even quantiles of its distribution, in their order."""
+    columns = {}
+    for name in map(str, people.parameters.columns):
+        column, quantity = people.parameters[name].to_numpy(float), system.quantities.get(name)
+        if quantity is not None and quantity.variability > 0 and len(np.unique(column)) == len(column):
+            column = vary(quantity, np.full(len(column), float(quantity.value or 0.0)), even(column))
+        columns[name] = column
+    return People(people.covariates, pd.DataFrame(columns), people.draw)
+
+
+def in_trial(
+    study: Study, model: expectancy_file.Expectancy, values: Mapping[str, float]
+) -> expectancy_file.Expectancy:
+    """Expectancy with the setting and effect of this trial: ``trial.setting:STUDY`` and ``trial.effect:STUDY`` of a vector are
+    standard normal; in a pool of k trials their mean over trials varies by the root of k less.
+    """
+    own = {}
+    for name in ("setting", "effect"):
+        z = values.get(f"trial.{name}:{study.name}", 0.0) / np.sqrt(study.pooled_trials)
+        own[name] = float(np.exp(model.numbers[f"{name}_sd"] * z))
+    own["effect"] *= float(exaggeration(study, model.numbers))
+    return dataclasses.replace(model, numbers={**model.numbers, **own})
 
 
 def expectancy_with(base: expectancy_file.Expectancy, values: Mapping[str, float]) -> expectancy_file.Expectancy:

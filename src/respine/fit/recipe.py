@@ -187,7 +187,7 @@ def load(name_or_path: str | Path) -> Recipe:
     twice = {p.name for p in parameters if [q.name for q in parameters].count(p.name) > 1}
     for name in sorted(twice):
         doc.problem(("parameters",), f'"{name}" is calibrated twice.', "Keep one of them.", seen=name)
-    targets = list(_targets(doc))
+    targets = list(targets_of(doc))
     if not targets:
         doc.problem(("targets",), "Nothing is fitted to.", "Add targets: [...] with rows of role fit.", seen="")
     settings = _settings(doc)
@@ -276,7 +276,7 @@ def _prior(doc: Document, at: Where, raw: dict[str, Any]) -> Prior | None:
     return Prior(median, low, high, scale, str(raw.get("source") or ""))
 
 
-def _targets(doc: Document) -> Iterator[Target]:
+def targets_of(doc: Document) -> Iterator[Target]:
     for i, raw in enumerate(doc.data.get("targets") or []):
         at: Where = ("targets", i)
         if not isinstance(raw, dict):

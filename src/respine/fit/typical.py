@@ -10,6 +10,7 @@ from respine.fit import curves
 from respine.fit.recipe import Free, Target, experiment
 from respine.protocol import resolve
 from respine.protocol.output_times import output_times
+from respine.protocol.settings import FIT_RTOL
 from respine.protocol.typical import TypicalStudy, typical_parameters
 from respine.study import load
 
@@ -20,7 +21,8 @@ WINDOWED = ("mean", "peak", "area", "time-of-peak", "lag")
 class TypicalTargets:
     """All targets of one study that are read from its typical subjects."""
 
-    def __init__(self, study: str, targets: Sequence[Target], free: Sequence[Free], threads: int | None = None) -> None:
+    def __init__(self, study: str, targets: Sequence[Target], free: Sequence[Free], threads: int | None = None,
+                 *, rtol: float = FIT_RTOL) -> None:  # fmt: skip
         self.targets = list(targets)
         self.held = dict(targets[0].held)  # the same for all targets of a group
         protocol = resolve(load(experiment(study)))
@@ -39,7 +41,9 @@ class TypicalTargets:
         arms = dict.fromkeys(a for one in targets for a in (one.arm, one.against, one.healthy) if a)
         outputs = dict.fromkeys(name for one in targets for name in (one.output, one.after) if name)
         vary = [*(n for n in names if n not in self.held), *self.held]
-        self.solved = TypicalStudy(protocol, list(outputs), grid, vary=vary, arms=list(arms), threads=threads)
+        self.solved = TypicalStudy(
+            protocol, list(outputs), grid, vary=vary, arms=list(arms), threads=threads, rtol=rtol
+        )
         ignored = [id for id in self.held for arm in arms if id in typical_parameters(protocol.arm(arm))]
         if ignored:
             raise ValueError(

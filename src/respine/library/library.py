@@ -164,7 +164,7 @@ class Library:
         digest = hashlib.sha256(repr((sorted(self.numbers.items()), sorted(self.evidence.items()))).encode())
         for root in self.roots:
             files = [file for kind in KINDS if kind not in without for file in (root / kind).glob(f"*{KINDS[kind]}")]
-            files += [*root.glob("*.bib"), *root.glob("*.yaml"), *root.glob("*.csv")]
+            files += [*root.glob("*.bib"), *root.glob("*.yaml"), *root.glob("*.csv"), *root.glob("*.parquet")]
             for file in sorted(files):
                 digest.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes() + b"\0")
         return digest.hexdigest()

@@ -10,12 +10,14 @@ other.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 
 Array = np.ndarray
 GAP = 4096  # subjects apart; numbers between nearer ones are drawn and left out, which is cheaper than a new start
+KEPT = 4000  # numbers at most in a set that is kept
 
 
 def uniforms(seed: int, purpose: str, first: int, last: int, width: int = 1) -> Array:
@@ -35,6 +37,14 @@ def uniforms(seed: int, purpose: str, first: int, last: int, width: int = 1) -> 
 
 def normals(seed: int, purpose: str, first: int, last: int, width: int = 1) -> Array:
     """Standard normal numbers for subjects ``first`` to ``last`` (excluded), ``(last - first, width)``."""
+    if 0 <= first <= last and (last - first) * width <= KEPT:
+        return _few(seed, purpose, first, last, width).copy()
+    return inverse_normal(uniforms(seed, purpose, first, last, width))
+
+
+@lru_cache(maxsize=2048)
+def _few(seed: int, purpose: str, first: int, last: int, width: int) -> Array:
+    """Small sets are asked for again with every parameter vector of a fit."""
     return inverse_normal(uniforms(seed, purpose, first, last, width))
 
 
@@ -61,7 +71,14 @@ def uniforms_of(seed: int, purpose: str, subjects: Array, width: int = 1) -> Arr
 
 def normals_of(seed: int, purpose: str, subjects: Array, width: int = 1) -> Array:
     """What ``normals`` gives these ``subjects`` (n,), ascending and with gaps between them, ``(n, width)``."""
+    if len(subjects) * width <= KEPT:
+        return _few_of(seed, purpose, np.asarray(subjects, np.int64).tobytes(), width).copy()
     return inverse_normal(uniforms_of(seed, purpose, subjects, width))
+
+
+@lru_cache(maxsize=2048)
+def _few_of(seed: int, purpose: str, subjects: bytes, width: int) -> Array:
+    return inverse_normal(uniforms_of(seed, purpose, np.frombuffer(subjects, np.int64), width))
 
 
 def _stream(seed: int, purpose: str, column: int, first: int, last: int) -> Array:

@@ -15,6 +15,7 @@ from respine.files.constants import Z90
 from respine.model.system import Quantity, System
 from respine.population.check import correlation_matrix
 from respine.population.distributions import ByGroup, truncated_normal
+from respine.population.posterior import Posterior
 from respine.population.random import inverse_normal, normal_probability, normals, normals_of, uniforms_of
 from respine.population.schema import Population
 
@@ -59,14 +60,16 @@ def sample(
     draw: np.ndarray | None = None,
     typical: Mapping[str, float] | None = None,
     covariates: Mapping[str, Any] | None = None,
+    posterior: Posterior | None = None,
 ) -> People:
     """The people of a population with these numbers; the same whatever other subjects are drawn with them.
 
     ``typical`` replaces typical values (an arm's overrides) and takes their uncertainty away; ``covariates`` fixes
     covariates, one value for
     all (a genotype) or one a subject. With ``draw_parameters`` false every typical value is the table's; ``draw`` (n,) says
-    which draw each subject belongs to, in place of turns among ``n_draws``. Raises InputError for a parameter row that
-    contradicts itself, ValueError for subjects that do not ascend.
+    which draw each subject belongs to, in place of turns among ``n_draws``. With a ``posterior`` a draw is one of its rows: all
+    numbers that it holds come from there together, the others each from its own range. Raises InputError for a parameter row
+    that contradicts itself, ValueError for subjects that do not ascend.
     """
     import pandas
 
@@ -83,19 +86,44 @@ def sample(
     # Taking turns gives every draw the same number of people in any stretch of subjects.
     draw = index % n_draws if draw is None else np.asarray(draw, np.int64)
     n_draws = max(n_draws, int(draw.max(initial=0)) + 1)
+    joint = _Joint(posterior, posterior.rows(seed, n_draws)[draw]) if posterior and draw_parameters else None
     values: dict[str, np.ndarray] = {}
     for id in system.parameters:
         quantity = system.quantities.get(id) or Quantity(id, "parameter", "", system.parameters[id])
         fed = people.get(id)
         if fed is not None and fed.dtype != object:
             values[id] = fed.astype(float)
-        elif (column := _parameter(quantity, system, given, latent, draw, n_draws, seed, draw_parameters)) is not None:
+            continue
+        column = joint.parameter(quantity, latent) if joint is not None and id not in given else None
+        if column is None:
+            column = _parameter(quantity, system, given, latent, draw, n_draws, seed, draw_parameters)
+        if column is not None:
             values[id] = column
     table = np.empty((len(values), len(index)))  # one block, which a frame takes as it is
     for row, column in zip(table, values.values(), strict=True):
         row[:] = column
     parameters = pandas.DataFrame(table.T, columns=list(values), copy=False)
     return People(pandas.DataFrame({"subject": index} | people), parameters, draw)
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """The joint posterior and the row of it that each subject belongs to, ``(n,)``."""
+
+    posterior: Posterior
+    row: np.ndarray
+
+    def parameter(self, quantity: Quantity, latent: _Latent) -> np.ndarray | None:
+        """The column of one parameter; None where the posterior does not hold it, or held it before it was changed."""
+        low, high = (quantity.value if edge is None else edge for edge in (quantity.low, quantity.high))
+        centre = self.posterior.column(quantity.file, quantity.id, (quantity.value, low, high))
+        spread = self.posterior.column(quantity.file, quantity.id, (quantity.variability,) * 3, "variability")
+        if centre is None:
+            return None
+        if spread is None and quantity.variability == 0:
+            return centre[self.row]
+        width = quantity.variability if spread is None else spread[self.row]
+        return vary(quantity, centre[self.row], latent.normal(quantity.id), width)
 
 
 class _Latent:
@@ -208,7 +236,7 @@ def _contradiction(quantity: Quantity, why: str) -> None:
     raise InputError(Problem(where, quantity.id, f"{quantity.value}", why, "Correct the row of the parameter table."))
 
 
-def _is_share(quantity: Quantity, value: float) -> bool:
+def is_share(quantity: Quantity, value: float) -> bool:
     if quantity.distribution == "logitnormal":
         return True
     bounds = (value, quantity.low or 0.0, quantity.high or 0.0)
@@ -223,7 +251,7 @@ def belief(quantity: Quantity, value: float, z: np.ndarray) -> np.ndarray:
     """
     low, high = quantity.low, quantity.high
     assert low is not None and high is not None
-    if _is_share(quantity, value) and low > 0 and high < 1:
+    if is_share(quantity, value) and low > 0 and high < 1:
         return _expit(_two_sided(_logit(value), _logit(low), _logit(high), z))
     if low > 0:
         return np.exp(_two_sided(math.log(value), math.log(low), math.log(high), z))
@@ -237,16 +265,18 @@ def _two_sided(middle: float, low: float, high: float, z: np.ndarray) -> np.ndar
     return middle + np.where(z < 0, middle - low, high - middle) * z / Z90
 
 
-def vary(quantity: Quantity, centre: np.ndarray, eta: np.ndarray) -> np.ndarray:
+def vary(quantity: Quantity, centre: np.ndarray, eta: np.ndarray, spread: Any = None) -> np.ndarray:
     """Values of people around their typical values ``centre``, for standard normal ``eta``, both ``(n,)``.
+
+    ``spread`` stands in for the quantity's variability, a number or ``(n,)``.
 
     ``lognormal``: ``centre * exp(omega * eta)`` with ``omega**2 = ln(1 + CV**2)``. ``normal``: ``centre + SD * eta``,
     cut at zero where the parameter cannot be negative. ``logitnormal``: SD on the logit scale. Raises InputError for
     any other distribution.
     """
-    spread = quantity.variability
+    spread = quantity.variability if spread is None else spread
     if quantity.distribution == "lognormal":
-        return centre * np.exp(math.sqrt(math.log1p(spread * spread)) * eta)
+        return centre * np.exp(np.sqrt(np.log1p(np.square(spread))) * eta)
     if quantity.distribution == "logitnormal":
         if not np.all((centre > 0) & (centre < 1)):
             _contradiction(quantity, "A share that varies on the logit scale must lie between 0 and 1.")

@@ -36,6 +36,7 @@ def people(
     return population.sample(
         protocol.population, protocol.system, subjects, protocol.study.seed, draw_parameters, n_draws=n_draws, draw=draw,
         typical={**protocol.study.parameters, **arm.asked.parameters}, covariates={**table, **fixed_covariates(arm.asked)},
+        posterior=protocol.posterior,
     )  # fmt: skip
 
 

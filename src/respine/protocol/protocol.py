@@ -13,7 +13,8 @@ from respine.files import store
 from respine.files.html import card
 from respine.library import Library
 from respine.model.system import System
-from respine.population import Population
+from respine.population import Population, Posterior
+from respine.population import posterior as posteriors
 from respine.population.read import with_covariates
 from respine.protocol.arm import Arm, build_solver
 from respine.protocol.people import begins
@@ -37,7 +38,8 @@ class Protocol:
     """A study, its population and every library file it uses, resolved; frozen, picklable, hashable by ``fingerprint``.
 
     ``population`` carries the study's own covariates; ``drugs``, ``exposures`` and ``scales`` are the files by the name the
-    study writes; ``people`` the columns of the user's own table of people, empty where there is none.
+    study writes; ``people`` the columns of the user's own table of people, empty where there is none; ``posterior`` the joint
+    draws of the uncertain numbers, None where each is drawn from its own range.
     """
 
     study: Study
@@ -48,6 +50,7 @@ class Protocol:
     scale_files: Mapping[str, Scale]
     expectancy: Expectancy
     people: Mapping[str, tuple[Any, ...]]
+    posterior: Posterior | None = None
 
     @property
     def species(self) -> str:
@@ -111,6 +114,7 @@ class Protocol:
             "library": store.fingerprint(
                 json.dumps(used, sort_keys=True), repr(sorted(self.scale_files.items())), repr(_plain(self.expectancy))
             ),
+            "uncertainty": self.posterior.digest if self.posterior else "prior",
             "code": store.code_fingerprint(*CODE),
         }
 
@@ -169,6 +173,7 @@ def resolve(study: Study, library: Library | None = None, system: System | None 
         scale_files=dict(sorted(chosen.items())),
         expectancy=expectancy.load(library),
         people=own,
+        posterior=posteriors.load(library) if study.uncertainty == "posterior" else None,
     )
 
 
@@ -199,5 +204,10 @@ def _equations(system: System) -> tuple[Any, ...]:
 
 def _plain(model: Expectancy) -> tuple[Any, ...]:
     """Expectancy with its sets in order: the order of a set differs from process to process."""
-    sets = (sorted(model.procedure_routes), sorted(model.procedure_exposures), sorted(model.treatment_exposures))
+    sets = tuple(
+        sorted(one)
+        for one in (
+            model.procedure_routes, model.procedure_exposures, model.treatment_exposures, model.antidepressants
+        )
+    )  # fmt: skip
     return dict(model.numbers), {k: dict(v) for k, v in model.belief.items()}, dict(model.ranges), sets

@@ -65,8 +65,9 @@ class TypicalStudy:
     def __init__(
         self, study: Protocol | Study | str | Path, outputs: Sequence[str], times: Sequence[float] | np.ndarray | None = None,
         vary: Sequence[str] = (), *, system: System | None = None, arms: Sequence[str] | None = None,
-        threads: int | None = None,
+        threads: int | None = None, rtol: float = FIT_RTOL,
     ) -> None:  # fmt: skip
+        self.rtol = rtol
         self.protocol = _protocol(study, system)
         self.system, self.study = self.protocol.system, self.protocol.study
         self.outputs, self.vary = tuple(outputs), tuple(vary)
@@ -79,6 +80,7 @@ class TypicalStudy:
         self._columns = tuple(columns)
         self._fixed_doses = {name: not dose_symbols(self.protocol.arm(name)) & set(self.vary) for name in self.arms}
         self._schedules: dict[tuple[str, int], engine.Schedule] = {}
+        self._nothing_moves: dict[str, bool] = {}
 
     failures: list[str]
 
@@ -120,9 +122,11 @@ class TypicalStudy:
         people = typical_people(arm, len(table), dict(zip(self._columns, table.T, strict=True)))
         schedule = self._schedule(arm, people)
         solver = self.protocol.solver(self.outputs, self._columns)
-        nothing_moves = not solver.live_states(schedule)  # in a vehicle arm
+        if name not in self._nothing_moves:  # in a vehicle arm; what is given is the same for all vectors
+            self._nothing_moves[name] = not solver.live_states(schedule)
+        nothing_moves = self._nothing_moves[name]
         return arm.solve(
-            people, self.outputs, self.times, vary=self._columns, begin=self.begin, schedule=schedule, rtol=FIT_RTOL,
+            people, self.outputs, self.times, vary=self._columns, begin=self.begin, schedule=schedule, rtol=self.rtol,
             threads=self.threads, keep_all=nothing_moves,
         )  # fmt: skip
 

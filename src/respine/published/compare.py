@@ -156,7 +156,8 @@ def _scaled(interval: Interval, factor: float, shift: float = 0.0) -> Interval:
     """The interval of ``factor`` times the endpoint, plus ``shift``."""
     fields = ("p05", "p25", "median", "p75", "p95")
     values = sorted(getattr(interval, name) * factor + shift for name in fields)
-    return dataclasses.replace(interval, **dict(zip(fields, values, strict=True)))
+    quantiles = tuple(sorted(q * factor + shift for q in interval.quantiles))
+    return dataclasses.replace(interval, **dict(zip(fields, values, strict=True)), quantiles=quantiles)
 
 
 def _to_unit(endpoint: Endpoint, ours: str, unit: str, printed: bool) -> tuple[float, str, str]:

@@ -34,7 +34,7 @@ MOST_SHARD, LEAST_SHARD = 5000, 100  # people of one arm
 MOST_NUMBERS = 10_000_000  # of a shard's trajectories: 80 MB
 KEEP = 100  # people of an arm whose trajectories are kept
 MOST_DRAWS = 200  # draws of the uncertain typical values
-PEOPLE_PER_DRAW = 20  # enough to tell people and parameters apart
+PEOPLE_PER_DRAW = 10  # fewer leave the spread between draws in the noise of their people, more leave too few draws
 STAGE_MOMENTS = 10  # to stop at a decision and go on costs about as much as keeping so many moments
 
 

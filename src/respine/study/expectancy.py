@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from respine.files.yaml_file import Document, read
@@ -24,6 +24,7 @@ class Expectancy:
     procedure_routes: frozenset[str]
     procedure_exposures: frozenset[str]
     treatment_exposures: frozenset[str]
+    antidepressants: frozenset[str] = frozenset()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
@@ -38,12 +39,21 @@ def parse(doc: Document) -> Expectancy:
     numbers = numbers_of(doc, doc.data.get("values"), ("values",))
     beliefs = {kind: numbers_of(doc, block, ("belief", kind)) for kind, block in (doc.data.get("belief") or {}).items()}
     doc.check()
-    lists = ("procedure_routes", "procedure_exposures", "treatment_exposures")
+    lists = ("procedure_routes", "procedure_exposures", "treatment_exposures", "antidepressants")
     ranges = dict(_ranges(doc.data["values"], ""))
     for kind, block in (doc.data.get("belief") or {}).items():
         ranges |= dict(_ranges(block, f"belief.{kind}."))
-    routes, exposures, treatments = (frozenset(doc.data[name]) for name in lists)
-    return Expectancy(numbers, beliefs, routes, exposures, treatments, ranges)
+    routes, exposures, treatments, drugs = (frozenset(doc.data.get(name) or ()) for name in lists)
+    return Expectancy(numbers, beliefs, routes, exposures, treatments, drugs, ranges)
+
+
+TRIAL_TERMS = ("small_study", "natural", "care_visits", "care_admission", "entry_deviation", "entry_inflation")
+"""Numbers that add something to a trial; a block recipe, a starting point for the joint one, is fitted without them."""
+
+
+def without_trial_terms(model: Expectancy) -> Expectancy:
+    """The expectancy with these terms at nothing."""
+    return replace(model, numbers={**model.numbers, **{name: 0.0 for name in TRIAL_TERMS if name in model.numbers}})
 
 
 def _ranges(block: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, tuple[float, float]]]:

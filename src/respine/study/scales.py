@@ -125,8 +125,21 @@ def load(library: Library, name: str) -> Scale:
 
 
 def is_scale(library: Library, name: str) -> bool:
-    """Whether the library has a scale of that name or alias."""
-    return name in library.names("scales") or _plain(name) in _by_alias(library)
+    """Whether the library has a scale of that name or alias. An output of a model written as the model writes it is none."""
+    if name in library.names("scales"):
+        return True
+    return _plain(name) in _by_alias(library) and name not in _outputs(library)
+
+
+def _outputs(library: Library) -> frozenset[str]:
+    """What the models compute, by the ids of their tables: ``memory`` is an output where ``MEMORY`` is a scale."""
+    names = library.names("variables")
+    files = [library.path("variables", name) for name in names]
+
+    def parse() -> frozenset[str]:
+        return frozenset(row["id"] for name in names for row in library.rows("variables", name))
+
+    return library.parsed((_outputs, *files), files, parse)
 
 
 def parse(doc: Document) -> Scale:

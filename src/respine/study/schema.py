@@ -88,6 +88,18 @@ class Genotype(Part):
     )
 
 
+class Care(Part):
+    """What everybody in the study gets beside the treatments of the arms: part of what control arms gain."""
+
+    admission: bool = Field(False, description="People are inpatients.")
+    visits_per_week: Annotated[float, Field(ge=0, le=21)] = Field(
+        1.0, description="Contacts with the study's staff; supervised treatments count by themselves."
+    )
+    new_antidepressant: bool | None = Field(
+        None, description="Everybody begins one openly; read off co_medication that begins at the baseline if left out."
+    )
+
+
 class Arm(Part):
     """One arm: what its people get and how they differ from the population."""
 
@@ -202,6 +214,18 @@ class Study(Part):
     )
     behaviour: Behaviour | None = Field(None, description="What people do: leave, stop, miss doses, need rescue.")
     trial: TrialForm | None = Field(None, description="How the trial is carried out: people, allocation, estimands.")
+    uncertainty: Literal["posterior", "prior"] = Field(
+        "posterior",
+        description="Uncertain numbers together as the published rows leave them, or each on its own 90 % range.",
+    )
+    pooled_trials: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1,
+        description="Published trials that the study stands for: a pool has a setting of each; n_published is their sum.",
+    )
+    care: Care = Field(
+        default_factory=lambda: Care.model_validate({}),
+        description="What everybody gets beside the treatments of the arms.",
+    )
 
     _origin: Origin = PrivateAttr(default_factory=lambda: Origin(caller()))
     _library: Library = PrivateAttr(default_factory=lambda: BUILT_IN)

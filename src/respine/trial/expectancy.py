@@ -1,85 +1,57 @@
 """Expectancy: what a person gains from believing to be treated. It stands outside the biology and multiplies what it
 leaves.
 
-``severity = biology * exp(-strength)`` with ``strength(t) = person * belief * (acute + sustained + course)``; numbers
-and their sources are in ``library/scales/_expectancy.yaml``. Drug and expectancy together therefore never pass below
-healthy.
+``severity = biology * exp(-strength)`` with ``strength(t) = setting * person * (belief * (acute + sustained) + hope * course
++ care + natural)``; numbers and their sources are in ``library/scales/_expectancy.yaml``. Drug and expectancy together
+therefore never pass below healthy. Care and the natural course of an episode are there whatever people believe; ``hope`` is
+belief, or certainty where everybody openly begins a new antidepressant.
 
-In a run the numbers are as uncertain as their 90 % ranges say, like the typical values of the model: each parameter draw has
-its own. A draw is also a trial of its own: how much people gain from care, raters and hope differs between trials beyond what
-the kind of control explains (``setting_sd``), alike for all arms of a trial.
+In a run the numbers are uncertain like the typical values of the model, and every trial has a setting of its own
+(``trial/setting.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from respine import population
-from respine.files.constants import Z90
 from respine.protocol import Arm, Given
 from respine.study.expectancy import Expectancy
-
-
-def drawn(model: Expectancy, seed: int, draw: np.ndarray) -> Expectancy:
-    """The numbers as they are in each subject's parameter draw ``draw`` (n_subjects,), ``(n_subjects, 1)`` each."""
-
-    def one(name: str, value: float) -> Any:
-        if name not in model.ranges:
-            return value
-        low, high = model.ranges[name]
-        z = population.normals(seed, f"typical:expectancy {name}", 0, int(draw.max()) + 1, 1)[:, 0]
-        share = name.startswith("belief") and name != "belief_felt_half"
-        if share and high < 1:
-            middle, low, high = (np.log(x / (1 - x)) for x in (value, low, high))
-            found = 1 / (1 + np.exp(-(middle + np.where(z < 0, middle - low, high - middle) * z / Z90)))
-        else:
-            middle, low, high = np.log(value), np.log(low), np.log(high)
-            found = np.exp(middle + np.where(z < 0, middle - low, high - middle) * z / Z90)
-            found = np.minimum(found, 1.0) if share else found
-        return found[draw][:, None]
-
-    numbers = {name: one(name, value) for name, value in model.numbers.items()}
-    beliefs = {
-        kind: {name: one(f"belief.{kind}.{name}", value) for name, value in block.items()}
-        for kind, block in model.belief.items()
-    }
-    spread = model.numbers.get("setting_sd", 0.0)
-    setting = population.normals(seed, "setting of the trial", 0, int(draw.max()) + 1, 1)[:, 0]
-    numbers["setting"] = np.exp(spread * setting - spread**2 / 2)[draw][:, None]
-    return replace(model, numbers=numbers, belief=beliefs)
+from respine.study.schema import Study
+from respine.trial.setting import begins_antidepressant
 
 
 def strength(
     arm: Arm, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None, *,
-    model: Expectancy | None = None, draw: np.ndarray | None = None, given: Sequence[Given] = (),
+    model: Expectancy | None = None, given: Sequence[Given] = (), traits: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Strength of expectancy, ``(n_subjects, n_times)``, dimensionless, 0 before the first visit.
 
     ``times`` are hours; ``felt``, ``(n_subjects, n_times)``, is the strongest drug effect a person has felt so far, in
     CADSS points, or None where the study does not compute it. The person's trait is the same in every arm. ``model``
-    stands in for the library's numbers. With ``draw`` (n_subjects,) each parameter draw has numbers and a setting of its own;
-    ``given`` are the doses that rules of the study gave.
+    stands in for the library's numbers (``setting.drawn``: each parameter draw its own); ``given`` are the doses that rules
+    of the study gave; ``traits`` (n_subjects,), standard normal, stand in for the people's own.
     """
-    return strength_and_belief(arm, subjects, times, felt, model=model, draw=draw, given=given)[0]
+    return strength_and_belief(arm, subjects, times, felt, model=model, given=given, traits=traits)[0]
 
 
 def strength_and_belief(
     arm: Arm, subjects: np.ndarray, times: np.ndarray, felt: np.ndarray | None, *,
-    model: Expectancy | None = None, draw: np.ndarray | None = None, given: Sequence[Given] = (),
+    model: Expectancy | None = None, given: Sequence[Given] = (), traits: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Any]:  # fmt: skip
     """``strength``, and the belief in having got the drug, 0-1, of a shape that broadcasts to ``(n_subjects, n_times)``."""
     study = arm.protocol.study
     model = model or arm.protocol.expectancy
-    model = drawn(model, study.seed, draw) if draw is not None and len(draw) else model
     number = model.numbers
     belief = _belief(arm, model, felt if study.expectancy == "full" else None)
-    if study.expectancy == "none" or not np.any(belief):
+    if study.expectancy == "none":
         return np.zeros((len(subjects), len(times))), belief
-    normal = population.normals_of(study.seed, "expectancy of the person", subjects)[:, 0]
+    normal = traits
+    if normal is None:
+        normal = population.normals_of(study.seed, "expectancy of the person", subjects)[:, 0]
     variance = np.log1p(number["person_cv"] ** 2)
     person = np.exp(np.sqrt(variance) * normal[:, None] - variance / 2)
 
@@ -93,8 +65,25 @@ def strength_and_belief(
     sustained = (
         number["sustained"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["sustained_time"])
     )
-    parts = course + np.where(np.isfinite(since), acute + sustained, 0.0)
-    return np.asarray(person * number.get("setting", 1.0) * belief * parts), belief
+    procedure = np.where(np.isfinite(since), acute + sustained, 0.0)
+    hope = belief
+    if begins_antidepressant(study, arm.planned, model):
+        hope = np.maximum(belief, next(iter(model.belief.get("open-label", {}).values()), 1.0))
+    gained = belief * procedure + hope * course + _unasked(study, number, since_start)
+    return np.asarray(person * number.get("setting", 1.0) * gained), belief
+
+
+def _unasked(study: Study, number: Mapping[str, Any], since_start: np.ndarray) -> Any:
+    """What comes whatever people believe: care (a ward, more contacts than one a week) and the natural course."""
+    found: Any = np.zeros_like(since_start)
+    if "natural" in number:
+        found = found + number["natural"] * -np.expm1(-since_start / number["natural_time"])
+    if study.care.admission and "care_admission" in number:
+        found = found + number["care_admission"] * -np.expm1(-since_start / number["care_admission_time"])
+    more = max(study.care.visits_per_week - 1.0, 0.0)
+    if more and "care_visits" in number:
+        found = found + number["care_visits"] * more * -np.expm1(-since_start / number["course_time"])
+    return found
 
 
 def procedure_times(arm: Arm, model: Expectancy | None = None) -> np.ndarray:

@@ -15,7 +15,8 @@ from respine.protocol import Arm, Given, Observed
 from respine.protocol.output_times import rating_times
 from respine.study.scales import Scale
 from respine.study.schema import Study
-from respine.trial.observe import deviations, purposes, scores_at
+from respine.trial.observe import baseline_scores, deviations, purposes, scores_at
+from respine.trial.setting import drawn, drawn_scale, regression
 
 
 class InterimScores:
@@ -30,9 +31,17 @@ class InterimScores:
         self.study = study = arm.protocol.study
         subjects = people.covariates["subject"].to_numpy(np.int64)
         self.times = np.unique(np.concatenate([[float(study.start)], times]))
-        self.noise = {
-            name: residual_between(study, arm.protocol.scale(name), arm.name, subjects, self.times) for name in chosen
-        }
+        self.own = drawn(arm.protocol, people.draw) if len(people) else arm.protocol.expectancy
+        self.noise = {name: self._noise(name, subjects) for name in chosen}
+
+    def _noise(self, name: str, subjects: np.ndarray) -> np.ndarray:
+        study, protocol = self.study, self.arm.protocol
+        scale = drawn_scale(protocol.scale(name), study.seed, protocol.posterior, self.people.draw)
+        noise = residual_between(study, scale, self.arm.name, subjects, self.times)
+        if scale.rule == "severity":
+            entry = baseline_scores(study, scale, self.people, subjects)
+            noise = noise + regression(study, scale, subjects, self.times, entry, self.own.numbers)
+        return noise
 
     def at(self, time: float, solution: Solution, given: Sequence[Given]) -> dict[str, Observed]:
         """What is known at ``time`` of each scale; ``solution`` holds the trajectories up to then."""
@@ -40,7 +49,7 @@ class InterimScores:
         known = replace(solution, times=solution.times[:past], values=solution.values[:, :past])
         moments, found = np.array([float(self.study.start), time]), {}
         columns = np.searchsorted(self.times, moments - SAME_MOMENT_H)
-        true_scores = scores_at(self.arm, self.people, known, moments, self.chosen, given)
+        true_scores = scores_at(self.arm, self.people, known, moments, self.chosen, given, self.own)
         for name, (scale, true) in zip(self.chosen, true_scores, strict=True):
             scores = scale.printed(true + self.noise[name][:, columns])
             found[name] = Observed(scores[:, 1], scores[:, 0])
@@ -74,5 +83,5 @@ def residual_between(study: Study, scale: Scale, arm: str, subjects: np.ndarray,
             mean = (a * (1 - b * b) * before + b * (1 - a * a) * state[:, k]) / whole
             now, read = mean + np.sqrt((1 - a * a) * (1 - b * b) / whole) * fresh[0], fresh[1]
         left, before = time, now
-        result[:, j] = scale.number("fluctuation_sd") * now + scale.number("rater_sd") * read
+        result[:, j] = np.ravel(scale.number("fluctuation_sd")) * now + np.ravel(scale.number("rater_sd")) * read
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,11 @@ from respine.protocol import Arm, Given, Protocol
 from respine.protocol.output_times import rating_times
 from respine.protocol.protocol import FELT
 from respine.study.endpoints import Extreme
+from respine.study.expectancy import Expectancy
 from respine.study.scales import Scale
 from respine.study.schema import Study
 from respine.trial import expectancy
+from respine.trial.setting import drawn, drawn_scale, regression
 
 SEVERITY_FLOOR = 0.1  # of a scale whose file gives none
 COLUMNS = ("subject", "arm", "time_h", "scale", "value", "true_value")
@@ -74,8 +77,12 @@ def scores(arm: Arm, people: People, solution: Solution, given: Sequence[Given] 
     subjects, times = people.covariates["subject"].to_numpy(np.int64), rating_times(study)
     grid = np.asarray(solution.times)
     found = []
-    for scale, true in scores_at(arm, people, solution, times, observed_scales(protocol), given):
+    own = drawn(protocol, people.draw) if len(people) else protocol.expectancy
+    for scale, true in scores_at(arm, people, solution, times, observed_scales(protocol), given, own):
         noise = residual(study, scale, arm.name, subjects, times)
+        if scale.rule == "severity":
+            entry = baseline_scores(study, scale, people, subjects)
+            noise = noise + regression(study, scale, subjects, times, entry, own.numbers)
         found.append(Scores(scale.name, times, scale.printed(true + noise), np.clip(true, scale.low, scale.high)))
     at = positions(grid, times)
     for name in observed_outputs(protocol):
@@ -100,23 +107,32 @@ def observe(arm: Arm, people: People, solution: Solution, given: Sequence[Given]
 
 def scores_at(
     arm: Arm, people: People, solution: Solution, times: np.ndarray, chosen: Sequence[str],
-    given: Sequence[Given] = (),
+    given: Sequence[Given] = (), own: Expectancy | None = None,
 ) -> Iterator[tuple[Scale, np.ndarray]]:  # fmt: skip
     """Each of the ``chosen`` scales with its scores without error, ``(n_subjects, n_times)``; the first of the times is
-    the baseline.
+    the baseline. Scale and ``own`` expectancy are those of each subject's parameter draw.
     """
     study = arm.protocol.study
+    own = own or (drawn(arm.protocol, people.draw) if len(people) else arm.protocol.expectancy)
     names, at = list(solution.outputs), positions(np.asarray(solution.times), times)
     subjects = people.covariates["subject"].to_numpy(np.int64)
     strength = None  # of expectancy; computed once, for the first symptom scale
     for name in chosen:
-        scale = arm.protocol.scale(name)
+        scale = drawn_scale(arm.protocol.scale(name), study.seed, arm.protocol.posterior, people.draw)
         series = solution.values[:, :, names.index(scale.output)]
-        if scale.rule == "severity" and strength is None:
-            felt = _felt(arm.protocol, subjects, names, solution, at)
-            strength = expectancy.strength(arm, subjects, times, felt, draw=people.draw, given=given)
-        gain = strength if scale.rule == "severity" else None
-        yield scale, true_scores(study, scale, people, subjects, series[:, at], gain)
+        if scale.rule != "severity":
+            yield scale, true_scores(study, scale, people, subjects, series[:, at], None)
+            continue
+        if strength is None:
+            felt = _felt(arm.protocol, people, names, solution, at)
+            strength = expectancy.strength(arm, subjects, times, felt, model=own, given=given)
+        output = with_effect(series[:, at], own.numbers.get("effect", 1.0))
+        yield scale, true_scores(study, scale, people, subjects, output, strength)
+
+
+def with_effect(output: np.ndarray, effect: Any) -> np.ndarray:
+    """The output with its changes since the first time counted ``effect`` times: what the trial finds of them."""
+    return np.asarray(output[:, :1] + (output - output[:, :1]) * effect)
 
 
 def true_scores(
@@ -168,7 +184,7 @@ def baseline_scores(study: Study, scale: Scale, people: People, subjects: np.nda
 
 def sensitivity(study: Study, scale: Scale, subjects: np.ndarray) -> np.ndarray:
     """How strongly each person shows an effect, mean 1, log-normal, the same in every arm."""
-    variance = np.log1p(scale.number("sensitivity_cv") ** 2)
+    variance = np.ravel(np.log1p(scale.number("sensitivity_cv") ** 2))
     return np.asarray(
         np.exp(np.sqrt(variance) * _per_person(study, f"sensitivity {scale.name}", subjects) - variance / 2)
     )
@@ -223,12 +239,13 @@ def count_hardly_ill(protocol: Protocol, solution: Solution) -> int | None:
 
 
 def _felt(
-    protocol: Protocol, subjects: np.ndarray, names: list[str], solution: Solution, at: np.ndarray
+    protocol: Protocol, people: People, names: list[str], solution: Solution, at: np.ndarray
 ) -> np.ndarray | None:
     """Strongest drug effect felt up to each rating, CADSS points, from the fine time grid."""
-    scale = protocol.scale(FELT)
+    scale = drawn_scale(protocol.scale(FELT), protocol.study.seed, protocol.posterior, people.draw)
     if scale.output not in names:
         return None
+    subjects = people.covariates["subject"].to_numpy(np.int64)
     return strongest_felt(protocol.study, scale, subjects, solution.values[:, :, names.index(scale.output)])[:, at]
 
 

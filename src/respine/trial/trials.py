@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from respine import population
+from respine.study.endpoints import Change, Contrast, PercentChange, Score
 from respine.trial.endpoints import Endpoint, Sample, arms_needed, estimate, sample_of
 from respine.trial.panel import Panel
 
 TRIALS = 1000
+MEANS = (Score, Change, PercentChange, Contrast)  # endpoints that are read from means of people
+LEVELS = tuple(k / 40 for k in range(1, 40))  # of the quantiles that are kept: the forecast as a whole
 LEAST_PER_DRAW = 3
 RESAMPLES = 8  # per parameter draw, to see how far a draw's own result is due to its few people
 MOST_AT_ONCE = 4_000_000  # numbers held at a time
@@ -20,7 +23,8 @@ CONTAINS = "90 % of simulated trials of the published size: people, rating noise
 
 @dataclass(frozen=True)
 class Interval:
-    """Median and percentiles of an endpoint over ``trials`` simulated trials, and what to know of them."""
+    """Median and percentiles of an endpoint over ``trials`` simulated trials, and what to know of them; ``quantiles`` at
+    ``LEVELS``."""
 
     median: float
     p05: float
@@ -29,6 +33,7 @@ class Interval:
     note: str = ""
     p25: float = float("nan")
     p75: float = float("nan")
+    quantiles: tuple[float, ...] = ()
 
 
 def in_trials_of_published_size(
@@ -45,7 +50,7 @@ def in_trials_of_published_size(
     """
     everyone = list(arms) if arms is not None else sorted({a for a, _ in panel.values})
     needed = [a for a in arms_needed(endpoint, arm, everyone) if (a, endpoint.of) in panel.values]
-    whole = sample_of(endpoint, panel, needed)
+    whole: Sample = sample_of(endpoint, panel, needed)
     usable = np.all([np.isfinite(panel.values[a, endpoint.of]).any(axis=1) for a in needed], axis=0)
     groups = _groups(panel.draw, usable)
     groups = [g for g in groups if 2 * len(g) >= max(map(len, groups))]  # the last draw may have a few people only
@@ -61,9 +66,13 @@ def in_trials_of_published_size(
     pick = population.uniforms(seed, "which parameter draw a trial has", 0, trials, 1)[:, 0]
     chosen = np.minimum((pick * len(groups)).astype(np.int64), len(groups) - 1)
 
+    if not enough and len(groups) > 1 and isinstance(endpoint, MEANS):
+        whole, shifts, groups = _pooled(whole, groups, needed)
+    else:
+        shifts = dict[str, np.ndarray]()
     results = np.full(trials, np.nan)
     for number in np.unique(chosen):
-        group, members = groups[number], np.flatnonzero(chosen == number)
+        group, members = groups[0] if shifts else groups[number], np.flatnonzero(chosen == number)
         at_once = max(1, MOST_AT_ONCE // (len(group) + max(size.values())))
         for part in range(0, len(members), at_once):
             block = members[part : part + at_once]
@@ -79,8 +88,10 @@ def in_trials_of_published_size(
                 )
                 for a in needed
             }
+            if shifts:
+                sample = {a: (values + shifts[a][number], base) for a, (values, base) in sample.items()}
             results[block] = estimate(endpoint, arm, sample)
-    if not enough and len(groups) > 1:
+    if not enough and len(groups) > 1 and not shifts:
         results = _shrunk(endpoint, arm, whole, groups, chosen, results, needed, size[arm] or smallest, seed)
     known = results[np.isfinite(results)]
     if not len(known):
@@ -90,7 +101,8 @@ def in_trials_of_published_size(
     if endpoint.is_share:
         known = np.clip(known, 0.0, 100.0)
     p05, p25, median, p75, p95 = map(float, np.quantile(known, [0.05, 0.25, 0.5, 0.75, 0.95]))
-    return Interval(median, p05, p95, len(known), note, p25, p75)
+    quantiles = tuple(map(float, np.quantile(known, LEVELS)))
+    return Interval(median, p05, p95, len(known), note, p25, p75, quantiles)
 
 
 def _groups(draw: np.ndarray, usable: np.ndarray) -> list[np.ndarray]:
@@ -125,6 +137,39 @@ def _people(
         index = np.tile(group, (trials, 1))
     values, base = data
     return values[index], (base[index] if len(base) else base)
+
+
+def _pooled(
+    whole: Sample, groups: list[np.ndarray], needed: list[str]
+) -> tuple[Sample, dict[str, np.ndarray], list[np.ndarray]]:
+    """People of all draws as one crowd, and what each draw moves them by: ``value = crowd + shift of the draw + person``.
+
+    The means of draws spread by parameters and by the chance of their few people: ``C = B + (m - 3) / (m - 1) W / n`` over the
+    arms together, whose people are the same (the factor for m draws as in James and Stein). Each draw's means are drawn in so
+    that they spread by ``B``; each person's distance from the draw's mean is widened by what the mean took of it.
+    """
+    count, n = len(groups), float(np.mean([len(g) for g in groups]))
+    centres = np.array([[np.nanmean(whole[a][0][g]) for a in needed] for g in groups])
+    known = np.isfinite(centres).all(axis=1)
+    crowd: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    away = np.full((len(needed), len(whole[needed[0]][0])), np.nan)
+    for k, a in enumerate(needed):
+        for number, g in enumerate(groups):
+            away[k, g] = (whole[a][0][g] - centres[number, k]) * np.sqrt(len(g) / max(len(g) - 1, 1))
+        crowd[a] = (np.nanmean(centres[:, k]) + away[k], whole[a][1])
+    within = np.nan_to_num(np.ma.cov(np.ma.masked_invalid(away)).filled(0.0)).reshape(len(needed), -1)
+    between = np.atleast_2d(np.cov(centres[known].T)) if known.sum() > 1 else np.zeros_like(within)
+    left = between - max(count - 3, 0) / max(count - 1, 1) * within / n
+    pull = _root(left) @ np.linalg.pinv(_root(between))
+    moved = np.where(known[:, None], centres - np.nanmean(centres, axis=0), 0.0) @ pull.T
+    everyone = np.concatenate(groups)
+    return crowd, {a: moved[:, k] for k, a in enumerate(needed)}, [everyone] * count
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    """Symmetric root of a covariance, directions of no spread left out."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
 def _shrunk(

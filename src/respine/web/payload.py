@@ -117,7 +117,7 @@ def _expectancy(protocol: Protocol) -> dict[str, Any]:
     return {
         "numbers": dict(model.numbers), "belief": {kind: dict(v) for kind, v in model.belief.items()},
         "procedureRoutes": sorted(model.procedure_routes), "procedureExposures": sorted(model.procedure_exposures),
-        "treatmentExposures": sorted(model.treatment_exposures),
+        "treatmentExposures": sorted(model.treatment_exposures), "antidepressants": sorted(model.antidepressants),
         "procedures": {name: [float(t) for t in expectancy_room.procedure_times(protocol.arm(name))]
                        for name in protocol.arms},
     }  # fmt: skip

@@ -73,7 +73,7 @@ def test_dropout_by_the_state_biases_completers_by_as_much_as_theory_says(trial:
     assert theory["drug"] < theory["saline"] < -1
     apart = {name: part["drug"] - part["saline"] for name, part in (("found", bias), ("theory", theory))}
     spread = np.hypot(error["drug"], error["saline"])
-    assert apart["theory"] < -0.5 and apart["found"] == pytest.approx(apart["theory"], abs=3 * spread)
+    assert apart["theory"] < -0.3 and apart["found"] == pytest.approx(apart["theory"], abs=3 * spread)
     assert apart["found"] < -2 * spread  # beyond chance, in the direction that theory says
 
 

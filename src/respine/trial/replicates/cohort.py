@@ -15,8 +15,18 @@ from respine.protocol.protocol import FELT
 from respine.protocol.stages import solve_in_stages
 from respine.trial import expectancy
 from respine.trial.interim import InterimScores
-from respine.trial.observe import observed_scales, positions, required_outputs, residual, strongest_felt, true_scores
+from respine.trial.observe import (
+    baseline_scores,
+    observed_scales,
+    positions,
+    required_outputs,
+    residual,
+    strongest_felt,
+    true_scores,
+    with_effect,
+)
 from respine.trial.replicates import behave
+from respine.trial.setting import drawn, drawn_scale, regression
 
 
 @dataclass
@@ -124,15 +134,23 @@ class Cohort:
         known = scale.output in names
         if known:
             felt = strongest_felt(study, scale, subjects, solution.values[:, :, names.index(scale.output)])[:, at]
-        draw = None if self.typical else people.draw
+        typical = self.typical or not len(people)
+        own = self.protocol.expectancy if typical else drawn(self.protocol, people.draw)
         gain, belief = expectancy.strength_and_belief(
-            self.arm, subjects, self.times, felt if known else None, draw=draw, given=given
+            self.arm, subjects, self.times, felt if known else None, model=own, given=given
         )
         scores, true = {}, {}
         for scale in self.scales:
+            if not typical:
+                scale = drawn_scale(scale, study.seed, self.protocol.posterior, people.draw)
             output = solution.values[:, :, names.index(scale.output)][:, at]
+            noise = residual(study, scale, self.arm.name, subjects, self.times)
+            if scale.rule == "severity":
+                output = with_effect(output, own.numbers.get("effect", 1.0))
+                entry = baseline_scores(study, scale, people, subjects)
+                noise = noise + regression(study, scale, subjects, self.times, entry, own.numbers)
             exact = true_scores(study, scale, people, subjects, output, gain if scale.rule == "severity" else None)
-            rated = exact + residual(study, scale, self.arm.name, subjects, self.times)
+            rated = exact + noise
             if scale.rule == "severity":  # raters who want a person to enter rate the first visit too high
                 rated[:, 0] += 0.0 if study.trial is None else study.trial.screening_inflation
             scores[scale.name] = scale.printed(rated)

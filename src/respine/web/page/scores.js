@@ -79,19 +79,42 @@ function onLine(x, xs, ys) {
 export function expectancy(page, units, study, arm, times, felt, person = 1) {
   const { numbers } = page.expectancy, start = units.hours(study.start ?? "0 h");
   const belief = beliefIn(page, study, arm), procedures = procedureTimes(page, units, study, arm);
+  const open = beginsAntidepressant(page, units, study, arm, start), certain = Number(Object.values(page.expectancy.belief["open-label"] ?? { none: 1 })[0]);
   const found = new Float64Array(times.length);
   for (let k = 0; k < times.length; k++) {
     const since = Math.max(times[k] - start, 0);
-    let parts = -numbers.course * Math.expm1(-since / numbers.course_time);
-    let last = -Infinity;
+    const course = -numbers.course * Math.expm1(-since / numbers.course_time);
+    let procedure = 0, last = -Infinity;
     for (const time of procedures) if (time < times[k]) last = Math.max(last, time);
     if (last > -Infinity) {
       const after = times[k] - last, onset = -Math.expm1(-after / numbers.acute_onset);
-      parts += onset * (numbers.acute * Math.exp(-after / numbers.acute_time) + numbers.sustained * Math.exp(-after / numbers.sustained_time));
+      procedure = onset * (numbers.acute * Math.exp(-after / numbers.acute_time) + numbers.sustained * Math.exp(-after / numbers.sustained_time));
     }
-    found[k] = person * belief(felt ? felt[k] : 0) * parts;
+    const believed = belief(felt ? felt[k] : 0), hope = open ? Math.max(believed, certain) : believed;
+    found[k] = person * (believed * procedure + hope * course + unasked(numbers, study.care ?? {}, since));
   }
   return found;
+}
+
+/**
+ * What comes whatever people believe: the natural course, a ward, more contacts than one a week.
+ * @param {any} numbers @param {any} care @param {number} since hours since the baseline
+ */
+function unasked(numbers, care, since) {
+  let found = -numbers.natural * Math.expm1(-since / numbers.natural_time);
+  if (care.admission) found -= numbers.care_admission * Math.expm1(-since / numbers.care_admission_time);
+  const more = Math.max((care.visits_per_week ?? 1) - 1, 0);
+  return found - numbers.care_visits * more * Math.expm1(-since / numbers.course_time);
+}
+
+/**
+ * Whether people openly begin an antidepressant beside the treatment of their arm, at the baseline or later.
+ * @param {any} page @param {any} units @param {any} study @param {any} arm @param {number} start
+ */
+function beginsAntidepressant(page, units, study, arm, start) {
+  if (typeof study.care?.new_antidepressant === "boolean") return study.care.new_antidepressant;
+  return (arm.co_medication ?? []).some((/** @type {any} */ one) =>
+    page.expectancy.antidepressants.includes(one.drug) && Math.min(...[one.at].flat().map((t) => units.hours(t))) >= start - 24);
 }
 
 /** @param {any} page @param {any} units @param {any} study @param {any} arm @returns {number[]} */

@@ -13,8 +13,9 @@ import pytest
 
 from respine.errors import InputError, Problem
 
-from . import fuzz_files
-from .fuzz_files import ACCEPTED, DIED, HUNG, KINDS, REFUSED, TRACEBACK, WRONG, Kind
+from . import fuzz_files, fuzz_models
+from .fuzz_damage import Kind, Mutation
+from .fuzz_files import ACCEPTED, DIED, HUNG, KINDS, REFUSED, TRACEBACK, WRONG
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,7 +47,7 @@ def test_mutants_are_the_same_every_time_and_differ_from_each_other(kind: str) -
 @pytest.mark.parametrize(
     "mutation", sorted({m for kind in KINDS.values() for m in kind.mutations}, key=lambda m: m.__name__)
 )
-def test_every_mutation_takes_any_bytes_and_does_something(mutation: fuzz_files.Mutation) -> None:
+def test_every_mutation_takes_any_bytes_and_does_something(mutation: Mutation) -> None:
     rng = random.Random(1)
     for data in (b"", b"\n", b"<", b"<a", b'<a x="', b"\xff\xfe", b"x = 1\n", b"<a><a></a>"):
         for _ in range(20):
@@ -119,12 +120,12 @@ def test_the_referee_finds_a_wrong_model(tmp_path: Path, monkeypatch: pytest.Mon
     from respine import model
 
     file = tmp_path / "model.xml"
-    file.write_bytes(fuzz_files.sbml_seeds()["oral"])
-    assert fuzz_files.against_roadrunner(file) == ""
+    file.write_bytes(fuzz_models.sbml_seeds()["oral"])
+    assert fuzz_models.against_roadrunner(file) == ""
     right = model.load(file)
     wrong = replace(right, parameters={**right.parameters, "ka": 1.6})
     monkeypatch.setattr(model, "load", lambda _: wrong)
-    assert "ka" in fuzz_files.against_roadrunner(file)
+    assert "ka" in fuzz_models.against_roadrunner(file)
     turned = replace(right, rates={**right.rates, "depot": ("neg", right.rates["depot"])})
     monkeypatch.setattr(model, "load", lambda _: turned)
-    assert "depot'" in fuzz_files.against_roadrunner(file)
+    assert "depot'" in fuzz_models.against_roadrunner(file)

@@ -24,6 +24,7 @@ AMOUNT_PATTERN = rf"^\s*{_NUMBER}\s*[A-Za-zµμ][^\s]*\s*$"
 
 
 LONGEST = 876_600.0  # hours in 100 years: what lies beyond is a slip, and would keep a machine busy for days
+SHORTEST = 1e-30  # of a unit of time; what is shorter is no time anybody means
 
 
 class UnitError(ValueError):
@@ -65,6 +66,10 @@ def hours(value: object) -> float:
             f'"{unit}" is no unit of time.'
         )  # fmt: skip
         raise UnitError(why, "Use s, min, h, d or wk.")
+    if abs(parts[0]) * float(HOURS[unit]) > LONGEST * 1.1:
+        raise UnitError("This is more than 100 years.", "Write a time that fits into a life.")
+    if abs(parts[0]) < SHORTEST:  # no fraction of so many digits is formed
+        return 0.0 if parts[0] == 0 else parts[0] * float(HOURS[unit])
     # exactly, then rounded once: 0.1 d and 2.4 h, 40 min and 2400 s are the same moment
     result = float(Fraction(str(value).strip().removesuffix(unit).strip()) * HOURS[unit])
     if abs(result) > LONGEST:
@@ -120,4 +125,6 @@ def amount(value: object) -> tuple[float, str]:
             f'Write "{text} mg/kg" or "{text} mg", as the source says.',
         )
     name, factor = canonical(unit)
+    if not math.isfinite(number * factor):
+        raise UnitError("No dose is of this size.", "Correct the number or its unit.")
     return number * factor, name

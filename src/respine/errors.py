@@ -22,6 +22,7 @@ def shortened(text: str, most: int = 400) -> str:
     return text if len(text) <= most else f"{text[: most - 40]} ... ({len(text)} letters)"
 
 
+MOST_TOLD = 60  # mistakes of one input that are printed; ``InputError.problems`` has all
 PYTHON = {"resume": "resume=True"}
 """How Python calls arguments whose bare name would not do."""
 
@@ -73,7 +74,9 @@ class InputError(ValueError):
         """All problems as text; ``arguments`` says how to call the arguments they speak of."""
         n = len(self.problems)
         count = "1 error" if n == 1 else f"{n} errors"
-        return "\n".join(one.told(arguments) for one in self.problems) + f"\n{count}; nothing was run."
+        told = [one.told(arguments) for one in self.problems[:MOST_TOLD]]
+        more = [f"... and {n - MOST_TOLD} more"] if n > MOST_TOLD else []
+        return "\n".join([*told, *more]) + f"\n{count}; nothing was run."
 
     def _render_traceback_(self) -> list[str]:
         """In a notebook a user's mistake is its message, not forty lines of our code."""

@@ -85,7 +85,9 @@ def test_loading_is_quick() -> None:
 
 def test_care_is_kept_and_told_to_change_nothing(tmp_path: Path) -> None:
     """Files of the first schema say where people were treated; no number depends on it."""
-    text = library.text("studies", "murrough-2013").replace("arms:", "background: {care: inpatient, note: a ward}\narms:", 1)
+    text = library.text("studies", "murrough-2013").replace(
+        "arms:", "background: {care: inpatient, note: a ward}\narms:", 1
+    )
     arm = text.replace("    n_published: 47", "    n_published: 47\n    background: {care: outpatient}")
     one = study.Study.from_yaml(arm)
     assert one.background is not None and one.background.care == "inpatient" and len(one.remarks) == 2

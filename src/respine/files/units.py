@@ -24,7 +24,7 @@ AMOUNT_PATTERN = rf"^\s*{_NUMBER}\s*[A-Za-zµμ][^\s]*\s*$"
 
 
 LONGEST = 876_600.0  # hours in 100 years: what lies beyond is a slip, and would keep a machine busy for days
-SHORTEST = 1e-30  # of a unit of time; what is shorter is no time anybody means
+SHORTEST = 1e-9  # hours, four microseconds; fractions of a billion digits are never formed
 
 
 class UnitError(ValueError):
@@ -68,8 +68,11 @@ def hours(value: object) -> float:
         raise UnitError(why, "Use s, min, h, d or wk.")
     if abs(parts[0]) * float(HOURS[unit]) > LONGEST * 1.1:
         raise UnitError("This is more than 100 years.", "Write a time that fits into a life.")
-    if abs(parts[0]) < SHORTEST:  # no fraction of so many digits is formed
-        return 0.0 if parts[0] == 0 else parts[0] * float(HOURS[unit])
+    written_zero = not any(digit in "123456789" for digit in re.split("[eE]", value)[0])
+    if written_zero:
+        return 0.0
+    if abs(parts[0]) * float(HOURS[unit]) < SHORTEST:
+        raise UnitError("This is shorter than anything that happens in a body.", 'Write "0 h", or a longer time.')
     # exactly, then rounded once: 0.1 d and 2.4 h, 40 min and 2400 s are the same moment
     result = float(Fraction(str(value).strip().removesuffix(unit).strip()) * HOURS[unit])
     if abs(result) > LONGEST:

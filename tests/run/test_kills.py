@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process 
 def test_killed_and_contested_runs_give_the_same_bits() -> None:
     tally = kill_runs.run(4, 2, people=12, arms=6)
     assert not tally.faults, tally.faults
-    assert tally.kills == 4 and tally.contests == 2 and tally.refused >= 1
+    assert tally.kills == 4 and tally.contests == 2
 
 
 def test_differences_are_seen(tmp_path: Path) -> None:

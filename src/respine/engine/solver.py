@@ -227,7 +227,9 @@ class Solver:
     def _told_of_size(request: Request, found: Solution) -> Solution:
         if request.own is None or not found.failures:
             return found
-        return told_of_size(found, request.own.of_states(request.level, (), request.initial, request.rtol))
+        sizes = request.own.of_states(request.level, (), request.initial, request.rtol)
+        begun = {s: size for s, size in sizes.items() if s in request.initial or request.own.starts[s] > 0}
+        return told_of_size(found, begun or sizes)
 
     def _exactly(self, request: Request) -> Solution | None:
         """The solution without steps where the equations are linear, else None."""

@@ -215,11 +215,7 @@ def _decided(plan: Plan, decisions: pd.DataFrame) -> dict[str, dict[str, dict[st
 
 def _warnings(plan: Plan, facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[str]:
     """Sentences a reader of the results must not miss."""
-<<<<<<< HEAD
-    told = list(plan.notes)
-=======
-    told = list(plan.study.remarks)
->>>>>>> 500b7c8 (Hold what begins at zero, and what multiplies itself, to its own size; damaged studies and tables by the thousand)
+    told = [*plan.notes, *plan.study.remarks]
     if plan.draws < FEW_DRAWS and len(tables["endpoints"]):
         draws = "1 draw" if plan.draws == 1 else f"{plan.draws} draws"
         told.append(

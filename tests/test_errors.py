@@ -36,3 +36,12 @@ def test_an_error_survives_the_way_back_from_a_worker() -> None:
     error = InputError(Problem("f:1", "id", "x", "w.", "c."), Problem("f:2", "id", "y", "w.", "c."))
     back = pickle.loads(pickle.dumps(error))
     assert back.problems == error.problems and str(back) == str(error)
+
+
+def test_long_texts_are_shortened_and_very_many_mistakes_are_counted() -> None:
+    """A cell of a megabyte or a line repeated ten thousand times must not bury what is said."""
+    many = InputError(*(Problem(f"f:{k}", "id", "y" * 1_000_000, "w" * 9_000, "c.") for k in range(5000)))
+    message = str(many)
+    assert len(message) < 400_000 and "(1000000 letters)" in message and "5000 errors; nothing was run." in message
+    assert len(many.problems) == 5000 and many.problems[0].seen == "y" * 1_000_000
+    assert str(InputError(Problem("f:1", "id", "y" * 400, "w.", "c."))).count("y") == 400

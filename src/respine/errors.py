@@ -17,6 +17,12 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(c.encode("unicode_escape").decode() if escape else c for c, escape in zip(text, hidden, strict=True))
 
 
+def shortened(text: str, most: int = 400) -> str:
+    """The text, or its beginning and its length where it is longer than ``most`` letters."""
+    return text if len(text) <= most else f"{text[: most - 40]} ... ({len(text)} letters)"
+
+
+MOST_TOLD = 60  # mistakes of one input that are printed; ``InputError.problems`` has all
 PYTHON = {"resume": "resume=True"}
 """How Python calls arguments whose bare name would not do."""
 
@@ -48,8 +54,8 @@ class Problem:
 
     def told(self, arguments: Mapping[str, str]) -> str:
         """The problem as text; ``arguments`` says how to call the arguments it speaks of."""
-        where, field, seen = (printable(part) for part in (self.where, self.field, self.seen))
-        why, cure = (printable(part, keep="\n\t") for part in (self.why, self.cure))
+        where, field, seen = (printable(shortened(part)) for part in (self.where, self.field, self.seen))
+        why, cure = (printable(shortened(part, 4000), keep="\n\t") for part in (self.why, self.cure))
         for name in self.names:
             said = arguments.get(name, name)
             field, cure = field.replace(f"{{{name}}}", said), cure.replace(f"{{{name}}}", said)
@@ -68,7 +74,9 @@ class InputError(ValueError):
         """All problems as text; ``arguments`` says how to call the arguments they speak of."""
         n = len(self.problems)
         count = "1 error" if n == 1 else f"{n} errors"
-        return "\n".join(one.told(arguments) for one in self.problems) + f"\n{count}; nothing was run."
+        told = [one.told(arguments) for one in self.problems[:MOST_TOLD]]
+        more = [f"... and {n - MOST_TOLD} more"] if n > MOST_TOLD else []
+        return "\n".join([*told, *more]) + f"\n{count}; nothing was run."
 
     def _render_traceback_(self) -> list[str]:
         """In a notebook a user's mistake is its message, not forty lines of our code."""

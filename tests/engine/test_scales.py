@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
 
 from respine import engine
 from respine.engine import Record, Records, Status
+from respine.engine.equations.growth import first_sizes, multiply_themselves
 from respine.model.system import Event
 from tests.engine.systems import formula, system
 
@@ -101,12 +103,12 @@ def test_what_tolerance_was_used_is_told():
 @pytest.mark.parametrize("locate", [False, True])
 def test_a_state_that_never_rises_above_its_tolerance_is_told(locate):
     """A tiny production nobody could foresee, and a tolerance the user gave."""
-    s = system({"a": "-a", "b": "1e-12*a - b"}, {"a": 1.0, "b": 0.0})
+    s = system({"a": "-a", "b": "1e-12*c - b", "c": "a - c"}, {"a": 1.0, "b": 0.0, "c": 0.0})
     solver = engine.build(s, outputs=["a", "b"])
     assert solver.solve(times=TIMES, locate_jumps=locate).settings["below_atol"] == ["b"]
     finer = solver.solve(times=TIMES, atol={"b": 1e-20}, locate_jumps=locate)
     assert "below_atol" not in finer.settings
-    assert np.allclose(finer["b"][0, :2], 1e-12 * TIMES[:2] * np.exp(-TIMES[:2]), rtol=1e-4)
+    assert np.allclose(finer["b"][0, :2], 0.5e-12 * TIMES[:2] ** 2 * np.exp(-TIMES[:2]), rtol=1e-4)
     coarse = engine.build(second_order(1e-9, 1e-9), outputs=["A"]).solve(times=TIMES, atol=1e-8, locate_jumps=locate)
     assert coarse.settings["below_atol"] == ["A"]
 
@@ -181,3 +183,84 @@ def test_a_number_that_float64_cannot_form_either_stays_what_it_is():
     s = system({"y": "ln(y - 2)"}, {"y": 1.0})
     got = engine.build(s, outputs=["y"], options=engine.Options(precision="float32")).solve(times=[1.0])
     assert got.failures[0].status is Status.NOT_FINITE
+
+
+# -- what is lost while a state is small ------------------------------------------------------------------------------
+
+TIMES_20 = np.array([1.0, 5.0, 20.0])
+SMALL_SOURCES = [1e-6, 1e-9, 1e-12, 1e-16, 1e-20]
+FED = {
+    "y + e": lambda e: e * np.expm1(TIMES_20),
+    "1/(y + e)": lambda e: 2 * TIMES_20 / (np.sqrt(e * e + 2 * TIMES_20) + e),
+    "sqrt(y*y + e)": lambda e: np.sqrt(e) * np.sinh(TIMES_20),
+    "sqrt(y + e)": lambda e: TIMES_20 * (np.sqrt(e) + TIMES_20 / 4),
+    "sqrt(max(y, e))": lambda e: (np.sqrt(e) + (TIMES_20 - np.sqrt(e)) / 2) ** 2,
+    "e - 0.3*y": lambda e: e / 0.3 * -np.expm1(-0.3 * TIMES_20),
+    "(y + e)*(1 - y)": lambda e: e * np.expm1(TIMES_20 * (1 + e)) / (1 + e * np.exp(TIMES_20 * (1 + e))),
+    "0.5*y*t + e*exp(t*t/4)": lambda e: e * TIMES_20 * np.exp(TIMES_20**2 / 4),
+}
+
+
+@pytest.mark.parametrize("e", SMALL_SOURCES)
+@pytest.mark.parametrize("rate", list(FED))
+@pytest.mark.parametrize("locate", [None, True])
+def test_what_begins_at_zero_beside_a_small_number(rate, e, locate):
+    """An absolute tolerance of 1e-8 let 1/(y + 1e-12) go down instead of up, and y' = y + 1e-9 end 5 % off."""
+    solver = engine.build(system({"y": rate}, {"y": 0.0}, {"e": e}), outputs=["y"])
+    times = TIMES_20[:2] if "exp(t*t/4)" in rate else TIMES_20
+    got = solver.solve(times=times, locate_jumps=locate)
+    assert not got.failures and np.allclose(got["y"][0], FED[rate](e)[: len(times)], rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("rtol", [1e-5, 1e-8])
+@pytest.mark.parametrize("kill", [1.5, 3.0, 5.0])
+def test_cells_come_back_from_next_to_nothing(kill, rtol):
+    """Killed for ten hours down to 1e-22, then growing again: only the cells themselves bring them back."""
+    times = np.array([5.0, 10.0, 40.0, 70.0])
+    s = system({"y": "y*(1 - drug*(t < 10))", "z": "y - z"}, {"y": 1.0, "z": 0.0}, {"drug": kill})
+    got = engine.build(s, outputs=["y"]).solve(times=times, rtol=rtol)
+    want = np.exp(np.where(times < 10, (1 - kill) * times, (1 - kill) * 10 + times - 10))
+    assert not got.failures and np.allclose(got["y"][0], want, rtol=30 * rtol + 1e-7, atol=0)
+    assert "below_atol" not in got.settings
+
+
+def test_prey_that_falls_below_every_tolerance_and_returns_is_told():
+    s = system({"x": "x*(1 - 5*y)", "y": "y*(3*x - 0.3)"}, {"x": 10.0, "y": 1.0})
+    got = engine.build(s, outputs=["x", "y"]).solve(times=np.linspace(0, 90, 46))
+    assert got.settings["below_atol"] == ["x"]  # it falls to 1e-46
+    shallow = engine.build(s, outputs=["x", "y"]).solve(times=[5.0, 12.0], initial={"x": 0.2, "y": 0.2})
+    assert "below_atol" not in shallow.settings
+
+
+@pytest.mark.parametrize("seed", [1e-3, 1e-9])
+def test_an_epidemic_from_a_small_seed(seed):
+    rates = {"S": "-0.5*S*I/1e6", "E": "0.5*S*I/1e6 - 0.2*E", "I": "0.2*E - 0.25*I"}
+    got = engine.build(system(rates, {"S": 1e6, "E": 0.0, "I": seed}), outputs=["I"])
+    times = np.array([10.0, 50.0, 100.0, 200.0])
+    want = solve_ivp(
+        lambda t, y: [-0.5e-6 * y[0] * y[2], 0.5e-6 * y[0] * y[2] - 0.2 * y[1], 0.2 * y[1] - 0.25 * y[2]],
+        (0, 200), [1e6, 0.0, seed], "Radau", t_eval=times, rtol=1e-11, atol=1e-25,
+    ).y[2]  # fmt: skip
+    assert np.allclose(got.solve(times=times)["I"][0], want, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rates", "found"),
+    [
+        ({"y": "k*y*(1 - y)"}, "y"), ({"y": "y*(a - k)"}, "y"), ({"y": "y*y/(1 + y*y)"}, "y"), ({"y": "-y*ln(y)"}, "y"),
+        ({"y": "-k*y"}, ""), ({"y": "a - k*y"}, ""), ({"y": "a*(1 - y)"}, ""), ({"y": "-a*y - k*y/(1 + y)"}, ""),
+        ({"y": "k*(x - y)", "x": "k*(y - x)"}, ""), ({"x": "x*(1 - y)", "y": "y*(x - 1)"}, "xy"), ({"y": "(t > 3)*y"}, "y"),
+        ({"y": "-k*y + x", "x": "-x*y"}, ""), ({"y": "k*growth - a*y"}, "y"), ({"y": "min(y, 1) - y**2"}, "y"),
+    ],
+)  # fmt: skip
+def test_states_that_multiply_themselves_are_read_from_the_formulas(rates, found):
+    s = system(rates, dict.fromkeys(rates, 1.0), {"k": 0.3, "a": 0.5}, rules={"growth": "y*2"})
+    assert multiply_themselves(s) == set(found)
+
+
+def test_a_difference_that_is_rounding_is_no_size():
+    """At rest to the last digit: the state that starts at zero is not held to 1e-17."""
+    s = system({"y": "k*a - m*b - 0.1*y", "a": "0*a", "b": "0*b"}, {"y": 0.0, "a": 0.1, "b": 0.3}, {"k": 3.0, "m": 1.0})
+    assert first_sizes(s, s.parameters, {"y": 0.0, "a": 0.1, "b": 0.3}, 0.0) == {}
+    assert first_sizes(s, {"k": 3.1, "m": 1.0}, {"y": 0.0, "a": 0.1, "b": 0.3}, 0.0) == {}
+    assert first_sizes(system({"y": "e - y"}, {"y": 0.0}, {"e": 1e-9}), {"e": 1e-9}, {"y": 0.0}, 0.0)["y"] <= 1e-9

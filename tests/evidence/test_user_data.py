@@ -74,6 +74,17 @@ def test_columns(tmp_path: Path, header: str, field: str) -> None:
     assert f"{file}:1 {field}" in problems(file, folder)
 
 
+@pytest.mark.parametrize("cell", ["y" * 140_000, '"open'])
+@pytest.mark.parametrize("row", [0, 1])
+def test_cells_that_no_table_has(tmp_path: Path, cell: str, row: int) -> None:
+    """A cell of more than 131 072 letters, in the header too, is one error that does not quote it whole."""
+    text = cell + HEADER if row == 0 else HEADER + f"North,2026,{cell},MADRS change,MADRS,change,24,-1,points\n"
+    file, folder = write(tmp_path, text)
+    with pytest.raises(InputError) as error:
+        user_data.predict(file, folder, 40)
+    assert len(str(error.value)) < 3000 and "Traceback" not in str(error.value)
+
+
 @pytest.mark.parametrize("text", ["", HEADER, "\xff\xfe"])
 def test_files_without_rows(tmp_path: Path, text: str) -> None:
     file, folder = write(tmp_path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
 import pytest
 
-from respine import population, study
+from respine import library, population, study
 from respine.errors import InputError
 from respine.evidence import user_data
 from respine.files import yaml_file
@@ -98,3 +99,26 @@ def test_a_study_cannot_make_errors_quote_other_files(text: str, field: str, tmp
     with pytest.raises(InputError) as refused:
         study.load(tmp_path / "s.yaml")
     assert "hunter2" not in str(refused.value) and "root:" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", [r"x\ud800y", r"x\0y", r"\udfff", r"\x00.yaml"])
+@pytest.mark.parametrize("field", ["title", "population", "note", "arm", "observe"])
+def test_nulls_and_half_characters_behind_quotes_are_refused(text: str, field: str, tmp_path: Path) -> None:
+    """They got through to the first file that was written, after the run."""
+    study_text = library.text("studies", "murrough-2013")
+    changed = {
+        "title": study_text.replace("title: ", f'title: "{text}" #', 1),
+        "population": re.sub(r"population: .*", lambda _: f'population: "{text}"', study_text, count=1),
+        "note": study_text.replace("subjects:", f'note: "{text}"\nsubjects:', 1),
+        "arm": study_text.replace("  midazolam:", f'  "{text}":', 1),
+        "observe": study_text.replace("observe: [", f'observe: ["{text}", ', 1),
+    }[field]
+    file = tmp_path / "study.yaml"
+    file.write_text(changed, encoding="utf-8")
+    with pytest.raises(InputError, match="half a character") as error:
+        study.load(file)
+    assert not any(letter in str(error.value) for letter in "\0\ud800\udfff")
+    people = tmp_path / "people.yaml"
+    people.write_text(library.text("populations", "mdd").replace("title: ", f'title: "{text}" #', 1), encoding="utf-8")
+    with pytest.raises(InputError, match="half a character"):
+        population.load(people)

@@ -10,7 +10,7 @@ import pytest
 import roadrunner
 
 from respine.model import load_sbml
-from tests.conftest import reference_folder
+from tests.conftest import cases_of, reference_folder
 
 from .documents import rates_at_start, simulate
 
@@ -23,9 +23,7 @@ def table(file: Path) -> tuple[list[str], np.ndarray]:
     return [h.strip() for h in rows[0]], np.array([[float(x) for x in row] for row in rows[1:] if row])
 
 
-@pytest.mark.parametrize(
-    "case", CASES or [pytest.param("", marks=pytest.mark.skip(reason="the reference folder is absent"))]
-)
+@pytest.mark.parametrize("case", cases_of(CASES))
 def test_semantic_case(case: str) -> None:
     folder = reference_folder() / "sbml-semantic" / "sample" / case
     lines = (folder / f"{case}-settings.txt").read_text().splitlines()
@@ -44,9 +42,7 @@ def test_semantic_case(case: str) -> None:
     assert same.all(), [(names[1 + j], data[i, 0], found[i, j], data[i, 1 + j]) for i, j in np.argwhere(~same)[:3]]
 
 
-@pytest.mark.parametrize(
-    "model", MODELS or [pytest.param("", marks=pytest.mark.skip(reason="the reference folder is absent"))]
-)
+@pytest.mark.parametrize("model", cases_of(MODELS))
 def test_right_hand_side_of_a_published_model(model: str) -> None:
     """Every rate at time 0 is the one libRoadRunner computes from the original file."""
     file = reference_folder() / "biomodels-neuro" / "models" / f"{model}.xml"

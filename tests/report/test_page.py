@@ -5,11 +5,13 @@ import dataclasses
 import io
 import itertools
 import re
+import unicodedata
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
+from respine.files.html import card, page_bytes
 from respine.report import Folder, html, plot_chain, write
 from respine.report.summary import arms, summary
 from respine.report.theme import ARM_COLOURS
@@ -219,3 +221,13 @@ def test_contrast(text: str, scheme: int) -> None:
         assert _contrast(colours[name], colours["paper"]) >= 4.5, name
     for index in range(len(ARM_COLOURS)):
         assert _contrast(colours[f"arm-{index}"], colours["paper"]) >= 3, index
+
+
+def test_what_steers_a_terminal_is_written_out_in_every_page(folder: Folder) -> None:
+    """A title may hold an escape sequence or turn the direction of text: the page shows it, and obeys nothing."""
+    hostile = "red \x1b[31m, turned \u202e, hidden \u200b, half \ud800"
+    for html_text in (page_bytes(f"<p>{hostile}</p>\n\t").decode(), card(hostile, [("title", hostile)])):
+        left = {c for c in html_text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - set("\n\t")
+        assert not left and r"\x1b[31m" in html_text and r"\u202e" in html_text
+    page = page_bytes(html(dataclasses.replace(folder, population=hostile, warnings=[hostile])))
+    assert b"\x1b" not in page and page.decode("utf-8").lower().startswith("<!doctype html>")

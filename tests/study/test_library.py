@@ -2,12 +2,16 @@
 
 import json
 import time
+from pathlib import Path
 
 import jsonschema
 import pytest
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 from respine import library, study
+from respine.cli.app import app
+from respine.errors import InputError
 from tests.study.symbols import protocol_of
 
 
@@ -77,3 +81,21 @@ def test_loading_is_quick() -> None:
     began = time.perf_counter()
     study.load("murrough-2013")
     assert time.perf_counter() - began < 2
+
+
+def test_care_is_kept_and_told_to_change_nothing(tmp_path: Path) -> None:
+    """Files of the first schema say where people were treated; no number depends on it."""
+    text = library.text("studies", "murrough-2013").replace(
+        "arms:", "background: {care: inpatient, note: a ward}\narms:", 1
+    )
+    arm = text.replace("    n_published: 47", "    n_published: 47\n    background: {care: outpatient}")
+    one = study.Study.from_yaml(arm)
+    assert one.background is not None and one.background.care == "inpatient" and len(one.remarks) == 2
+    assert "arms.ketamine.background.care" in one.remarks[1] and "changes no result" in one.remarks[0]
+    assert study.Study.from_yaml(one.to_yaml()).to_dict() == one.to_dict()
+    assert study.load("murrough-2013").remarks == ()
+    (tmp_path / "s.yaml").write_text(text)
+    told = CliRunner().invoke(app, ["study", "check", str(tmp_path / "s.yaml")]).output
+    assert "note: background.care (inpatient) changes no result" in told
+    with pytest.raises(InputError, match="care"):
+        study.Study.from_yaml(text.replace("inpatient", "hospital"))

@@ -77,6 +77,8 @@ def check(file: str = typer.Argument(..., metavar="NAME|FILE", autocompletion=co
     one = study.load(file)
     study.require_result(one)
     typer.echo(f"{file}: ok ({_arms(len(one.arms))}, {len(one.visits)} visits)")
+    for remark in one.remarks:
+        typer.echo(f"note: {remark}")
     if one.rules:
         asked = ", ".join(f"{arm} {len(decision_times(one, arm))}" for arm in one.arms)
         typer.echo(f"decision rules: {len(one.rules)}, asked at so many times by arm: {asked}")

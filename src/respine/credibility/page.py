@@ -12,6 +12,7 @@ from respine.credibility.drawings import drawings
 from respine.credibility.tables import Shown, csv, file_name
 from respine.errors import InputError, Problem
 from respine.files import store
+from respine.files.html import page_bytes
 from respine.library import BUILT_IN
 from respine.protocol.protocol import CODE
 from respine.report import theme
@@ -45,7 +46,7 @@ def place_for(out: str | Path | None) -> Path:
 def write(assessment: Assessment, out: str | Path | None = None) -> Path:
     """Write the page in one step; returns its path. Raises InputError as ``place_for`` does, OSError."""
     path = place_for(out)
-    store.write_bytes(path, html(assessment).encode())
+    store.write_bytes(path, page_bytes(html(assessment)))
     return path
 
 

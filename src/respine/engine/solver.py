@@ -25,7 +25,7 @@ from respine.engine.request import Progress, Request, Setup, checked_request
 from respine.engine.run.conservation import ConservedTotals, conserved_totals
 from respine.engine.run.solve_lanes import Twin, solve_lanes
 from respine.engine.solution import Options, Solution
-from respine.engine.tolerances import OwnScales, joined, own_scales
+from respine.engine.tolerances import OwnScales, joined, own_scales, told_of_size
 from respine.model.system import System
 
 
@@ -213,14 +213,23 @@ class Solver:
         by_state = self._jumps_by_state if request.locate_jumps is None else ()
         only_in_lanes = isinstance(request.schedule, Records) or self.setup.sensitivities or self.totals
         if self.setup.system.events or request.locate_jumps or (by_state and not only_in_lanes):
-            return self._one_by_one(request)
+            return self._told_of_size(request, self._one_by_one(request))
         if request.locate_jumps is None and self._with_modes is not None:
             return self._with_modes.answer(request)
         code = self.code_of(request)
         twin = None
         if self._in_float64:
             twin = Twin(self._in_float64.setup, self._in_float64.code_of(request))
-        return solve_lanes(self.setup, code, request, self.modes, self.totals, twin, by_state)
+        found = solve_lanes(self.setup, code, request, self.modes, self.totals, twin, by_state)
+        return self._told_of_size(request, found)
+
+    @staticmethod
+    def _told_of_size(request: Request, found: Solution) -> Solution:
+        if request.own is None or not found.failures:
+            return found
+        sizes = request.own.of_states(request.level, (), request.initial, request.rtol)
+        begun = {s: size for s, size in sizes.items() if s in request.initial or request.own.starts[s] > 0}
+        return told_of_size(found, begun or sizes)
 
     def _exactly(self, request: Request) -> Solution | None:
         """The solution without steps where the equations are linear, else None."""

@@ -21,6 +21,7 @@ class Status(IntEnum):
     NEGATIVE = 9
     NOT_KEPT = 10
     FLOAT32_RANGE = 11
+    TOO_SMALL = 12
 
     @property
     def reason(self) -> str:
@@ -72,6 +73,10 @@ _REASONS = {
     Status.FLOAT32_RANGE: (
         "a number left the range of float32 (1e-38 to 3e38) on the way to a rate; float64 holds it",
         'solve with precision="float64", or count in units in which the states are nearer to one',
+    ),
+    Status.TOO_SMALL: (
+        "a state starts at so small a number that below it 64 bits leave no room for its tolerance",
+        "count it in a unit in which it is nearer to one, start it at zero, or say with atol what is small enough for it",
     ),
     Status.NOT_KEPT: (
         "a total that the equations keep has changed",

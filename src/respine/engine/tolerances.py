@@ -6,7 +6,10 @@ The default, a thousandth of the relative tolerance, suits amounts of about one.
 * a state that starts below `SMALL` is held to its start,
 * in a model whose starts and doses all lie below, the states that start at zero are held to the largest of these,
 * a state that starts at zero under a root, a logarithm or a power below one is held much closer: the slope there is
-  infinite, and what is lost at the beginning is multiplied.
+  infinite, and what is lost at the beginning is multiplied,
+* a state that starts at zero and is fed is held to the size from which on its rate is another (equations/growth.py),
+* a state that multiplies itself and has no other source is held by the relative tolerance alone: it may fall to 1e-20 and
+  come back.
 
 Scales come from the typical start values and from a subject's own doses, never from other subjects.
 """
@@ -14,21 +17,25 @@ Scales come from the typical start values and from a subject's own doses, never 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from respine.engine.dosing.records import Records
 from respine.engine.dosing.schedule import Schedule
+from respine.engine.equations.growth import first_sizes, multiply_themselves
 from respine.engine.equations.specialise import start_values
 from respine.engine.solution import Solution
+from respine.engine.status import Status
 from respine.model.system import System
 
 OF_RTOL = 1e-3  # absolute tolerance of a state of size one, as a share of the relative one
 SMALL = 1e-4  # scale from which on that serves: there it is ten times the relative tolerance
 ROOTED = 1e-6  # share of the tolerance for a state that starts at zero under a root
+ALONE = 1e-20  # scale of a state that multiplies itself: nothing else brings it back
 STEP = 1e3  # scales of subjects are told apart by this factor
 LEAST = 1e-290
+TINY = 1e-60  # what is smaller than this, and fails, fails for lack of room for its tolerance
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class OwnScales:
     """Sizes of the typical start of each state, and what they say of its scale."""
 
     starts: Mapping[str, float]
+    first: Mapping[str, float] = field(default_factory=dict)  # of states that start at zero and are fed
+    multiply: frozenset[str] = frozenset()
 
     def of_subjects(self, schedule: Schedule | Records, initial: Mapping[str, float | np.ndarray]) -> np.ndarray:
         """The scale of what starts at zero, (n_subjects,): 1, or less where all starts and doses of a subject are small."""
@@ -59,6 +68,10 @@ class OwnScales:
             found[s] = size if 0 < size < SMALL else 1.0
             if size <= 10 * OF_RTOL * rtol and found[s] == 1.0:
                 found[s] = level * (ROOTED if s in rooted else 1.0)
+            if s in self.first and s not in initial and s not in rooted:
+                found[s] = min(found[s], self.first[s])
+            if s in self.multiply:
+                found[s] = min(found[s], ALONE)
         return found
 
     def tolerances(
@@ -85,15 +98,46 @@ def describe_atol(states: Sequence[str], absolute: np.ndarray, scale: np.ndarray
     return own | ({"others": others[0]} if others else {})
 
 
-def never_above(names: Sequence[str], values: np.ndarray, absolute: Mapping[str, float]) -> list[str]:
-    """The states among outputs ``names`` that stay below their absolute tolerance; ``values`` (..., n_outputs)."""
+def below_tolerance(
+    names: Sequence[str], values: np.ndarray, absolute: Mapping[str, float], own: OwnScales | None
+) -> list[str]:
+    """The states among outputs ``names`` that stay below their absolute tolerance, or multiply themselves from below it.
+
+    ``values`` (..., n_times, n_outputs).
+    """
     found = []
     for k, name in enumerate(names):
         if name in absolute:
-            largest = np.nanmax(np.abs(values[..., k]), initial=0.0)
-            if 0 < largest <= absolute[name]:
+            size = np.abs(values[..., k])
+            stays = 0 < np.nanmax(size, initial=0.0) <= absolute[name]
+            if stays or (own is not None and name in own.multiply and _comes_back(size, absolute[name])):
                 found.append(name)
     return found
+
+
+def _comes_back(size: np.ndarray, tolerance: float) -> bool:
+    """Whether anybody's state lies below the tolerance, not at zero, and above it later."""
+    low = np.logical_or.accumulate((size < tolerance) & (size > 0), axis=-1)
+    return bool((low & (size > tolerance)).any())
+
+
+def told_of_size(solution: Solution, sizes: Mapping[str, float]) -> Solution:
+    """The solution with failures of a model whose smallest state has no room for a tolerance named as such.
+
+    ``sizes``: scales of states, as ``OwnScales.of_states`` gives them.
+    """
+    size, state = min(((size, name) for name, size in sizes.items()), default=(1.0, ""))
+    if size >= TINY or not solution.failures:
+        return solution
+    of_steps = (Status.NOT_FINITE, Status.STEP_FLOOR, Status.STEP_BUDGET)
+    failures = [
+        replace(f, status=Status.TOO_SMALL, state=state, value=size) if f.status in of_steps else f
+        for f in solution.failures
+    ]
+    status = solution.status.copy()
+    for failure in failures:
+        status[failure.subject] = failure.status
+    return replace(solution, failures=failures, status=status)
 
 
 def own_scales(system: System, values: Mapping[str, float], start: float) -> OwnScales:
@@ -101,7 +145,9 @@ def own_scales(system: System, values: Mapping[str, float], start: float) -> Own
     with np.errstate(all="ignore"):
         typical = start_values(system, {k: v for k, v in values.items() if k not in system.states}, start)
     sizes = {s: abs(float(v)) for s, v in typical.items()}
-    return OwnScales({s: size if np.isfinite(size) else 1.0 for s, size in sizes.items()})
+    starts = {s: size if np.isfinite(size) else 1.0 for s, size in sizes.items()}
+    first = first_sizes(system, {k: v for k, v in values.items() if k not in system.states}, typical, start)
+    return OwnScales(starts, first, multiply_themselves(system))
 
 
 def joined(parts: Sequence[tuple[np.ndarray, Solution]], schedule: Schedule | Records) -> Solution:

@@ -89,7 +89,11 @@ def read(file: Path) -> tuple[str, list[Row]]:
     and unit. Rows without ``role`` are ``validate``, rows without ``id`` are named by their line. Raises InputError.
     """
     text = _text(file)
-    header = [cell.strip() for cell in next(csv.reader(io.StringIO(text)), [])]
+    try:
+        header = [cell.strip() for cell in next(csv.reader(io.StringIO(text)), [])]
+    except csv.Error as error:
+        cure = "Close every quote, and keep a cell short."
+        raise InputError(Problem(f"{file}:1", "(header)", "", f"This is no CSV table: {error}.", cure)) from None
     table = _table_of(header)
     problems = _header(file, header, table)
     if problems:

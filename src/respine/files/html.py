@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from respine.errors import printable
+
 MOST_ROWS = 12
+
+
+def page_bytes(html: str) -> bytes:
+    """A page as bytes; what steers a terminal or hides in a name of a user's file is written out."""
+    return printable(html, keep="\n\t\r").encode("utf-8")
 
 
 def card(
@@ -30,7 +37,7 @@ def card(
         lines.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
         if len(rows) > MOST_ROWS:
             lines.append(f"<p>and {len(rows) - MOST_ROWS} more</p>")
-    return f"<div>{''.join(lines)}</div>"
+    return printable(f"<div>{''.join(lines)}</div>", keep="\n")
 
 
 def _text(cell: object) -> str:

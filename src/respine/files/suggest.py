@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 
 # what people write instead of the name of a field; each counts where the field on the right exists
@@ -29,8 +30,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"Write one of: {shown}."
 
 
+MOST_NAMES = 300  # beyond, only the first that begin alike are looked at: every name costs, and so does every mistake
+
+
 def close_matches(word: str, names: Iterable[str]) -> list[str]:
     lower = {name.lower(): name for name in names}
+    if len(lower) > MOST_NAMES:
+        alike = (low for low in lower if low[:1] == word[:1].lower() and abs(len(low) - len(word)) <= 2)
+        lower = {low: lower[low] for low in itertools.islice(alike, MOST_NAMES)}
     return [lower[hit] for hit in difflib.get_close_matches(word.lower(), list(lower), n=2, cutoff=0.6)]
 
 

@@ -24,6 +24,7 @@ AMOUNT_PATTERN = rf"^\s*{_NUMBER}\s*[A-Za-zµμ][^\s]*\s*$"
 
 
 LONGEST = 876_600.0  # hours in 100 years: what lies beyond is a slip, and would keep a machine busy for days
+SHORTEST = 1e-9  # hours, four microseconds; fractions of a billion digits are never formed
 
 
 class UnitError(ValueError):
@@ -65,6 +66,13 @@ def hours(value: object) -> float:
             f'"{unit}" is no unit of time.'
         )  # fmt: skip
         raise UnitError(why, "Use s, min, h, d or wk.")
+    if abs(parts[0]) * float(HOURS[unit]) > LONGEST * 1.1:
+        raise UnitError("This is more than 100 years.", "Write a time that fits into a life.")
+    written_zero = not any(digit in "123456789" for digit in re.split("[eE]", value)[0])
+    if written_zero:
+        return 0.0
+    if abs(parts[0]) * float(HOURS[unit]) < SHORTEST:
+        raise UnitError("This is shorter than anything that happens in a body.", 'Write "0 h", or a longer time.')
     # exactly, then rounded once: 0.1 d and 2.4 h, 40 min and 2400 s are the same moment
     result = float(Fraction(str(value).strip().removesuffix(unit).strip()) * HOURS[unit])
     if abs(result) > LONGEST:
@@ -120,4 +128,6 @@ def amount(value: object) -> tuple[float, str]:
             f'Write "{text} mg/kg" or "{text} mg", as the source says.',
         )
     name, factor = canonical(unit)
+    if not math.isfinite(number * factor):
+        raise UnitError("No dose is of this size.", "Correct the number or its unit.")
     return number * factor, name

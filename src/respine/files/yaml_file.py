@@ -244,7 +244,7 @@ class _Builder:
                 self.doc.lines.setdefault(place, line)
                 self.doc.problem(place, "A field name must be a word.", 'Write "name: value".', seen="")
                 continue
-            key = str(key_node.value)
+            key = self.plain_text(str(key_node.value), place, line)
             if key == "<<" and not key_node.style:
                 self.doc.problem(
                     place, '"<<" (merging of mappings) is not used here.', "Write the fields out.", seen="<<"
@@ -263,8 +263,19 @@ class _Builder:
             result[key] = self.value(value_node, here, depth + 1)
         return result
 
+    def plain_text(self, text: str, place: Place, line: int) -> str:
+        """The text, refused where quotes hide what no file, terminal or page can hold: a null, half a character."""
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            at = f"{self.doc.file}:{line}"
+            why = "The text holds a null or half a character, which no file or page can show."
+            self.doc.problems.append(
+                Problem(at, dotted(place), text, why, "Write letters; remove the \\0 or \\ud... of the quotes.")
+            )
+            text = "".join("?" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
+        return text
+
     def scalar(self, node: Any, place: Place) -> Any:
-        text = str(node.value)
+        text = self.plain_text(str(node.value), place, node.start_mark.line + 1)
         self.doc.texts[place] = text
         tag = str(node.tag or "")
         if tag.startswith("!") or (tag and not tag.startswith("tag:yaml.org,2002:")) or "python" in tag:

@@ -6,7 +6,6 @@ concentration, anything else by its value) and, where there is one, ``index.csv`
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.files.csv_rows import csv_records, csv_rows
 from respine.model.expression import symbols
 from respine.model.system import System
 from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, one_case
@@ -92,8 +92,7 @@ def compare(system: System, variables: list[str], times: np.ndarray, expected: n
 
 def read_reference(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Times (n_times,), names and values (n_times, n_variables) of a reference. Raises InputError."""
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = [row for row in csv.reader(file) if row]
+    rows = csv_rows(path)
     header = [cell.strip() for cell in rows[0]] if rows else []
     if len(header) < 2 or header[0].lower() != "time" or len(rows) < 2:
         why = "a reference is a table with a column time, then one column a variable."
@@ -109,5 +108,4 @@ def read_reference(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
 def _names(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        return {row["id"]: row.get("name") or "" for row in csv.DictReader(file) if row.get("id")}
+    return {row["id"]: row.get("name") or "" for row in csv_records(path) if row.get("id")}

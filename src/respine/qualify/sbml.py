@@ -7,7 +7,7 @@ Suite: github.com/sbmlteam/sbml-test-suite.
 
 from __future__ import annotations
 
-import csv
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.files.csv_rows import csv_records, csv_rows
 from respine.model.system import System
 from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, one_case
 
@@ -185,12 +186,14 @@ def _settings_files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
+MOST_STEPS = 10_000_000
+
+
 def _index(folder: Path) -> dict[str, tuple[str, ...]]:
     path = next((p for p in (folder / "cases_index.csv", folder.parent / "cases_index.csv") if p.is_file()), None)
     if path is None:
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_records(path)
     return {
         row["case"]: _split(f"{row.get('componentTags') or ''},{row.get('testTags') or ''}")
         for row in rows
@@ -222,14 +225,24 @@ def read_settings(path: Path) -> Settings:
         if not text and default is not None:
             return default
         try:
-            return float(text)
+            value = float(text)
         except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
             why = "the settings of a case need this number."
-            raise InputError(Problem(str(path), key, text, why, f"Write {key}: and a number.")) from None
+            raise InputError(Problem(str(path), key, text, why, f"Write {key}: and a number."))
+        return value
+
+    def steps() -> int:
+        value = number("steps", 0.0)
+        if not 0 <= value <= MOST_STEPS or value != int(value):
+            why = f"the steps of a case are a whole number up to {MOST_STEPS}."
+            raise InputError(Problem(str(path), "steps", f"{value:g}", why, "Write steps: and such a number."))
+        return int(value)
 
     variables = _split(found.get("variables", ""))
     return Settings(
-        number("start", 0.0), number("duration", 0.0), int(number("steps", 0.0)), variables, number("absolute"),
+        number("start", 0.0), number("duration", 0.0), steps(), variables, number("absolute"),
         number("relative"), frozenset(_split(found.get("amount", ""))),
         frozenset(_split(found.get("concentration", ""))),
     )  # fmt: skip
@@ -237,8 +250,7 @@ def read_settings(path: Path) -> Settings:
 
 def read_results(path: Path, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
     """Times (n_times,) and expected values (n_times, n_variables). Raises InputError for a damaged file."""
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+    rows = csv_rows(path)
     header = [cell.strip().strip('"') for cell in rows[0]] if rows else []
     table = _numbers(path, rows[1:], len(header))
     named = header[1:]  # the first column is the time; a variable may be called "time" too

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from respine.files import store
+from respine.files.html import page_bytes
 from respine.report import chain, comparison, rules, theme
 from respine.report.folder import Folder, folder_of
 from respine.report.legend import marks
@@ -35,7 +36,7 @@ def write(run: Any) -> Path:
     """Write ``report.html`` into the folder of a finished run; returns its path. Raises InputError if there is none."""
     folder = folder_of(run)
     target = folder.path / "report.html"
-    store.write_bytes(target, html(folder).encode())  # a reader never sees half a report
+    store.write_bytes(target, page_bytes(html(folder)))  # a reader never sees half a report
     return target
 
 

@@ -112,7 +112,7 @@ def _decided(plan: Plan, found: Gathered) -> dict[str, dict[str, dict[str, int]]
 
 def _warnings(plan: Plan, facts: dict[str, Any], endpoints: pd.DataFrame) -> list[str]:
     """Sentences a reader of the results must not miss."""
-    told = list(plan.notes)
+    told = [*plan.notes, *plan.study.remarks]
     if plan.draws < FEW_DRAWS and len(endpoints):
         draws = "1 draw" if plan.draws == 1 else f"{plan.draws} draws"
         told.append(

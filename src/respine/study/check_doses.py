@@ -65,22 +65,18 @@ def _straight(context: Context, place: Place, raw: dict[str, Any]) -> None:
 
 def twice(context: Context, place: Place, doses: list[Any]) -> None:
     """The same dose written two times over: a slip of copying that would double it."""
-    seen: list[Dose] = []
+    seen: set[str] = set()
     for i, raw in enumerate(doses):
         one = attempt(Dose, raw)
         if one is None:
             continue
-        same = [other for other in seen if _alike(other, one)]
-        if same:
+        content = repr(sorted(_content(one).items()))
+        if content in seen:
             why = "The same dose stands in this arm already: it would be given twice."
             context.doc.problem(
                 (*place, i), why, "Remove one, or write the sum as one amount.", seen=one.drug or one.into or ""
             )
-        seen.append(one)
-
-
-def _alike(one: Dose, other: Dose) -> bool:
-    return _content(one) == _content(other)
+        seen.add(content)
 
 
 def _content(dose: Dose) -> dict[str, Any]:
@@ -96,11 +92,11 @@ def _route(context: Context, place: Place, raw: dict[str, Any]) -> treatments.Ro
     name, way = raw.get("drug"), raw.get("route")
     if not isinstance(name, str) or not name:
         return None
-    known = treatments.drug_names(context.library)
+    known = context.drug_names
     if name not in known:
         context.doc.problem((*place, "drug"), "The library has no drug of this name.", nearest(name, known))
         return None
-    drug = treatments.drug(context.library, name)
+    drug = context.drug(name)
     if context.known is None:
         return None
     species = context.known.species
@@ -125,7 +121,7 @@ def _empty_by(context: Context, way: str, species: str) -> list[str]:
     """Treatments without a drug in them that are given by a route: what a placebo by that route is called."""
     found = []
     for name in context.library.names("drugs"):
-        route = treatments.drug(context.library, name).species.get(species, {}).get(way)
+        route = context.drug(name).species.get(species, {}).get(way)
         if route is not None and not (route.dose or route.into or route.sets):
             found.append(name)
     return found
@@ -346,11 +342,11 @@ def exposure(context: Context, place: Place, raw: object) -> None:
     name = raw.get("exposure") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(name, str) or not name:
         return
-    known = treatments.exposure_names(context.library)
+    known = context.exposure_names
     if name not in known:
         context.doc.problem((*place, "exposure"), "The library has no exposure of this name.", nearest(name, known))
         return
-    file, one = treatments.exposure(context.library, name), attempt(Exposure, raw)
+    file, one = context.exposure(name), attempt(Exposure, raw)
     if context.known is not None:
         absent = [input for input in file.sets if input not in context.known.inputs]
         if absent:

@@ -13,7 +13,6 @@ from respine.files.constants import SAME_MOMENT_H
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Place
 from respine.population import model_tables as tables
-from respine.study import treatments
 from respine.study.check_doses import MOST_OCCASIONS
 from respine.study.context import Context, Issue, attempt, draft, listed
 from respine.study.endpoints import KINDS, Endpoint, Extreme, PercentRestored
@@ -169,9 +168,9 @@ def _times(dose: Dose) -> list[float]:
 
 def _length(context: Context, dose: Dose) -> float:
     """Hours that an infusion takes, as written or as the drug file says; 0 for what is given at once."""
-    if dose.over is not None or context.known is None or dose.drug not in treatments.drug_names(context.library):
+    if dose.over is not None or context.known is None or dose.drug not in context.drug_names:
         return dose.over or 0.0
-    route = treatments.drug(context.library, dose.drug).species.get(context.known.species, {}).get(dose.route)
+    route = context.drug(dose.drug).species.get(context.known.species, {}).get(dose.route)
     usual = None if route is None or route.over is None else route.over.default
     return usual or 0.0
 

@@ -13,6 +13,7 @@ from respine.files.fields import Amount, DoseAmount, Time
 from respine.files.yaml_file import Document, Place
 from respine.library import Library
 from respine.population import Population, model_tables
+from respine.study import treatments
 
 T = TypeVar("T", bound=BaseModel)
 _TIME: TypeAdapter[float] = TypeAdapter(Time)
@@ -43,6 +44,8 @@ class Context:
     """Times of visits that could be read, with their index in the list."""
     unsure: set[str] = field(default_factory=set)
     """Lists with mistakes of their own: what refers to them is not judged, so that one mistake gives one error."""
+    _drugs: dict[str, treatments.Drug] = field(default_factory=dict, init=False)
+    _exposures: dict[str, treatments.ExposureFile] = field(default_factory=dict, init=False)
 
     def note(self, part: Place, issue: Issue) -> None:
         """Note a mistake of the part of the file at ``part``, with its line."""
@@ -52,6 +55,28 @@ class Context:
     def scales(self) -> list[str]:
         """Scales a study can observe."""
         return scale_names(self.library)
+
+    @cached_property
+    def drug_names(self) -> dict[str, str]:
+        """Every name a drug may be written by, with its file."""
+        return treatments.drug_names(self.library)
+
+    @cached_property
+    def exposure_names(self) -> dict[str, str]:
+        """Every name an exposure may be written by, with its file."""
+        return treatments.exposure_names(self.library)
+
+    def drug(self, name: str) -> treatments.Drug:
+        """The drug of a name, read once. Raises KeyError, InputError."""
+        if name not in self._drugs:
+            self._drugs[name] = treatments.drug(self.library, name)
+        return self._drugs[name]
+
+    def exposure(self, name: str) -> treatments.ExposureFile:
+        """The exposure of a name, read once. Raises KeyError, InputError."""
+        if name not in self._exposures:
+            self._exposures[name] = treatments.exposure(self.library, name)
+        return self._exposures[name]
 
     @property
     def weight(self) -> float | None:

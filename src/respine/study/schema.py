@@ -100,6 +100,13 @@ class Care(Part):
     )
 
 
+class Background(Part):
+    """What everybody gets besides the arms' treatments. Kept for the reader: no number depends on it, and a run says so."""
+
+    care: Literal["outpatient", "inpatient"] = "outpatient"
+    note: str = ""
+
+
 class Arm(Part):
     """One arm: what its people get and how they differ from the population."""
 
@@ -115,6 +122,7 @@ class Arm(Part):
     parameters: dict[str, Annotated[float, Field()]] = Field(
         default_factory=dict, description="Typical values that differ in this arm, in the unit of the parameter table."
     )
+    background: Background | None = Field(None, description="Kept for the reader; it changes no result.")
     note: str = ""
 
 
@@ -197,6 +205,7 @@ class Study(Part):
         None, description="Between the periods of a crossover (each arm is simulated as a first period)."
     )
     start: Time = Field(0.0, validate_default=False, description="Time of the baseline visit.")
+    background: Background | None = Field(None, description="Kept for the reader; it changes no result.")
     covariates: dict[str, Covariate] = Field(
         default_factory=dict,
         description="Covariates that differ from the population's, such as the baseline score of this trial.",
@@ -250,6 +259,16 @@ class Study(Part):
     def text(self) -> str:
         """The study as written, comments included; as YAML for one that was made or changed in Python."""
         return self._origin.text or self.to_yaml()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is written in the study and changes no result, a sentence each."""
+        whose = {"": self.background, **{f"arms.{name}.": arm.background for name, arm in self.arms.items()}}
+        return tuple(
+            f"{place}background.care ({one.care}) changes no result: neither the model nor the ratings know of care"
+            for place, one in whose.items()
+            if one is not None and "care" in one.model_fields_set
+        )
 
     def to_yaml(self) -> str:
         """The study as a file would hold it."""

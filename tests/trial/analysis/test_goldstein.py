@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from respine.trial.analysis import Row, analyze
+from tests.conftest import needed
 
 PLAN = """
 schema: respine/analysis/1
@@ -32,11 +33,7 @@ analyses:
 def answers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[tuple[str, str, str], Row]]:
-    from tests.conftest import reference_folder
-
-    folder = reference_folder() / "antidepressant-trials"
-    if not folder.is_dir():
-        pytest.skip(f"outside reference data not found at {folder}; set RESPINE_REFERENCE to run this test")
+    folder = needed("antidepressant-trials")
     plan = tmp_path_factory.mktemp("plan") / "plan.yaml"
     plan.write_text(PLAN)
     results = analyze(folder / "goldstein2004_hamd17_dia.csv", plan)

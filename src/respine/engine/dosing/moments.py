@@ -34,8 +34,12 @@ class Moments:
 
     def tolerance(self, times: np.ndarray) -> np.ndarray:
         """How far another time may lie from each of these and still be the same moment."""
-        near_zero = max(OF_START * SAME_MOMENT * abs(self.start), OF_HORIZON * self.horizon)
-        return np.maximum(SAME_MOMENT * np.abs(times), near_zero)
+        return np.maximum(SAME_MOMENT * np.abs(times), self.near_zero)
+
+    @property
+    def near_zero(self) -> float:
+        """What counts as no time at all, whatever the time."""
+        return max(OF_START * SAME_MOMENT * abs(self.start), OF_HORIZON * self.horizon)
 
     def at_outputs(self, times: np.ndarray) -> np.ndarray:
         """Times of events, each moved to the start or the output that is the same moment; NaN stays.
@@ -44,7 +48,9 @@ class Moments:
         """
         times = np.asarray(times, float)
         room = self.tolerance(times)
-        moved = np.where((times < self.start) & (times >= self.start - room), self.start, times)
+        before = (times < self.start) & (times >= self.start - room)
+        just_after = (times > self.start) & (times <= self.start + self.near_zero)  # no step is so short
+        moved = np.where(before | just_after, self.start, times)
         if self.read is None or not len(self.read):
             return moved
         if self.after:

@@ -9,7 +9,7 @@ from respine.engine.events.prepared import Prepared
 from respine.engine.events.subject import Subject
 from respine.engine.request import Request, Setup
 from respine.engine.solution import Solution
-from respine.engine.tolerances import describe_atol, never_above
+from respine.engine.tolerances import below_tolerance, describe_atol
 
 
 def solve_subjects(setup: Setup, request: Request, schedule: Schedule) -> Solution:
@@ -42,7 +42,9 @@ def solve_subjects(setup: Setup, request: Request, schedule: Schedule) -> Soluti
         "switches": len(prepared.hybrid.switches),
         "jumps": _describe_jumps(len(prepared.left), prepared.clock_is_sure),
     }
-    if low := never_above(setup.outputs, values, dict(zip(code.states, prepared.tolerances, strict=True))):
+    if low := below_tolerance(
+        setup.outputs, values, dict(zip(code.states, prepared.tolerances, strict=True)), request.own
+    ):
         settings["below_atol"] = low
     if schedule.covariates:
         settings["covariates"] = schedule.covariates

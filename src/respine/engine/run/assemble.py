@@ -11,7 +11,7 @@ from respine.engine.request import Request, Setup
 from respine.engine.run.conservation import ConservedTotals
 from respine.engine.solution import Solution
 from respine.engine.status import Failure
-from respine.engine.tolerances import never_above
+from respine.engine.tolerances import below_tolerance
 
 
 class Solved(Protocol):
@@ -44,7 +44,7 @@ def assembled(
         settings["conserved"], lost = totals.check(recorded, batch.readings, batch.status, request.rtol, fed)
         failures += batch.give_up(lost)
     values = batch.rows[:, :n_outputs].reshape(*request.shape, n_outputs)[..., : setup.n_asked]
-    if low := never_above(setup.asked, values, dict(zip(setup.system.states, absolute, strict=True))):
+    if low := below_tolerance(setup.asked, values, dict(zip(setup.system.states, absolute, strict=True)), request.own):
         settings["below_atol"] = low
     gradients = None
     if setup.sensitivities:

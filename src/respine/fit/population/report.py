@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from respine.files import store
+from respine.files.html import page_bytes
 from respine.fit.population import plots
 from respine.fit.population.predictive_check import vpc
 from respine.fit.population.tables import table as records
@@ -63,7 +64,7 @@ def write(fit: Fit, file: Path, *, replicates: int = 500) -> list[Path]:
         path = folder / f"{name}.csv"
         store.write_bytes(path, frame.to_csv(index=False).encode())
         written.append(path)
-    store.write_bytes(file, page(fit, figures, [path.name for path in written[1:]], folder.name).encode())
+    store.write_bytes(file, page_bytes(page(fit, figures, [path.name for path in written[1:]], folder.name)))
     return written
 
 

@@ -265,7 +265,7 @@ class Study(Part):
         """What is written in the study and changes no result, a sentence each."""
         whose = {"": self.background, **{f"arms.{name}.": arm.background for name, arm in self.arms.items()}}
         return tuple(
-            f"{place}background.care ({one.care}) changes no result: neither the model nor the ratings know of care"
+            f"{place}background.care ({one.care}) changes no result; `care:` of the study does (docs/studies.md)"
             for place, one in whose.items()
             if one is not None and "care" in one.model_fields_set
         )

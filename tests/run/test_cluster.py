@@ -48,7 +48,7 @@ def test_workers_give_the_same_bytes_even_where_one_is_lost(address: str, tmp_pa
         if len(seen) == 5:
             with distributed.Client(address, set_as_default=False) as client:
                 worker = sorted(client.scheduler_info()["workers"])[0]
-                client.run(_die, workers=[worker], wait=False)
+                client.run(_die, workers=[worker], on_error="ignore")
 
     run.execute(plan, tmp_path / "run", executor=Cluster(address), progress=kills_a_worker)
     assert _bytes(tmp_path / "run") == _bytes(tmp_path / "whole") and seen[-1] == 800

@@ -189,7 +189,7 @@ def _computed(
         raise _Lost(str(trouble)) from None
     waiting = list(reversed(todo))
     held: dict[Any, Shard] = {}
-    finished = as_completed([])
+    finished = as_completed([], loop=client.loop)
 
     def hand_out() -> None:
         nonlocal people

@@ -69,6 +69,8 @@ class _Look:
     def __init__(self, system: System, zeros: set[str]) -> None:
         self.system, self.zeros = system, zeros
         self.known: dict[str, tuple[int, bool]] = {}
+        for name in system.rules:  # each after those it uses: so no chain of rules, long as it may be, nests
+            self._of(name)
 
     def kind(self, expr: Expr) -> tuple[int, bool]:
         """What a formula is, and whether it is zero."""

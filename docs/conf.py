@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import make_reference  # noqa: E402
+from pygments.lexers.special import TextLexer  # noqa: E402
 
 import respine  # noqa: E402
 
@@ -42,3 +44,8 @@ html_theme_options = {
 }
 
 make_reference.write(HERE / "reference")
+
+
+def setup(app: Any) -> None:
+    """Tables in the docs are marked ``csv``, for which Pygments has no lexer."""
+    app.add_lexer("csv", TextLexer)

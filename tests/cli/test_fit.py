@@ -64,7 +64,6 @@ def test_before_and_after_a_fit(tmp_path):
 
 
 def test_draws_of_a_posterior(tmp_path):
-    pytest.importorskip("nutpie", reason="needs the extra bayes", exc_type=ImportError)
     path, folder = written(tmp_path), tmp_path / "draws"
     words = [
         "fit",

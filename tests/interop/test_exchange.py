@@ -78,7 +78,8 @@ def test_doses_become_events():
 
 
 def test_libroadrunner_runs_what_is_written():
-    roadrunner = pytest.importorskip("roadrunner")
+    import roadrunner
+
     system = model.load(DOSED)
     runner = roadrunner.RoadRunner(model.to_sbml(system, doses=DOSES))
     runner.integrator.relative_tolerance, runner.integrator.absolute_tolerance = 1e-10, 1e-13
@@ -91,7 +92,8 @@ def test_libroadrunner_runs_what_is_written():
 @pytest.mark.slow
 @pytest.mark.parametrize("study", ["", "murrough-2013"])
 def test_copasi_runs_an_archive(study, tmp_path):
-    basico = pytest.importorskip("basico")
+    import basico
+
     made = model_of(study) if study else None
     system = made.system if made else model.load(DOSED)
     doses, inputs = (made.doses, made.inputs) if made else (DOSES, ())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 from pathlib import Path
 
@@ -15,8 +14,7 @@ from respine.interop.petab import read_petab
 from respine.interop.petab.formulas import FormulaError, parse
 from respine.model.expression import evaluate
 from respine.qualify.petab import qualify
-
-REFERENCE = Path(os.environ.get("RESPINE_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
+from tests.conftest import needed
 
 MODEL = """<?xml version="1.0" encoding="UTF-8"?>
 <sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1"><model id="two" timeUnits="second">
@@ -187,9 +185,7 @@ def test_what_is_no_formula(text):
 
 
 def reference(name: str) -> Path:
-    if not (REFERENCE / name).is_dir():
-        pytest.skip(f"no {name} in {REFERENCE}")
-    return REFERENCE / name
+    return needed(name)
 
 
 @pytest.mark.slow

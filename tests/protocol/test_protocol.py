@@ -16,6 +16,7 @@ import pytest
 from respine import library, run, study
 from respine.errors import InputError
 from respine.protocol import resolve
+from respine.run import shards
 from tests.run.tiny import tiny_system
 from tests.trial.stand_ins import small_study
 
@@ -100,15 +101,15 @@ def test_a_population_edited_between_two_shards_is_told_not_mixed_in(
     (tmp_path / "people.yaml").write_text(people, encoding="utf-8")
     one = small_study(tmp_path, **{"mdd-treatment-resistant": "people.yaml"})
     plan = run.plan(one, system=tiny_system(), shard=30, threads=1)
-    write, kept = run.execute.__globals__["_one"], []
+    compute, kept = shards.compute, []
 
-    def stops(*given):
+    def stops(*args, **more):
         if len(kept) == 1:
             raise KeyboardInterrupt
         kept.append(1)
-        return write(*given)
+        return compute(*args, **more)
 
-    monkeypatch.setitem(run.execute.__globals__, "_one", stops)
+    monkeypatch.setattr(shards, "compute", stops)
     with pytest.raises(run.Stopped):
         run.execute(plan, tmp_path / "run")
     monkeypatch.undo()

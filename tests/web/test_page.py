@@ -445,7 +445,6 @@ def test_what_is_none_of_these_is_refused_in_words(tmp_path):
 
 
 def test_the_same_page_comes_from_the_server_and_simulates_a_trial(browser):
-    pytest.importorskip("uvicorn")
     import queue
     import threading
 
@@ -473,7 +472,6 @@ def test_the_same_page_comes_from_the_server_and_simulates_a_trial(browser):
 
 
 def test_the_widget_gives_the_study_back():
-    pytest.importorskip("anywidget")
     widget = web.explore("rat-under-stress")
     assert widget.page.startswith("<!doctype html>")
     assert list(widget.study.arms) == ["ketamine", "no drug", "unstressed"]

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from respine.library import BUILT_IN
@@ -17,9 +18,6 @@ from respine.study import load
 from respine.web import server
 from respine.web.guard import MOST_BODY
 from respine.web.jobs import Busy, Jobs, Overtaken
-
-httpx = pytest.importorskip("httpx")
-pytest.importorskip("starlette")
 
 TOKEN, HOST = "a-token", "127.0.0.1:1234"
 

@@ -147,7 +147,7 @@ def _doses_changed(study: Study, what: str, value: Any) -> Study:
             elif what == "interval" and (dose.every is not None or len(dose.at) > 1):
                 step = f"{value} h" if isinstance(value, (int, float)) and not isinstance(value, bool) else value
                 if dose.every is None:
-                    one |= {"at": [dose.at[0]], "times": len(dose.at)}
+                    one |= {"at": [f"{dose.at[0]} h"], "times": len(dose.at)}
                 one["every"] = step
             else:
                 continue

@@ -129,8 +129,7 @@ def _healthy(protocol: Protocol, outputs: list[str]) -> dict[str, float]:
 
     from respine import engine
 
-    solver = engine.build(protocol.system, outputs=tuple(outputs))
-    found = solver.solve(None, engine.Schedule(1), [0.0]).values[0, 0]
+    found = engine.solve(protocol.system, outputs, [0.0]).values[0, 0]
     return {name: float(value) for name, value in zip(outputs, found, strict=True) if np.isfinite(value)}
 
 

@@ -60,9 +60,11 @@ def answer(
     """The same question to the module. ``own_uniform``: the numbers that all share are computed in Node, too."""
     setup, own = solver.setup, isinstance(schedule, Records)
     request = checked_request(
-        setup, lambda _: None, parameters, schedule, times, start=start, rtol=rtol, atol=None, initial=None, after=after,
+        setup, solver._own_scales, parameters, schedule, times, start=start, rtol=rtol, atol=None, initial=None, after=after,
         threads=1, progress=None, locate_jumps=None,
     )  # fmt: skip
+    if request.own:
+        request = replace(request, level=float(request.own.of_subjects(schedule, request.initial)[0]))
     requirements = solver.requirements(schedule)
     module = compile_module(setup.system, requirements, setup.values, method=setup.options.method, lanes=lanes)
     code, p, moments = solver.code(requirements), request.parameters, request.times

@@ -141,7 +141,7 @@ def test_the_native_kernels_of_this_machine_agree_to_the_tolerance(tmp_path):
     solver = study.protocol.solver(study.outputs, study._columns)
     for arm in study.arms:
         table, schedule = asked(study, arm)
-        for rtol, most in ((1e-6, 1e-6), (1e-11, 1e-9)):
+        for rtol, most in ((1e-6, 3e-6), (1e-11, 1e-9)):
             native = solver.solve(table, schedule, study.times, start=study.begin, rtol=rtol)
             got = answer(solver, table, schedule, study.times, tmp_path, start=study.begin, rtol=rtol)
             assert apart(got, native) < most, (arm, rtol)

@@ -13,7 +13,6 @@ from respine.fit.population.bayes.prior import Prior
 from respine.fit.population.estimate import Outer
 from tests.fit.population import toy
 
-nutpie = pytest.importorskip("nutpie", reason="needs the extra bayes", exc_type=ImportError)
 BLOCK = {"eta_cl, eta_v": [[0.1], [0.01, 0.1]]}
 
 

@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import distributed
 import pytest
 
-distributed = pytest.importorskip("distributed")
-
-from respine import run  # noqa: E402
-from respine.errors import InputError  # noqa: E402
-from respine.run import cluster, shards  # noqa: E402
-from respine.run.cluster import Cluster  # noqa: E402
-from tests.run.tiny import tiny_system  # noqa: E402
-from tests.trial.stand_ins import STUDY, small_study  # noqa: E402
+from respine import run
+from respine.errors import InputError
+from respine.run import cluster, shards
+from respine.run.cluster import Cluster
+from tests.run.tiny import tiny_system
+from tests.trial.stand_ins import STUDY, small_study
 
 TABLES = ("subjects", "visits", "doses", "endpoints", "chain", "failures", "scores", "trajectories")
 # the end of a cluster in this process leaves a loop or a file to the garbage collector

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto import server
 
-pytest.importorskip("obstore")
-server = pytest.importorskip("moto.server")
-
-from respine import run  # noqa: E402
-from respine.errors import InputError  # noqa: E402
-from respine.run import shards  # noqa: E402
-from respine.run.plan import Plan  # noqa: E402
-from respine.run.s3 import Bucket, execute_in_store, is_address  # noqa: E402
-from tests.run.tiny import tiny_system  # noqa: E402
-from tests.trial.stand_ins import STUDY, small_study  # noqa: E402
+from respine import run
+from respine.errors import InputError
+from respine.run import shards
+from respine.run.plan import Plan
+from respine.run.s3 import Bucket, execute_in_store, is_address
+from tests.run.tiny import tiny_system
+from tests.trial.stand_ins import STUDY, small_study
 
 TABLES = ("subjects", "visits", "doses", "endpoints", "chain", "failures", "scores", "trajectories")
 

@@ -38,7 +38,7 @@ def calibrate(
     _show(found, changed, json)
     if check and not found.reproduced:
         off = ", ".join(found.parameters.loc[~found.parameters["within"], "parameter"])
-        stop(f"the library does not hold the recipe's values within 2 %: {off}. Run with --write to take them over.")
+        stop(f"the library does not hold the recipe's values: {off}. Run with --write to take them over.")
 
 
 def _list(as_json: bool, asked: bool) -> None:
@@ -80,7 +80,7 @@ def _show(found: Calibration, changed: list[str], as_json: bool) -> None:
          number(r["difference"]), "yes" if r["within"] else "no", number(r["prior"]), f"{100 * r['shrinkage']:.0f} %"]
         for r in found.parameters.to_dict("records")
     ]  # fmt: skip
-    header = ["parameter", "recipe", "90 %", "library", "difference", "within 2 %", "prior", "learned"]
+    header = ["parameter", "recipe", "90 %", "library", "difference", "held", "prior", "learned"]
     typer.echo("\n" + columns(rows, header, right=(1, 3, 4, 6, 7)) + "\n")
     rows = [
         [str(r["row"]), str(r["arm"]), str(r["what"]), f"{r['bound']} {number(r['published'])}".strip(),

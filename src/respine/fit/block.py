@@ -20,6 +20,7 @@ from respine.fit.typical import TypicalTargets
 
 Progress = Callable[[str], None]
 WITHIN = 0.02  # a table value this close to the recipe's is reproduced
+UNSEEN = 0.5  # standard errors: along flat directions a set of values that fits no worse is the same answer
 TINY = 1e-9
 
 
@@ -36,7 +37,9 @@ class Calibration:
 
     @property
     def reproduced(self) -> bool:
-        """Whether every value of the library is within 2 % of the recipe's and is marked as its result."""
+        """Whether every value of the library is marked as the recipe's result and is within 2 % of it, or, where all values of
+        the library together fit at least as well as what the search found, within half a standard error.
+        """
         return bool(self.parameters["within"].all())
 
 
@@ -119,7 +122,9 @@ def calibrate(block: str | Path | Recipe, threads: int | None = None, progress: 
             best = found
     if best is None:
         raise ValueError(f"the model cannot be computed at any start of block {recipe.block}")
-    table = _parameter_table(recipe, best)
+    now = np.array([free.prior.to_scale(values.read(free.place).value) for free in recipe.parameters], float)
+    as_good = _cost(objective(now[None, :])[0]) <= best.cost
+    table = _parameter_table(recipe, best, np.abs(now - best.x) <= UNSEEN * best.errors if as_good else None)
     fitted = _target_table(recipe, objective, best)
     return Calibration(recipe, table, fitted, best, tuple(costs), clock.perf_counter() - begun)
 
@@ -154,7 +159,8 @@ def _cost(row: np.ndarray) -> float:
     return 0.5 * float(row @ row) if np.isfinite(row).all() else np.inf
 
 
-def _parameter_table(recipe: Recipe, best: Minimum) -> pd.DataFrame:
+def _parameter_table(recipe: Recipe, best: Minimum, same: np.ndarray | None) -> pd.DataFrame:
+    """One row a parameter; ``same``: which values of a library that fits no worse are the same answer."""
     rows = []
     for j, free in enumerate(recipe.parameters):
         prior, error = free.prior, float(best.errors[j])
@@ -162,13 +168,14 @@ def _parameter_table(recipe: Recipe, best: Minimum) -> pd.DataFrame:
         low, high = (float(prior.from_scale(best.x[j] + sign * Z90 * error)) for sign in (-1, 1))
         now = values.read(free.place)
         away = abs(now.value / value - 1) if value else abs(now.value)
+        close = away <= WITHIN or (same is not None and bool(same[j]))
         marked = f"recipe {recipe.block}" in now.where or f"recipe {recipe.block}" in now.status
         rows.append({
             "parameter": free.name, "value": value, "low": low, "high": high,
             "error": error, "scale": prior.scale, "prior": prior.median, "prior_low": prior.low,
             "prior_high": prior.high, "shrinkage": _shrinkage(free, best.x[j], error), "library": now.value,
             "difference": now.value - value,
-            "within": (away <= WITHIN and marked) or (away <= WITHIN and free.place.field != "value"),
+            "within": close and (marked or free.place.field != "value"),
         })  # fmt: skip
     return pd.DataFrame(rows)
 

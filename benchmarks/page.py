@@ -36,11 +36,11 @@ MOVE = """(k) => new Promise((done) => {
   bar.dispatchEvent(new Event('input', { bubbles: true }));
 })"""
 BAND = """async () => {
-  clearTimeout(window.respine.crowdTimer);
-  delete document.body.dataset.crowd;
+  clearTimeout(window.respine.cohortTimer);
+  delete document.body.dataset.cohort;
   window.respine.bands = {};
-  await window.respine.crowd();
-  return Number(document.body.dataset.crowd);
+  await window.respine.cohort();
+  return Number(document.body.dataset.cohort);
 }"""
 
 
@@ -68,7 +68,7 @@ def measure(moves: int) -> dict[str, float]:
         bands = [tab.evaluate(BAND) for _ in range(3)]
         while_band = []
         for k in range(10):  # a slider that moves while people are solved
-            tab.evaluate("() => { window.respine.bands = {}; window.respine.crowd() }")
+            tab.evaluate("() => { window.respine.bands = {}; window.respine.cohort() }")
             while_band.append(tab.evaluate(MOVE, k)[0])
         browser.close()
     return {

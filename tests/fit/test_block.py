@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from respine.fit import block, crowd, recipe
+from respine.fit import block, cohort, recipe
 from respine.fit.recipe import Prior, Target
 from respine.fit.values import Place
 from respine.model.system import Quantity
@@ -72,7 +72,7 @@ def test_people_keep_their_distance_from_the_typical_person() -> None:
     column = 2.0 * np.exp(np.sqrt(np.log1p(0.09)) * eta)
     place = Place("parameters/t", "x")
     wider = Place("parameters/t", "x", "variability")
-    moved = crowd.moved(quantity, column, [(place, np.array([3.0, 2.0])), (wider, np.array([0.3, 0.6]))], 2).reshape(
+    moved = cohort.moved(quantity, column, [(place, np.array([3.0, 2.0])), (wider, np.array([0.3, 0.6]))], 2).reshape(
         2, 3
     )
     assert moved[0] == pytest.approx(column * 1.5)

@@ -13,7 +13,7 @@ import pytest
 from respine import library
 from respine.errors import InputError
 from respine.fit import recipe
-from respine.fit.crowd import CrowdTargets
+from respine.fit.cohort import CohortTargets
 from respine.fit.typical import half_rise
 from respine.study import scales
 
@@ -154,6 +154,6 @@ def test_hardly_ill_is_one_floor_of_the_scale_unless_the_recipe_says_more(tmp_pa
         outputs=["symptom"], protocol=SimpleNamespace(scale=lambda name: scales.load(library.BUILT_IN, name)),
     )  # fmt: skip
     path = np.array([[[0.05]], [[0.2]]])
-    shares = [CrowdTargets._hardly_ill(fit, one, path) for one in (target, more)]  # type: ignore[arg-type]
+    shares = [CohortTargets._hardly_ill(fit, one, path) for one in (target, more)]  # type: ignore[arg-type]
     assert shares == [50.0, 100.0]
     assert "Floors of a scale" in problems(tmp_path, HARDLY_ILL.replace("statistic: hardly-ill", "floors: 3"))

@@ -35,10 +35,10 @@ def doctor(json: bool = typer.Option(False, "--json", help="Print JSON instead o
     if json:
         print_json([vars(one) for one in found])
     else:
-        for one in found:
-            typer.echo(columns([[f"{'ok' if one.ok else 'problem':<7}", f"{one.what:<22}", one.seen]]))
-            if not one.ok:
-                typer.echo(f"         -> {one.cure}")
+        for check in found:
+            typer.echo(columns([[f"{'ok' if check.ok else 'problem':<7}", f"{check.what:<22}", check.seen]]))
+            if not check.ok:
+                typer.echo(f"         -> {check.cure}")
     bad = sum(not one.ok for one in found)
     if not json:
         typer.echo("\nNo problem found." if not bad else f"\n{bad} problem{'s' if bad > 1 else ''}.")

@@ -136,12 +136,12 @@ def _interval(middle: float, low: float, high: float) -> str:
     return f"{_number(middle)} ({_number(low)} ... {_number(high)})"
 
 
-def _published(one: ComparedRow) -> str:
-    if not math.isfinite(one.published):
-        return _cut(one.published_text, 30)
-    if not math.isfinite(one.published_low):
-        return _number(one.published)
-    return f"{_number(one.published)} ({_number(one.published_low)} ... {_number(one.published_high)})"
+def _published(compared_row: ComparedRow) -> str:
+    if not math.isfinite(compared_row.published):
+        return _cut(compared_row.published_text, 30)
+    if not math.isfinite(compared_row.published_low):
+        return _number(compared_row.published)
+    return f"{_number(compared_row.published)} ({_number(compared_row.published_low)} ... {_number(compared_row.published_high)})"
 
 
 _LABELS = typer.Argument(None, metavar="[LABEL]...", help="Labels such as A7; all when left out.")
@@ -195,16 +195,16 @@ def claims(
     else:
         cells = [[one.claim, one.model_verdict, one.record_verdict] for one in found]
         typer.echo(columns(cells, ("claim", "model", "published record")))
-        for one in found:
-            typer.echo(f"\n{one.claim}")
-            sides = (("model", one.model, one.model_note), ("record", one.record, one.record_note))
+        for claim in found:
+            typer.echo(f"\n{claim.claim}")
+            sides = (("model", claim.model, claim.model_note), ("record", claim.record, claim.record_note))
             for title, conditions, note in sides:
                 for condition in conditions:
                     typer.echo(f"  {title:6}  {room.condition_words(condition)}")
                 if note:
                     typer.echo(f"  {title:6}  {note}")
-            if one.note:
-                typer.echo(f"          {one.note}")
+            if claim.note:
+                typer.echo(f"          {claim.note}")
     if markdown is not None:
         markdown.write_text(room.markdown(found), encoding="utf-8")
         screen.say(f"\n{markdown} written.")

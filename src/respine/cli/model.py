@@ -47,9 +47,9 @@ def names(kind: str = _KIND, json: bool = typer.Option(False, "--json", help="Pr
         blocks = [f"{one}\n" + columns([[f"  {name}", meaning(one, name)] for name in held[one]]) for one in held]
         typer.echo("\n\n".join(blocks) + "\n\nAll that is known of one: respine model show NAME")
     else:
-        for one, members in held.items():
+        for kind_name, members in held.items():
             for name in members:
-                typer.echo(f"{name}\t{kind_word(one)}\t{meaning(one, name)}")
+                typer.echo(f"{name}\t{kind_word(kind_name)}\t{meaning(kind_name, name)}")
 
 
 @group.command("show")
@@ -89,8 +89,8 @@ def _holding(name: str, model: str | None, required: bool) -> System | None:
 
     known = library.names("models")
     order = [model] if model else sorted(known, key=lambda m: (*_FIRST, m).index(m) if m in _FIRST else len(_FIRST))
-    for one in order:
-        system = models.load(one)
+    for model_name in order:
+        system = models.load(model_name)
         if knows(system, name):
             return system
     if not required:

@@ -63,8 +63,8 @@ def verify(
     screen = Screen(as_json=json, quiet=quiet)
     found = look(folder)
     screen.say(f"{folder}: {found.state}, {found.checked} files compared with their checksums")
-    for one in found.findings:
-        screen.say(f" {'damaged' if one.harm else 'note'}: {one.what}: {one.why}")
+    for finding in found.findings:
+        screen.say(f" {'damaged' if finding.harm else 'note'}: {finding.what}: {finding.why}")
     if found.missing:
         screen.say(f" {len(found.missing)} shards are still to be computed: go on with `respine run --resume {folder}`")
     if repair and (not found.sound or found.state != "complete"):

@@ -74,11 +74,11 @@ def check(file: str = typer.Argument(..., metavar="NAME|FILE", autocompletion=co
     from respine import study
     from respine.protocol import decision_times
 
-    one = study.load(file)
-    study.require_result(one)
-    typer.echo(f"{file}: ok ({_arms(len(one.arms))}, {len(one.visits)} visits)")
-    for remark in one.remarks:
+    parsed = study.load(file)
+    study.require_result(parsed)
+    typer.echo(f"{file}: ok ({_arms(len(parsed.arms))}, {len(parsed.visits)} visits)")
+    for remark in parsed.remarks:
         typer.echo(f"note: {remark}")
-    if one.rules:
-        asked = ", ".join(f"{arm} {len(decision_times(one, arm))}" for arm in one.arms)
-        typer.echo(f"decision rules: {len(one.rules)}, asked at so many times by arm: {asked}")
+    if parsed.rules:
+        asked = ", ".join(f"{arm} {len(decision_times(parsed, arm))}" for arm in parsed.arms)
+        typer.echo(f"decision rules: {len(parsed.rules)}, asked at so many times by arm: {asked}")

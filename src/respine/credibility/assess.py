@@ -174,8 +174,8 @@ def _provenance(asked: question.Question, system: System) -> dict[str, pd.DataFr
     tables = {system.name: provenance.symbols(system, recipes)}
     tables |= {name: provenance.symbols(model.load(name), recipes) for name in asked.data["others"]}
     tables |= {"scales, drugs, exposures, populations": provenance.other_numbers()}
-    one = pd.concat([table.assign(of=name) for name, table in tables.items()], ignore_index=True)
-    return {"provenance": one, "statuses": provenance.by_status(tables)}
+    joined = pd.concat([table.assign(of=name) for name, table in tables.items()], ignore_index=True)
+    return {"provenance": joined, "statuses": provenance.by_status(tables)}
 
 
 def _calibration(asked: question.Question, blocks: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:

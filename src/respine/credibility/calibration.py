@@ -142,15 +142,15 @@ def identifiability(blocks: Sequence[Mapping[str, Any]], informed: float) -> pd.
     priors added; ``learned`` = sum of eigenvalue / (1 + eigenvalue): how many of the parameters the rows decide.
     """
     rows = []
-    for one in blocks:
-        e = np.array(one["eigenvalues"], float)
+    for facts in blocks:
+        e = np.array(facts["eigenvalues"], float)
         if not len(e):
             continue
-        blind = [p["parameter"] for p in one["parameters"] if p["informed"] is not None and p["informed"] < informed]
+        blind = [p["parameter"] for p in facts["parameters"] if p["informed"] is not None and p["informed"] < informed]
         rows.append({
-            "block": one["block"], "parameters": len(e), "targets": len(one["targets"]), "largest": float(e.max()),
+            "block": facts["block"], "parameters": len(e), "targets": len(facts["targets"]), "largest": float(e.max()),
             "smallest": float(e.min()), "condition": float((1 + e.max()) / (1 + e.min())),
-            "above_1": int((e > 1).sum()), "learned": float((e / (1 + e)).sum()), "weakest": one["weakest"],
+            "above_1": int((e > 1).sum()), "learned": float((e / (1 + e)).sum()), "weakest": facts["weakest"],
             "not_informed": ", ".join(blind),
         })  # fmt: skip
     return pd.DataFrame(rows)

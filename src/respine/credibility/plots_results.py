@@ -62,10 +62,10 @@ def _against(axes: Axes, lines: Sequence[ComparedRow]) -> None:
         theme.plain_numbers(axes.xaxis)
         axes.set_yscale("log")
         theme.plain_numbers(axes.yaxis)
-    for one in lines:
-        colour = ROLE_COLOURS.get(one.role, theme.INK)
-        axes.plot([one.published] * 2, [one.low, one.high], color=colour, linewidth=1, alpha=0.3)
-        axes.plot([one.published], [one.predicted], marker=theme.role_marker(one.role), color=colour, markersize=3.4,
+    for line in lines:
+        colour = ROLE_COLOURS.get(line.role, theme.INK)
+        axes.plot([line.published] * 2, [line.low, line.high], color=colour, linewidth=1, alpha=0.3)
+        axes.plot([line.published], [line.predicted], marker=theme.role_marker(line.role), color=colour, markersize=3.4,
                   alpha=0.85, markeredgewidth=0)  # fmt: skip
     low, high = float(values.min()), float(values.max())
     pad = 0.0 if logarithmic else 0.04 * (high - low or 1.0)

@@ -63,8 +63,8 @@ class Question:
 
     def study(self, name: str) -> Study:
         """The study of an experiment of the file."""
-        one = self.data["experiments"][name]
-        return experiment.study_of(f"credibility-{name}", one["population"], one["arms"], one["until"])
+        asked = self.data["experiments"][name]
+        return experiment.study_of(f"credibility-{name}", asked["population"], asked["arms"], asked["until"])
 
     def of_experiment(self, name: str) -> list[Readout]:
         """The read-outs of one experiment."""

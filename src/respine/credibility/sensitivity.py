@@ -63,8 +63,8 @@ def experiment(name: str, n: int, seed: int, threads: int | None = None) -> dict
         courses = Courses(protocol, arm, mine, ids, threads)
         values = courses.values(np.vstack([centre, np.column_stack(drawn)]))
         failures += courses.typical.failures
-        for k, one in enumerate(mine):
-            found.append(readout_facts(one, courses.units[k], ids, z, values[1:, k], float(values[0, k])))
+        for k, readout in enumerate(mine):
+            found.append(readout_facts(readout, courses.units[k], ids, z, values[1:, k], float(values[0, k])))
     order = [one.name for one in readouts]
     return {
         "experiment": name,
@@ -98,12 +98,12 @@ class Courses:
     def of_courses(self, solved: np.ndarray) -> np.ndarray:
         """Read-outs ``(n, n_readouts)`` of trajectories ``(n, n_times, n_outputs)``."""
         columns = []
-        for one in self.readouts:
-            course = solved[:, :, self.typical.outputs.index(self.output(one))]
-            if one.of in self.scales:
-                course = self._scores(one.of, course)
+        for readout in self.readouts:
+            course = solved[:, :, self.typical.outputs.index(self.output(readout))]
+            if readout.of in self.scales:
+                course = self._scores(readout.of, course)
             with np.errstate(invalid="ignore", divide="ignore"):
-                columns.append(one.of_course(self.typical.times, course))
+                columns.append(readout.of_course(self.typical.times, course))
         return np.column_stack(columns)
 
     def _scores(self, name: str, course: np.ndarray) -> np.ndarray:
@@ -112,22 +112,22 @@ class Courses:
         people = typical_people(self.arm, n)
         return true_scores(self.protocol.study, self.scales[name], people, np.zeros(n, np.int64), course, None)
 
-    def _unit(self, one: Readout, system: System) -> str:
-        if one.relation == "over":
+    def _unit(self, readout: Readout, system: System) -> str:
+        if readout.relation == "over":
             return "ratio to before"
-        if one.of in self.scales:
-            return self.scales[one.of].unit
-        unit = system.quantities[one.of].unit
+        if readout.of in self.scales:
+            return self.scales[readout.of].unit
+        unit = system.quantities[readout.of].unit
         return "1" if unit in ("", "dimensionless") else unit
 
 
 def readout_facts(
-    one: Readout, unit: str, ids: Sequence[str], z: np.ndarray, values: np.ndarray, centre: float
+    readout: Readout, unit: str, ids: Sequence[str], z: np.ndarray, values: np.ndarray, centre: float
 ) -> dict[str, Any]:
     """What a cloud of vectors ``z`` ``(n, k)`` with read-outs ``values`` ``(n,)`` says; keys as of ``experiment``."""
     good = np.isfinite(values)
     n = int(good.sum())
-    facts: dict[str, Any] = {"name": one.name, "label": one.label, "unit": unit, "n": n, "k": len(ids), "value": centre,
+    facts: dict[str, Any] = {"name": readout.name, "label": readout.label, "unit": unit, "n": n, "k": len(ids), "value": centre,
                              "median": None, "p05": None, "p95": None, "r2": None, "band": None, "effects": []}  # fmt: skip
     if n < len(ids) + SPARE // 2:
         return facts

@@ -45,9 +45,9 @@ def _test(a: Assessment) -> str:
     )
 
 
-def found_words(one: Mapping[str, Any]) -> str:
+def found_words(condition: Mapping[str, Any]) -> str:
     """What was found for a criterion."""
-    value, kind = one["found"], one["kind"]
+    value, kind = condition["found"], condition["kind"]
     if value is None:
         return "not known"
     if kind == "yes":
@@ -57,9 +57,9 @@ def found_words(one: Mapping[str, Any]) -> str:
     return written(float(value))
 
 
-def asked_words(one: Mapping[str, Any]) -> str:
+def asked_words(condition: Mapping[str, Any]) -> str:
     """What a criterion asks for."""
-    value, kind = one["asked"], one["kind"]
+    value, kind = condition["asked"], condition["kind"]
     if kind == "yes":
         return "yes"
     if isinstance(value, list | tuple):

@@ -48,11 +48,11 @@ def numerical(name: str, threads: int | None = None) -> list[dict[str, Any]]:
         ]
         same = bool(np.array_equal(solved[0], solved[1], equal_nan=True))
         use, tight = (courses.of_courses(one)[0] for one in (solved[0], solved[2]))
-        for k, one in enumerate(mine):
+        for k, readout in enumerate(mine):
             gap = abs(float(use[k] - tight[k]))
             size = abs(float(tight[k]))
             rows.append({
-                "name": one.name, "label": one.label, "unit": courses.units[k], "value": float(use[k]),
+                "name": readout.name, "label": readout.label, "unit": courses.units[k], "value": float(use[k]),
                 "tight": float(tight[k]), "difference": gap, "relative": gap / (size if size > 1e-6 else 1.0),
                 "same_bits": same, "uncertain": len(ids),
             })  # fmt: skip

@@ -115,12 +115,12 @@ def _numbers(
     return result
 
 
-def _assertion(one: Mapping[str, Any], numbers: Mapping[str, float], roles: Mapping[str, str]) -> Assertion:
+def _assertion(entry: Mapping[str, Any], numbers: Mapping[str, float], roles: Mapping[str, str]) -> Assertion:
     checks = []
-    for raw in one["checks"]:
+    for raw in entry["checks"]:
         value = compute(raw["formula"], numbers)
         low, high = raw.get("low"), raw.get("high")
         checks.append(Check(raw["what"], value, low, high, raw.get("unit", ""), bounded(value, low, high)))
-    evidence = tuple((id, roles[id]) for id in one["evidence"])
-    study = one.get("study") or one.get("experiment", "")
-    return Assertion(one["label"], one["title"], study, evidence, tuple(checks))
+    evidence = tuple((id, roles[id]) for id in entry["evidence"])
+    study = entry.get("study") or entry.get("experiment", "")
+    return Assertion(entry["label"], entry["title"], study, evidence, tuple(checks))

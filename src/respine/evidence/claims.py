@@ -113,10 +113,10 @@ def evaluate(
     numbers = _Model(data, subjects, threads)
     rows = rows_by_id()
     result = []
-    for k, one in enumerate(chosen):
+    for k, entry in enumerate(chosen):
         if progress:
-            progress(one["id"], k, len(chosen))
-        result.append(_claim(one, numbers, rows))
+            progress(entry["id"], k, len(chosen))
+        result.append(_claim(entry, numbers, rows))
     return result
 
 
@@ -126,8 +126,8 @@ def record(ids: Collection[str] = ()) -> dict[str, tuple[Condition, ...]]:
     return {one["id"]: _record(one["record"], rows) for one in read()["claims"] if not ids or one["id"] in ids}
 
 
-def _claim(one: Mapping[str, Any], numbers: _Model, rows: Mapping[str, dict[str, str]]) -> Claim:
-    side = one["model"]
+def _claim(entry: Mapping[str, Any], numbers: _Model, rows: Mapping[str, dict[str, str]]) -> Claim:
+    side = entry["model"]
     found = {name: numbers.value(raw) for name, raw in (side.get("values") or {}).items()}
     sources = {name: raw.get("study") or raw.get("experiment", "") for name, raw in (side.get("values") or {}).items()}
     model = []
@@ -139,8 +139,8 @@ def _claim(one: Mapping[str, Any], numbers: _Model, rows: Mapping[str, dict[str,
         spread = found.get(raw["formula"], (NAN, NAN, NAN))
         value = compute(raw["formula"], {name: triple[0] for name, triple in found.items()})
         model.append(_number(raw, value, spread[1], spread[2], tuple(dict.fromkeys(sources[n] for n in used))))
-    return Claim(one["id"], one["claim"], tuple(model), _record(one["record"], rows), one.get("note", ""),
-                 side.get("note", ""), one["record"].get("note", ""))  # fmt: skip
+    return Claim(entry["id"], entry["claim"], tuple(model), _record(entry["record"], rows), entry.get("note", ""),
+                 side.get("note", ""), entry["record"].get("note", ""))  # fmt: skip
 
 
 def _names(formula: str, known: Mapping[str, Any]) -> list[str]:
@@ -220,8 +220,8 @@ class _Model:
         if "above" in raw:
             people = np.array(found["people"][name], float)
             return 100 * float((people[np.isfinite(people)] > raw["above"]).mean()), NAN, NAN
-        one = found["endpoints"][name]
-        return tuple(NAN if x is None else float(x) for x in one)  # type: ignore[return-value]
+        interval = found["endpoints"][name]
+        return tuple(NAN if x is None else float(x) for x in interval)  # type: ignore[return-value]
 
     def _typical(self, value: Value) -> float:
         """Typical values of all claims are computed together and kept."""

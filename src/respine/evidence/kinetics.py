@@ -47,9 +47,9 @@ def predict(progress: Progress | None = None) -> list[ComparedRow]:
 
 def _why_not(data: Mapping[str, Any], row: Mapping[str, str]) -> Reason:
     text = " ".join(row.get(name, "") for name in ("quantity", "population", "species"))
-    for one in data["not_compared"]:
-        if re.search(one["pattern"], text):
-            return NotCompared.EXPLAINED.because(str(one["reason"]))
+    for entry in data["not_compared"]:
+        if re.search(entry["pattern"], text):
+            return NotCompared.EXPLAINED.because(str(entry["reason"]))
     kind = NotCompared.NO_NUMBER if published(row) is None else NotCompared.NO_EXPERIMENT
     return kind.because(kind.value)
 
@@ -62,11 +62,17 @@ def uncertain_values(system: System, outputs: Sequence[str], keep: Sequence[str]
     """
     found = {}
     for id in sorted(_reach(system, outputs)):
-        one = system.quantities.get(id)
-        if id in keep or one is None or one.low is None or one.high is None or one.low == one.high:
+        quantity = system.quantities.get(id)
+        if (
+            id in keep
+            or quantity is None
+            or quantity.low is None
+            or quantity.high is None
+            or quantity.low == quantity.high
+        ):
             continue
         z = normals(SEED, f"typical:{id}", 0, DRAWS)[:, 0]
-        found[id] = np.concatenate([[system.parameters[id]], values_at(one, system.parameters[id], z)])
+        found[id] = np.concatenate([[system.parameters[id]], values_at(quantity, system.parameters[id], z)])
     return found
 
 
@@ -233,26 +239,26 @@ def _people(row: Mapping[str, str]) -> int | None:
 
 def _parameters(data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]]) -> dict[str, ComparedRow]:
     lines = {}
-    for one in data["parameters"]:
-        system = model.load(one["model"])
-        expr = formula.parse(one["formula"])
+    for entry in data["parameters"]:
+        system = model.load(entry["model"])
+        expr = formula.parse(entry["formula"])
         drawn = uncertain_values(system, list(symbols(expr)))
         names = list(symbols(expr))
         values = np.asarray(evaluate(expr, {n: drawn.get(n, system.parameters[n]) for n in names}), float)
         values = np.broadcast_to(values, (DRAWS + 1,))
-        row = rows[one["id"]]
+        row = rows[entry["id"]]
         low, q25, q75, high = map(float, np.quantile(values[1:], [0.05, 0.25, 0.75, 0.95]))
         if len(names) == 1 and len(drawn) == 1:  # the uncertainty itself, without the chance of its draws
             ends = [values_at(system.quantities[names[0]], system.parameters[names[0]], np.array([z]))[0]
                     for z in (-Z90, -0.6745, 0.6745, Z90)]  # fmt: skip
             low, q25, q75, high = sorted(float(evaluate(expr, {names[0]: end})) for end in ends)
         facts = about(row, "pk") | {
-            "kind": "parameter", "study": f"{one['model']} model", "predicted": float(values[0]), "low": low,
-            "high": high, "q25": q25, "q75": q75, "note": one["formula"], "n": _people(row),
+            "kind": "parameter", "study": f"{entry['model']} model", "predicted": float(values[0]), "low": low,
+            "high": high, "q25": q25, "q75": q75, "note": entry["formula"], "n": _people(row),
         }  # fmt: skip
         result = _published(row)
         if result is None:
-            lines[one["id"]] = ComparedRow(**facts, rule="no single number was published: shown only")
+            lines[entry["id"]] = ComparedRow(**facts, rule="no single number was published: shown only")
             continue
         value, bottom, top = result
         se = (top - bottom) / (2 * 1.96) if np.isfinite(bottom) else 0.0
@@ -261,6 +267,6 @@ def _parameters(data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]]) 
         reach = bool(low <= top and high >= bottom) if overlap else within(value, low, high)
         if low == high:  # no uncertainty: an exact input
             reach, rule = bool(np.isclose(value, low, rtol=0.02)), "the model's number is the published one"
-        lines[one["id"]] = ComparedRow(**facts, published=value, published_low=bottom, published_high=top, inside=reach,
+        lines[entry["id"]] = ComparedRow(**facts, published=value, published_low=bottom, published_high=top, inside=reach,
                                 z=score(value, float(values[0]), low, high, se), rule=rule)  # fmt: skip
     return lines

@@ -81,10 +81,19 @@ class Typicals:
         return self._found[value]
 
 
-def inline(name: str, one: Mapping[str, Any]) -> Study:
+def inline(name: str, experiment_fields: Mapping[str, Any]) -> Study:
     """The study of an experiment that stands in a data file."""
-    more = {field: one[field] for field in ("visits", "observe", "endpoints") if field in one}
-    return experiment.study_of(name, one["population"], one["arms"], one["until"], one.get("covariates"), **more)
+    more = {
+        field: experiment_fields[field] for field in ("visits", "observe", "endpoints") if field in experiment_fields
+    }
+    return experiment.study_of(
+        name,
+        experiment_fields["population"],
+        experiment_fields["arms"],
+        experiment_fields["until"],
+        experiment_fields.get("covariates"),
+        **more,
+    )
 
 
 def compute(text: str, values: Mapping[str, float]) -> float:

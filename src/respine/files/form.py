@@ -37,17 +37,17 @@ def model_problems(doc: Document, error: ValidationError, model: type[BaseModel]
     }
     broken = {one["loc"][:-1] for one in found if one["loc"] and isinstance(one["loc"][-1], int)}
     noted = {(one.where, one.field) for one in doc.problems}
-    for one in found:
-        if one["type"] == "too_short" and one["loc"] in broken:
+    for fault in found:
+        if fault["type"] == "too_short" and fault["loc"] in broken:
             continue  # entries that cannot be read are no empty list
-        if one["type"] == "missing" and (one["loc"][:-1], one["loc"][-1]) in misspelt:
+        if fault["type"] == "missing" and (fault["loc"][:-1], fault["loc"][-1]) in misspelt:
             continue
-        at = place + tuple(part for part in one["loc"])
-        if one["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            at = (*at, one["ctx"]["discriminator"].strip("'"))
-        why, cure = _words(doc, one, model, at, place)
-        seen = str(at[-1]) if one["type"] == "extra_forbidden" else None
-        where = _file_place(doc, at, one["type"] in ("missing", "union_tag_not_found"))
+        at = place + tuple(part for part in fault["loc"])
+        if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            at = (*at, fault["ctx"]["discriminator"].strip("'"))
+        why, cure = _words(doc, fault, model, at, place)
+        seen = str(at[-1]) if fault["type"] == "extra_forbidden" else None
+        where = _file_place(doc, at, fault["type"] in ("missing", "union_tag_not_found"))
         if (doc.where(where), yaml_file.dotted(where)) not in noted:  # a fault of form explains it
             doc.problem(where, why, cure, seen=seen)
 
@@ -125,8 +125,8 @@ _OF_MAPPINGS = ("doses", "co_medication", "exposures", "endpoints", "rules", "co
 _NUMBER = ("float_type", "float_parsing", "int_type", "int_parsing", "int_from_float", "finite_number")
 
 
-def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Place) -> tuple[str, str]:
-    kind, context, name = one["type"], one.get("ctx", {}), str(at[-1]) if at else ""
+def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: Place) -> tuple[str, str]:
+    kind, context, name = fault["type"], fault.get("ctx", {}), str(at[-1]) if at else ""
     if kind == "respine":
         return context["why"], context["cure"]
     if kind == "extra_forbidden":
@@ -160,13 +160,13 @@ def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Pl
             what = expected[0].split("/")[1]
             why = f"This version of respine reads {what} files of the form {expected[0]}."
             return why, f'Write "schema: {expected[0]}" if the file is a {what}.'
-        return "This word is not known here.", nearest(str(one["input"]), expected)
+        return "This word is not known here.", nearest(str(fault["input"]), expected)
     if kind in ("string_type", "string_sub_type"):
-        if one["input"] is None or isinstance(one["input"], (list, dict)):
-            return f"A text is expected, not {_kind(one['input'])}.", f'Write "{name}: some text".'
+        if fault["input"] is None or isinstance(fault["input"], (list, dict)):
+            return f"A text is expected, not {_kind(fault['input'])}.", f'Write "{name}: some text".'
         return (
-            f"A text is expected, not {_kind(one['input'])}.",
-            f'Put it in quotes if it is meant as text: "{_show(one)}".',
+            f"A text is expected, not {_kind(fault['input'])}.",
+            f'Put it in quotes if it is meant as text: "{_show(fault)}".',
         )
     if kind == "string_pattern_mismatch":
         return "A short name is lower-case letters, digits and hyphens.", 'Write it like "murrough-2013".'
@@ -177,7 +177,7 @@ def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Pl
         return "There is nothing here.", "Give at least one entry, or leave the field out if it is optional."
     if kind in _NUMBER:
         wanted = "A whole number" if kind.startswith("int") else "A number"
-        value = one["input"]
+        value = fault["input"]
         if kind == "int_type" and isinstance(value, float) and value.is_integer() and abs(value) <= 1e7:
             return f"A whole number is expected, written without point or exponent, not {_kind(value)}.", (
                 f'Write "{name}: {int(value)}".'
@@ -187,7 +187,7 @@ def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Pl
         return _bounds(name, context)
     if kind in ("tuple_type", "list_type", "model_type", "dict_type", "model_attributes_type"):
         wanted = "A list" if kind in ("tuple_type", "list_type") else "A mapping of fields"
-        value = one["input"]
+        value = fault["input"]
         if name in _OF_MAPPINGS and wanted == "A list":
             form = f'"{name}:" and below it one "- {{field: value, ...}}" for each entry'
         elif wanted == "A list" and isinstance(value, str):
@@ -203,7 +203,7 @@ def _words(doc: Document, one: Any, model: type[BaseModel], at: Place, place: Pl
         else:
             form = f'"{name}:" and its fields below, or {{field: value}}'
         return f"{wanted} is expected, not {_kind(value)}.", f"Write {form}."
-    return str(one["msg"]).rstrip(".") + ".", "Correct the value; respine new FILE writes a commented example."
+    return str(fault["msg"]).rstrip(".") + ".", "Correct the value; respine new FILE writes a commented example."
 
 
 def _example(model: type[BaseModel], at: Place) -> str:

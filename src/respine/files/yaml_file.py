@@ -79,9 +79,9 @@ class Document:
             unique = dict.fromkeys(self.problems)  # two checks may meet the same mistake
             raise InputError(*sorted(unique, key=self._order))
 
-    def _order(self, one: Problem) -> tuple[bool, int]:
+    def _order(self, problem: Problem) -> tuple[bool, int]:
         """This file first, then files it names; each by its lines."""
-        file, _, line = one.where.rpartition(":")
+        file, _, line = problem.where.rpartition(":")
         return file != str(self.file), int(line) if line.isdigit() else 0
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from respine import population
 from respine.files.constants import Z90
 from respine.fit import values
-from respine.fit.crowd import CrowdTargets
+from respine.fit.cohort import CohortTargets
 from respine.fit.minimise import Minimum, minimise
 from respine.fit.recipe import Free, Recipe, Target, load
 from respine.fit.typical import TypicalTargets
@@ -51,11 +51,11 @@ class Objective:
         groups: dict[tuple[str, bool, tuple[tuple[str, float], ...]], list[int]] = {}
         for i, target in enumerate(self.targets):
             groups.setdefault((target.study, bool(target.endpoint), target.held), []).append(i)
-        self.groups: list[tuple[list[int], TypicalTargets | CrowdTargets]] = []
-        for (study, crowd, _), members in groups.items():
+        self.groups: list[tuple[list[int], TypicalTargets | CohortTargets]] = []
+        for (study, cohort, _), members in groups.items():
             own = [self.targets[i] for i in members]
-            if crowd:
-                self.groups.append((members, CrowdTargets(study, own, self.free, recipe.settings, threads)))
+            if cohort:
+                self.groups.append((members, CohortTargets(study, own, self.free, recipe.settings, threads)))
             else:
                 self.groups.append((members, TypicalTargets(study, own, self.free, threads)))
         self.centre = np.array([f.prior.centre for f in self.free])

@@ -29,9 +29,9 @@ class TypicalTargets:
         loaded, system = protocol.study, protocol.system
         names = [f.name for f in free if f.place.field == "value" and f.moves(system)]
         wanted = [t for one in targets for t in (one.at, one.begin, one.until, one.of, *one.times) if np.isfinite(t)]
-        for one in targets:
-            if one.how == "lag":
-                wanted += np.arange(one.begin, one.until, LAG_STEP).tolist()
+        for target in targets:
+            if target.how == "lag":
+                wanted += np.arange(target.begin, target.until, LAG_STEP).tolist()
         windows = any(one.how in WINDOWED or not (np.isfinite(one.at) or one.times) for one in targets)
         open_end = any(not np.isfinite(one.until) for one in targets if not (np.isfinite(one.at) or one.times))
         grid = np.unique([loaded.start, *(output_times(protocol) if windows else []), *wanted])

@@ -79,9 +79,9 @@ def write(numbers: list[Calibrated]) -> list[Path]:
     changed = []
     for file in dict.fromkeys(one.place.path for one in numbers):
         before = text = file.read_text(encoding="utf-8")
-        for one in numbers:
-            if one.place.path == file:
-                text = _with_cell(text, one) if file.suffix == ".csv" else _with_entry(text, one)
+        for number in numbers:
+            if number.place.path == file:
+                text = _with_cell(text, number) if file.suffix == ".csv" else _with_entry(text, number)
         if text != before:
             file.write_text(text, encoding="utf-8")
             changed.append(file)
@@ -113,27 +113,27 @@ def _cell(place: Place) -> Number:
     return Number(float(row["value"]), number("low"), number("high"), row["status"], row["where"])
 
 
-def _with_cell(text: str, one: Calibrated) -> str:
+def _with_cell(text: str, calibrated: Calibrated) -> str:
     """The table with one row changed; other lines keep their exact text."""
     header = next(csv.reader([text.splitlines()[0]]))
     lines = text.split("\n")
     for i, line in enumerate(lines[1:], start=1):
-        if not line.startswith(f"{one.place.id},"):
+        if not line.startswith(f"{calibrated.place.id},"):
             continue
         row = dict(zip(header, next(csv.reader([line])), strict=True))
-        if one.place.field == "variability":
-            row["variability"] = shown(one.value)
-            mark = f"variability calibrated by recipe {one.recipe}"
+        if calibrated.place.field == "variability":
+            row["variability"] = shown(calibrated.value)
+            mark = f"variability calibrated by recipe {calibrated.recipe}"
             row["note"] = row["note"] if mark in row["note"] else "; ".join(p for p in (row["note"], mark) if p)
         else:
-            row |= {"value": shown(one.value), "low": shown(one.low), "high": shown(one.high)}
-            row |= {"status": STATUS, "where": _where(row["where"], one.recipe)}
-            row["source"] = row["source"] or one.source  # an assumed number may have had none
+            row |= {"value": shown(calibrated.value), "low": shown(calibrated.low), "high": shown(calibrated.high)}
+            row |= {"status": STATUS, "where": _where(row["where"], calibrated.recipe)}
+            row["source"] = row["source"] or calibrated.source  # an assumed number may have had none
         out = io.StringIO()
         csv.writer(out, lineterminator="").writerow([row[name] for name in header])
         lines[i] = out.getvalue()
         return "\n".join(lines)
-    raise InputError(_nothing(one.place, "The table has no row of this id."))
+    raise InputError(_nothing(calibrated.place, "The table has no row of this id."))
 
 
 def _where(text: str, recipe: str) -> str:
@@ -159,12 +159,12 @@ def _entry(place: Place) -> Number:
     )
 
 
-def _with_entry(text: str, one: Calibrated) -> str:
-    old = _line_of(text, one.place)
+def _with_entry(text: str, calibrated: Calibrated) -> str:
+    old = _line_of(text, calibrated.place)
     new = old
-    for field, value in (("value", one.value), ("low", one.low), ("high", one.high)):
+    for field, value in (("value", calibrated.value), ("low", calibrated.low), ("high", calibrated.high)):
         new = re.sub(rf"\b{field}: -?[\d.]+(?:[eE][-+]?\d+)?", f"{field}: {shown(value)}", new, count=1)
-    new = re.sub(r"\bstatus: [\w-]+(, recipe: [\w-]+)?", f"status: {STATUS}, recipe: {one.recipe}", new, count=1)
+    new = re.sub(r"\bstatus: [\w-]+(, recipe: [\w-]+)?", f"status: {STATUS}, recipe: {calibrated.recipe}", new, count=1)
     return text.replace(old, new, 1)
 
 

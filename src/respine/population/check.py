@@ -47,13 +47,15 @@ def _in_units(population: Population, known: model_tables.ModelTables, library: 
     return population.model_copy(update={"covariates": covariates, "parameters": parameters})
 
 
-def _override(one: Override, known: model_tables.ModelTables, id: str) -> tuple[Override, tuple[str, str] | None]:
+def _override(override: Override, known: model_tables.ModelTables, id: str) -> tuple[Override, tuple[str, str] | None]:
     """A typical value in the unit of its table, and what is wrong with its unit."""
     unit = known.parameters.get(id, {}).get("unit", "")
-    ratio = quantities.factor(one.unit, unit, id) if id in known.parameters else 1.0
+    ratio = quantities.factor(override.unit, unit, id) if id in known.parameters else 1.0
     if isinstance(ratio, tuple):
-        return one, ratio
-    return (one if ratio == 1.0 else one.model_copy(update={"value": one.value * ratio, "unit": unit})), None
+        return override, ratio
+    return (
+        override if ratio == 1.0 else override.model_copy(update={"value": override.value * ratio, "unit": unit})
+    ), None
 
 
 def tables_of(doc: Document, model: str, library: Library, field: str = "model") -> model_tables.ModelTables | None:
@@ -76,12 +78,12 @@ def own_model(doc: Document, model: str) -> str:
 
 
 def _covariates(doc: Document, population: Population, known: model_tables.ModelTables, library: Library) -> None:
-    for name, one in population.covariates.items():
+    for name, covariate in population.covariates.items():
         if cure := quantities.name_fault(known, name, population.covariates, library):
             why = f"Nothing reads a covariate of this name: no dose, no scale, and no parameter of the {known.model} model."
             doc.problem(("covariates", name), why, cure, seen=name)
             continue
-        for place, why, cure in covariate_problems(known, name, one, library):
+        for place, why, cure in covariate_problems(known, name, covariate, library):
             doc.problem(("covariates", name, *place), why, cure)
     for name, why, cure in group_problems(population.covariates):
         doc.problem(("covariates", name, "by"), why, cure)
@@ -89,16 +91,16 @@ def _covariates(doc: Document, population: Population, known: model_tables.Model
 
 def group_problems(covariates: Mapping[str, Covariate]) -> Iterator[tuple[str, str, str]]:
     """Name, reason and cure for every covariate whose groups are not those of the covariate it goes by."""
-    for name, one in covariates.items():
-        if not isinstance(one, ByGroup):
+    for name, covariate in covariates.items():
+        if not isinstance(covariate, ByGroup):
             continue
-        other = covariates.get(one.by)
+        other = covariates.get(covariate.by)
         if not isinstance(other, Share):
             words = [key for key, item in covariates.items() if isinstance(item, Share)]
-            yield name, f'"{one.by}" is no covariate in categories.', nearest(one.by, words)
-        elif set(one.groups) != set(other.shares):
+            yield name, f'"{covariate.by}" is no covariate in categories.', nearest(covariate.by, words)
+        elif set(covariate.groups) != set(other.shares):
             shares = ", ".join(other.shares)
-            why = f'The groups of {name} ({", ".join(one.groups)}) are not those of "{one.by}" ({shares}).'
+            why = f'The groups of {name} ({", ".join(covariate.groups)}) are not those of "{covariate.by}" ({shares}).'
             yield name, why, f"Write one entry for each of: {shares}."
 
 
@@ -148,22 +150,24 @@ def covariate_instead(id: str) -> tuple[str, str]:
     return why, f'Change it under "covariates:", for example "{id}: {{distribution: constant, value: ...}}".'
 
 
-def _spills(one: Normal, span: tuple[float, float]) -> bool:
+def _spills(normal: Normal, span: tuple[float, float]) -> bool:
     """Whether more than some 2 % of people would lie beyond one end of the scale."""
-    inside = span[0] <= one.mean <= span[1]
-    below = one.low is None and one.mean - 2 * one.sd < span[0]
-    return inside and (below or (one.high is None and one.mean + 2 * one.sd > span[1]))
+    inside = span[0] <= normal.mean <= span[1]
+    below = normal.low is None and normal.mean - 2 * normal.sd < span[0]
+    return inside and (below or (normal.high is None and normal.mean + 2 * normal.sd > span[1]))
 
 
 def covariate_problems(
-    known: model_tables.ModelTables, name: str, one: Covariate, library: Library
+    known: model_tables.ModelTables, name: str, covariate: Covariate, library: Library
 ) -> Iterator[tuple[Place, str, str]]:
     """Place, reason and cure for everything in a covariate's spread that no person can have."""
     scale = quantities.scale_of(name, library)
     span = model_tables.scale_range(library, scale) if scale else None
     row = known.parameters.get(name)
     parts = (
-        [(("groups", word), group) for word, group in one.groups.items()] if isinstance(one, ByGroup) else [((), one)]
+        [(("groups", word), group) for word, group in covariate.groups.items()]
+        if isinstance(covariate, ByGroup)
+        else [((), covariate)]
     )
     for place, written in parts:
         part = quantities.in_unit(written, known, name, library)
@@ -216,8 +220,8 @@ def parameter_problem(known: model_tables.ModelTables, id: str, value: float) ->
 
 def _correlations(doc: Document, population: Population, known: model_tables.ModelTables) -> None:
     names = list(dict.fromkeys([*population.covariates, *known.parameters]))
-    for i, one in enumerate(population.correlations):
-        for name in one.between:
+    for i, correlation in enumerate(population.correlations):
+        for name in correlation.between:
             if name not in names:
                 why = f'"{name}" is neither a covariate of this file nor a parameter of the {known.model} model.'
                 doc.problem(("correlations", i, "between"), why, nearest(name, names), seen=name)
@@ -225,9 +229,9 @@ def _correlations(doc: Document, population: Population, known: model_tables.Mod
                 why = f"{name} is the same for everybody, so that nothing can go with it."
                 cure = "Leave the correlation out, or give it a spread between people."
                 doc.problem(("correlations", i, "between"), why, cure, seen=name)
-        if one.unit not in ("", "1"):
+        if correlation.unit not in ("", "1"):
             doc.problem(("correlations", i, "unit"), "A correlation is a pure number.", "Leave the unit out.")
-        if one.between[0] == one.between[1]:
+        if correlation.between[0] == correlation.between[1]:
             doc.problem(
                 ("correlations", i, "between"), "This correlates a name with itself.", "Name two different ones."
             )
@@ -244,10 +248,10 @@ def _correlations(doc: Document, population: Population, known: model_tables.Mod
 
 def _alike(population: Population, known: model_tables.ModelTables, name: str) -> bool:
     """Whether all people have the same value."""
-    one = population.covariates.get(name)
-    if one is None:
+    dose_1 = population.covariates.get(name)
+    if dose_1 is None:
         return not known.number(name, "variability")
-    parts = one.groups.values() if isinstance(one, ByGroup) else [one]
+    parts = dose_1.groups.values() if isinstance(dose_1, ByGroup) else [dose_1]
     return all(isinstance(part, Constant) for part in parts)
 
 
@@ -255,8 +259,8 @@ def correlation_matrix(correlations: tuple[Correlation, ...]) -> tuple[list[str]
     """Names that are correlated with others, and their correlation matrix."""
     names = list(dict.fromkeys(name for one in correlations for name in one.between))
     matrix = np.eye(len(names))
-    for one in correlations:
-        i, j = (names.index(name) for name in one.between)
+    for correlation in correlations:
+        i, j = (names.index(name) for name in correlation.between)
         if i != j:
-            matrix[i, j] = matrix[j, i] = one.r
+            matrix[i, j] = matrix[j, i] = correlation.r
     return names, matrix

@@ -158,17 +158,17 @@ def _covariates(population: Population, latent: _Latent, fixed: dict[str, Any]) 
     n = len(latent.subjects)
     result: dict[str, np.ndarray] = {}
     grouped = {name: one for name, one in population.covariates.items() if isinstance(one, ByGroup)}
-    for name, one in population.covariates.items():
+    for name, covariate in population.covariates.items():
         if name in fixed:
             result[name] = _for_all(fixed[name], n)
-        elif not isinstance(one, ByGroup):
-            result[name] = one.values(latent.uniform(name))
-    for name, one in grouped.items():
+        elif not isinstance(covariate, ByGroup):
+            result[name] = covariate.values(latent.uniform(name))
+    for name, covariate in grouped.items():
         if name not in fixed:
             u = latent.uniform(name)
             column = np.full(n, math.nan)
-            for word, group in one.groups.items():
-                where = result[one.by] == word
+            for word, group in covariate.groups.items():
+                where = result[covariate.by] == word
                 column[where] = group.values(u[where])
             result[name] = column
     for name in fixed:  # a covariate the population does not have

@@ -56,9 +56,9 @@ class _Course:
         self.began[who], self.due[who], self.running[who] = time, 0, True
 
     def advance(self, who: np.ndarray, last: float) -> None:
-        one = self.of.written
-        most = 1 if one.every is None else one.times or math.inf
-        end = last if one.until is None else min(last, one.until)
+        written = self.of.written
+        most = 1 if written.every is None else written.times or math.inf
+        end = last if written.until is None else min(last, written.until)
         self.due[who] += 1
         self.running &= (self.due < most) & (self.next() <= end + JUST)
 
@@ -153,11 +153,11 @@ class Decisions:
                 self._give(course.of, give, times)
                 course.advance(due, self.last)
 
-    def _give(self, one: Possible, who: np.ndarray, times: np.ndarray) -> None:
+    def _give(self, possible: Possible, who: np.ndarray, times: np.ndarray) -> None:
         if who.any():
             when = np.where(who, times, math.nan)
-            self.given.append(Given(one.rule.name, one.place, one.dose, when))
-            self.taken[one.rule.name].append(when)
+            self.given.append(Given(possible.rule.name, possible.place, possible.dose, when))
+            self.taken[possible.rule.name].append(when)
 
     def _within_limits(self, note: _Note, who: np.ndarray, what: str, times: float | np.ndarray) -> np.ndarray:
         """Those of ``who`` that the limits of the rule still allow a dose; the others are written down as refused."""
@@ -239,16 +239,16 @@ def _turn(rule: Rule) -> int:
 def _holds(condition: Condition, seen: Mapping[str, Observed], ago: np.ndarray) -> np.ndarray:
     """Whether a condition and those joined to it hold, ``(n_people,)``; what was not observed holds for nobody."""
     result = np.ones(len(ago), bool)
-    for one in chain(condition):
-        if one.scale is not None:
-            scale = seen[one.scale]
+    for condition_part in chain(condition):
+        if condition_part.scale is not None:
+            scale = seen[condition_part.scale]
             result &= np.isfinite(scale.now)
-            result &= one.above is None or scale.now > one.above
-            result &= one.below is None or scale.now < one.below
-            result &= one.change_less_than is None or scale.fall < one.change_less_than
-            result &= one.change_more_than is None or scale.fall > one.change_more_than
-        if one.last_dose is not None:
-            longer, less = one.last_dose.longer_ago_than, one.last_dose.less_ago_than
+            result &= condition_part.above is None or scale.now > condition_part.above
+            result &= condition_part.below is None or scale.now < condition_part.below
+            result &= condition_part.change_less_than is None or scale.fall < condition_part.change_less_than
+            result &= condition_part.change_more_than is None or scale.fall > condition_part.change_more_than
+        if condition_part.last_dose is not None:
+            longer, less = condition_part.last_dose.longer_ago_than, condition_part.last_dose.less_ago_than
             result &= longer is None or ago > longer + JUST
             result &= less is None or ago < less - JUST
     return result
@@ -260,13 +260,13 @@ def _actions(rule: Rule) -> list[str]:
         found.append(f"stop {then.stop}")
     if then.hold is not None:
         found.append(f"hold {then.hold} for {then.hold_for:g} h")
-    for what, one in (("dose", then.dose), ("start", then.start)):
-        if one is not None:
-            amount = "" if one.amount is None else f" {one.amount.text}"
-            found.append(f"{what} {one.drug} {one.route}{amount}")
+    for what, action in (("dose", then.dose), ("start", then.start)):
+        if action is not None:
+            amount = "" if action.amount is None else f" {action.amount.text}"
+            found.append(f"{what} {action.drug} {action.route}{amount}")
     return found
 
 
-def _words(what: str, one: Possible) -> str:
-    amount = "" if one.written.amount is None else f" {one.written.amount.text}"
-    return f"{what} {one.written.drug} {one.written.route}{amount}"
+def _words(what: str, possible: Possible) -> str:
+    amount = "" if possible.written.amount is None else f" {possible.written.amount.text}"
+    return f"{what} {possible.written.drug} {possible.written.route}{amount}"

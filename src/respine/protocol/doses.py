@@ -83,16 +83,16 @@ def dose_record(planned: PlannedDose, people: People, times: Sequence[float | np
     return DoseRecord(planned, planned.times if times is None else tuple(times), amounts(planned.dose, people))
 
 
-def occasions(one: Dose | Exposure) -> tuple[float, ...]:
+def occasions(dose: Dose | Exposure) -> tuple[float, ...]:
     """Hours of every occasion, in the order of time."""
-    at = one.at or ()
-    if one.every is None or not at:
+    at = dose.at or ()
+    if dose.every is None or not at:
         return tuple(sorted(at))
-    times = one.times
+    times = dose.times
     if times is None:
-        assert one.until is not None
-        times = math.floor((one.until - at[0]) / one.every + 1e-9) + 1
-    return tuple(round(at[0] + one.every * k, 9) for k in range(times))
+        assert dose.until is not None
+        times = math.floor((dose.until - at[0]) / dose.every + 1e-9) + 1
+    return tuple(round(at[0] + dose.every * k, 9) for k in range(times))
 
 
 @dataclass(frozen=True)
@@ -147,5 +147,5 @@ def sprays(dose: Dose, route: Route) -> tuple[int, float]:
         return dose.sprays, apart
     if dose.amount is None:
         return 1, apart
-    one = dose.per_spray or route.spray.amount
-    return max(1, math.ceil(dose.amount.value / one.value - 1e-9)), apart
+    content = dose.per_spray or route.spray.amount
+    return max(1, math.ceil(dose.amount.value / content.value - 1e-9)), apart

@@ -53,8 +53,8 @@ def fixed_covariates(arm: AskedArm) -> dict[str, Any]:
 def begins(study: Study, population: Population) -> float:
     """Hours at which a study starts to be simulated: before every history, dose, exposure, visit."""
     times = [study.start, study.visits[0], study.start - population.run_in]
-    for one in study.arms.values():
-        times += [time for dose in (*one.doses, *one.co_medication) for time in dose.at]
-        times += [time for exposure in one.exposures for time in exposure.at or ()]
-        times += [exposure.begin for exposure in one.exposures if exposure.begin is not None]
+    for arm in study.arms.values():
+        times += [time for dose in (*arm.doses, *arm.co_medication) for time in dose.at]
+        times += [time for exposure in arm.exposures for time in exposure.at or ()]
+        times += [exposure.begin for exposure in arm.exposures if exposure.begin is not None]
     return min(times)

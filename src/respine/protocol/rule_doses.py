@@ -43,17 +43,17 @@ def possible(study: Study, arm: str) -> list[Possible]:
     """Every dose and course that rules of an arm could give."""
     found = []
     for i, rule in enumerate(study.rules):
-        for field, one in (("dose", rule.then.dose), ("start", rule.then.start)):
-            if one is not None and (not rule.arms or arm in rule.arms):
-                found.append(Possible(rule, f"rules[{i}].then.{field}", one, _once(one)))
+        for field, action in (("dose", rule.then.dose), ("start", rule.then.start)):
+            if action is not None and (not rule.arms or arm in rule.arms):
+                found.append(Possible(rule, f"rules[{i}].then.{field}", action, _once(action)))
     return found
 
 
-def _once(one: RuleDose) -> Dose:
+def _once(asked: RuleDose) -> Dose:
     """One occasion of a rule's dose as a dose of an arm; its time is decided person by person."""
     return Dose.model_construct(
-        drug=one.drug, route=one.route, into=None, amount=one.amount, over=one.over, at=(0.0,), every=None, times=None,
-        until=None, sprays=one.sprays, per_spray=None, apart=None, note="",
+        drug=asked.drug, route=asked.route, into=None, amount=asked.amount, over=asked.over, at=(0.0,), every=None, times=None,
+        until=None, sprays=asked.sprays, per_spray=None, apart=None, note="",
     )  # fmt: skip
 
 
@@ -82,9 +82,9 @@ def _times(study: Study, visit: float | str) -> list[float]:
 def asked(study: Study, condition: Condition, times: np.ndarray) -> np.ndarray:
     """At which of the decision ``times`` (n,) a condition, apart from what it asks of a person, holds."""
     result = np.ones(len(times), bool)
-    for one in chain(condition):
-        if one.visit is not None:
-            own = np.array(_times(study, one.visit))
+    for part in chain(condition):
+        if part.visit is not None:
+            own = np.array(_times(study, part.visit))
             result &= (np.abs(times[:, None] - own[None, :]) <= SAME_MOMENT_H).any(axis=1)
     return result
 
@@ -101,15 +101,15 @@ def dose_times(study: Study) -> list[float]:
     last, found = max(study.visits), set()
     for arm in study.arms:
         times = decision_times(study, arm)
-        for one in possible(study, arm):
-            begins = times[asked(study, one.rule.when, times)].tolist()
-            found |= {t for begin in begins for t in _course(one.written, begin, last)}
+        for candidate in possible(study, arm):
+            begins = times[asked(study, candidate.rule.when, times)].tolist()
+            found |= {t for begin in begins for t in _course(candidate.written, begin, last)}
     return sorted(found)
 
 
-def _course(one: RuleDose, begin: float, last: float) -> list[float]:
-    if one.every is None:
+def _course(rule_dose: RuleDose, begin: float, last: float) -> list[float]:
+    if rule_dose.every is None:
         return [begin]
-    end = last if one.until is None else min(last, one.until)
-    count = int((end - begin) / one.every + 1e-9) + 1
-    return [round(begin + one.every * k, 9) for k in range(min(count, one.times or count))]
+    end = last if rule_dose.until is None else min(last, rule_dose.until)
+    count = int((end - begin) / rule_dose.every + 1e-9) + 1
+    return [round(begin + rule_dose.every * k, 9) for k in range(min(count, rule_dose.times or count))]

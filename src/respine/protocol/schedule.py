@@ -111,16 +111,16 @@ class Work:
                 self.timeline(input, "population", "history").hold_before(study.start - lasts, end, level)
 
     def exposure(self, planned: PlannedExposure) -> None:
-        one, file = planned.asked, planned.file
+        parsed, file = planned.asked, planned.file
         for input, value in file.sets.items():
-            timeline = self.timeline(input, planned.place, one.exposure)
-            level = value * one.level
+            timeline = self.timeline(input, planned.place, parsed.exposure)
+            level = value * parsed.level
             if file.kind == "level":
-                assert one.begin is not None
-                timeline.take_over(one.begin)
-                timeline.hold(one.begin, math.inf if one.until is None else one.until, level)
+                assert parsed.begin is not None
+                timeline.take_over(parsed.begin)
+                timeline.hold(parsed.begin, math.inf if parsed.until is None else parsed.until, level)
                 continue
-            lasts = one.lasts or file.lasts
+            lasts = parsed.lasts or file.lasts
             assert lasts is not None
             for time in planned.times:
                 timeline.hold(time, time + lasts, level)
@@ -128,13 +128,15 @@ class Work:
     def dose(self, record: DoseRecord) -> None:
         """Give a dose at the times of its record, each one number or one a person (NaN: not to this one)."""
         planned, given, times = record.planned, record.amounts, record.times
-        one, drug, route, place = planned.dose, planned.drug, planned.route, planned.place
+        parsed, drug, route, place = planned.dose, planned.drug, planned.route, planned.place
         values = self.values | {"dose": self.customary(route, given)}
-        count, apart = sprays(one, route)
-        over = one.over if one.over is not None else (route.over.default or 0.0) if route.over is not None else 0.0
+        count, apart = sprays(parsed, route)
+        over = (
+            parsed.over if parsed.over is not None else (route.over.default or 0.0) if route.over is not None else 0.0
+        )
         parts: list[_Portion] = []
         for into in route.into:
-            amount = self.in_state_unit(place, one.drug, into.state, given) / count
+            amount = self.in_state_unit(place, parsed.drug, into.state, given) / count
             lag = self.value(drug, into.lag, values)
             duration = over if into.duration is None else self.value(drug, into.duration, values)
             for k in range(count):
@@ -146,7 +148,7 @@ class Work:
                 for part in parts:
                     part.put(self.schedule, time, self.since)
         for sets in route.sets:
-            timeline = self.timeline(sets.input, place, one.drug)
+            timeline = self.timeline(sets.input, place, parsed.drug)
             lasts, level = self.value(drug, sets.lasts, values), self.value(drug, sets.level, values)
             for time in times:
                 if self.concerns(time, float(np.max(lasts))):

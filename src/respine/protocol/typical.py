@@ -144,12 +144,12 @@ def typical_covariates(population: Population, arm: AskedArm) -> dict[str, Any]:
     """The covariates of the typical subject of an arm: medians, the commonest word, what the arm fixes; its history."""
     middle, fixed = np.array([0.5]), fixed_covariates(arm)
     found: dict[str, Any] = {}
-    for name, one in population.covariates.items():
-        if name not in fixed and not isinstance(one, ByGroup):
-            found[name] = _commonest(one) if _is_words(one, middle) else one.values(middle)[0]
-    for name, one in population.covariates.items():
-        if name not in fixed and isinstance(one, ByGroup):
-            group = one.groups[str(found.get(one.by, fixed.get(one.by)))]
+    for name, covariate in population.covariates.items():
+        if name not in fixed and not isinstance(covariate, ByGroup):
+            found[name] = _commonest(covariate) if _is_words(covariate, middle) else covariate.values(middle)[0]
+    for name, covariate in population.covariates.items():
+        if name not in fixed and isinstance(covariate, ByGroup):
+            group = covariate.groups[str(found.get(covariate.by, fixed.get(covariate.by)))]
             found[name] = group.values(middle)[0]
     found |= fixed
     for i, phase in enumerate(population.history):
@@ -181,13 +181,13 @@ def typical_people(arm: Arm, n: int, parameters: Mapping[str, np.ndarray] | None
                   np.zeros(n, np.int64))  # fmt: skip
 
 
-def _is_words(one: Any, middle: np.ndarray) -> bool:
-    return one.values(middle).dtype == object
+def _is_words(covariate: Any, middle: np.ndarray) -> bool:
+    return covariate.values(middle).dtype == object
 
 
-def _commonest(one: Any) -> str:
+def _commonest(covariate: Any) -> str:
     """The word most people have, from the distribution itself."""
-    words, counts = np.unique(one.values(np.linspace(0.0005, 0.9995, 1000)).astype(str), return_counts=True)
+    words, counts = np.unique(covariate.values(np.linspace(0.0005, 0.9995, 1000)).astype(str), return_counts=True)
     return str(words[counts.argmax()])
 
 

@@ -108,21 +108,21 @@ def _bar(value: float, share: bool, n: int | None, dispersion: str, kind: str) -
         return Bar(low, high, BarKind.COUNT, "Wilson interval of the printed count")
     if share and n and (not dispersion or plain == "count") and 0 <= value <= 100:
         return Bar(*_wilson(value / 100, n), BarKind.PERCENT, f"Wilson interval of {value:g} % of {n}")
-    one = number(dispersion)
+    spread = number(dispersion)
 
     def around(se: float, what: BarKind, how: str) -> Bar:
         return Bar(value - Z95 * se, value + Z95 * se, what, how)
 
-    if plain == "sd" and one is not None and n:
-        return around(one / math.sqrt(n), BarKind.SD, f"1.96 SD / sqrt({n})")
-    if (plain in ("se", "sem") or "se presumed" in plain) and one is not None:
-        return around(one, BarKind.SE, "1.96 SE")
+    if plain == "sd" and spread is not None and n:
+        return around(spread / math.sqrt(n), BarKind.SD, f"1.96 SD / sqrt({n})")
+    if (plain in ("se", "sem") or "se presumed" in plain) and spread is not None:
+        return around(spread, BarKind.SE, "1.96 SE")
     if plain == "t" and (t := re.fullmatch(rf"\s*t\s*(?:\(\d+\))?\s*=\s*({_NUMBER})\s*", dispersion)) and float(t[1]):
         return around(abs(value / float(t[1])), BarKind.T, "1.96 SE, SE from the printed t")
-    if plain == "cohen d" and one and n:
-        return around(abs(value / one) / math.sqrt(n), BarKind.EFFECT_SIZE, "SD from the printed Cohen d")
-    if "half-width" in plain and one is not None:
-        return Bar(value - one, value + one, BarKind.HALF_WIDTH, kind)
+    if plain == "cohen d" and spread and n:
+        return around(abs(value / spread) / math.sqrt(n), BarKind.EFFECT_SIZE, "SD from the printed Cohen d")
+    if "half-width" in plain and spread is not None:
+        return Bar(value - spread, value + spread, BarKind.HALF_WIDTH, kind)
     if plain == "iqr" and n and (ends := _ends(dispersion)):
         error = (ends[1] - ends[0]) / IQR_PER_SD * SE_OF_MEDIAN / math.sqrt(n)
         return around(error, BarKind.QUARTILES, f"median; SE from its quartiles and {n} people")
@@ -180,8 +180,8 @@ def fault_of(dispersion: str, kind: str) -> str:
         count = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", dispersion)
         return "" if count and int(count[2]) > 0 and int(count[1]) <= int(count[2]) else "numbers"
     if plain in ("sd", "se", "sem"):
-        one = number(dispersion)
-        return "" if one is not None and one >= 0 else "numbers"
+        spread = number(dispersion)
+        return "" if spread is not None and spread >= 0 else "numbers"
     if plain == "iqr" or "ci" in plain or "cri" in plain or plain.startswith("range"):
         return "" if _ends(dispersion) else "numbers"
     return ""

@@ -22,7 +22,7 @@ from respine.protocol.output_times import output_times
 from respine.protocol.settings import PRECISION
 from respine.protocol.silent import without_effect
 from respine.run import machine, speed
-from respine.run.crowd import Crowd
+from respine.run.cohort import Cohort
 from respine.study import load, require_result
 from respine.study.schema import MOST_SEED, MOST_SUBJECTS, Study
 
@@ -106,15 +106,15 @@ class Plan:
     def shared_people(self, arm: str, numbers: range) -> People:
         """The same, drawn once for all arms in which they do not differ."""
         asked = self.protocol.arm(arm).asked
-        return self._crowd.people((asked.genotype, asked.parameters), numbers, lambda: self.people_of(arm, numbers))
+        return self._cohort.people((asked.genotype, asked.parameters), numbers, lambda: self.people_of(arm, numbers))
 
     def first_alone(self, arm: str) -> AbstractContextManager[None]:
         """For the first shard of an arm to be solved: nobody else enters until it is done."""
-        return self._crowd.first_alone(arm)
+        return self._cohort.first_alone(arm)
 
     @cached_property
-    def _crowd(self) -> Crowd:
-        return Crowd()
+    def _cohort(self) -> Cohort:
+        return Cohort()
 
     @property
     def kept_subjects(self) -> np.ndarray:

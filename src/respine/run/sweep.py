@@ -260,9 +260,9 @@ def sweep(
     out = Path(folder) if folder is not None else Path("runs") / f"{base.name}-sweep-{_digest(base, cells)[:4]}"
     _begin(out, base, axes, cells, precision, resume)
     rows = []
-    for k, (values, one) in enumerate(cells):
+    for k, (values, cell) in enumerate(cells):
         place = out / "cells" / f"{k:05d}"
-        made = plan(one, threads=threads, keep=0, precision=precision)
+        made = plan(cell, threads=threads, keep=0, precision=precision)
         done = k * made.people
         tell = None if progress is None else _offset(progress, done, made.people * len(cells))
         there = (place / manifest.NAME).exists() or (place / manifest.COPY).exists()

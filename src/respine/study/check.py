@@ -81,11 +81,11 @@ def population_of(doc: Document, library: Library) -> Population | None:
                 )
             return None
     except InputError as error:
-        for one in error.problems:
-            if one.field == "population":
-                doc.problem(("population",), one.why, one.cure)
+        for problem in error.problems:
+            if problem.field == "population":
+                doc.problem(("population",), problem.why, problem.cure)
             else:
-                doc.problems.append(one)  # it names its own file and line
+                doc.problems.append(problem)  # it names its own file and line
         return None
     if isinstance(model, str) and model:
         population = with_model(population, own_model(doc, model))
@@ -189,11 +189,11 @@ def _by(context: Context, name: str) -> str:
 
 def _spread(context: Context, name: str, raw: object) -> list[tuple[Place, str, str]]:
     """What is impossible in the spread of a covariate; nothing where it cannot be read."""
-    one = _covariate_of(raw)
+    covariate = _covariate_of(raw)
     return (
         []
-        if one is None or context.known is None
-        else list(covariate_problems(context.known, name, one, context.library))
+        if covariate is None or context.known is None
+        else list(covariate_problems(context.known, name, covariate, context.library))
     )
 
 
@@ -252,11 +252,11 @@ def _arm(context: Context, name: str, raw: object) -> None:
         return
     place: Place = ("arms", name)
     for field in ("doses", "co_medication"):
-        for i, one in enumerate(listed(raw.get(field))):
-            check_doses.dose(context, (*place, field, i), one)
+        for i, entry in enumerate(listed(raw.get(field))):
+            check_doses.dose(context, (*place, field, i), entry)
         check_doses.twice(context, (*place, field), listed(raw.get(field)))
-    for i, one in enumerate(listed(raw.get("exposures"))):
-        check_doses.exposure(context, (*place, "exposures", i), one)
+    for i, entry in enumerate(listed(raw.get("exposures"))):
+        check_doses.exposure(context, (*place, "exposures", i), entry)
     overrides = raw.get("parameters")
     _parameters(context, (*place, "parameters"), overrides)
     if context.known is None:

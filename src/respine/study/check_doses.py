@@ -30,8 +30,8 @@ def dose(context: Context, place: Place, raw: object) -> None:
             cure = f'Add "{field}: {example}"; respine new FILE writes a commented example.'
             context.doc.problem((*place, field), f'The field "{field}" is missing.', cure)
     route = _route(context, place, raw)
-    one = attempt(Dose, raw)
-    if one is None:
+    parsed = attempt(Dose, raw)
+    if parsed is None:
         if route is not None:  # the amount may be good or bad by itself
             amount = amount_of(raw.get("amount"))
             if amount is not None:
@@ -39,12 +39,12 @@ def dose(context: Context, place: Place, raw: object) -> None:
             else:
                 _unit(context, (*place, "amount"), raw, route)
         return
-    _regular(context, place, one)
-    if one.every is not None and (one.times or 100) > MOST_A_DAY and one.every < 24 / MOST_A_DAY - 1e-9:
-        why = f"That is a dose every {_time(one.every)}, more than {MOST_A_DAY:g} in a day."
+    _regular(context, place, parsed)
+    if parsed.every is not None and (parsed.times or 100) > MOST_A_DAY and parsed.every < 24 / MOST_A_DAY - 1e-9:
+        why = f"That is a dose every {_time(parsed.every)}, more than {MOST_A_DAY:g} in a day."
         context.doc.problem((*place, "every"), why, 'Write a longer interval, or one infusion with "over:".')
     if route is not None:
-        _given(context, place, raw, route, one)
+        _given(context, place, raw, route, parsed)
 
 
 def _straight(context: Context, place: Place, raw: dict[str, Any]) -> None:
@@ -58,23 +58,23 @@ def _straight(context: Context, place: Place, raw: dict[str, Any]) -> None:
     if context.known is not None and isinstance(state, str) and state not in context.known.states:
         why = f"The {context.known.model} model has no state of this name."
         context.doc.problem((*place, "into"), why, nearest(state, context.known.states))
-    one = attempt(Dose, raw)
-    if one is not None:
-        _regular(context, place, one)
+    parsed = attempt(Dose, raw)
+    if parsed is not None:
+        _regular(context, place, parsed)
 
 
 def twice(context: Context, place: Place, doses: list[Any]) -> None:
     """The same dose written two times over: a slip of copying that would double it."""
     seen: set[str] = set()
     for i, raw in enumerate(doses):
-        one = attempt(Dose, raw)
-        if one is None:
+        parsed = attempt(Dose, raw)
+        if parsed is None:
             continue
-        content = repr(sorted(_content(one).items()))
+        content = repr(sorted(_content(parsed).items()))
         if content in seen:
             why = "The same dose stands in this arm already: it would be given twice."
             context.doc.problem(
-                (*place, i), why, "Remove one, or write the sum as one amount.", seen=one.drug or one.into or ""
+                (*place, i), why, "Remove one, or write the sum as one amount.", seen=parsed.drug or parsed.into or ""
             )
         seen.add(content)
 
@@ -127,15 +127,15 @@ def _empty_by(context: Context, way: str, species: str) -> list[str]:
     return found
 
 
-def _regular(context: Context, place: Place, one: Dose | Exposure) -> None:
+def _regular(context: Context, place: Place, timed: Dose | Exposure) -> None:
     """The times at which it happens."""
-    doc, at = context.doc, one.at or ()
-    if one.every is None:
+    doc, at = context.doc, timed.at or ()
+    if timed.every is None:
         for field in ("times", "until"):
-            if getattr(one, field) is not None and isinstance(one, Dose):
+            if getattr(timed, field) is not None and isinstance(timed, Dose):
                 why = f'"{field}" repeats a dose, but nothing says how often.'
                 doc.problem((*place, field), why, 'Add "every: 24 h" or another interval.')
-        if one.times is not None and isinstance(one, Exposure):
+        if timed.times is not None and isinstance(timed, Exposure):
             doc.problem(
                 (*place, "times"), 'Nothing says how often: "every" is missing.', 'Add "every: 56 h" or the like.'
             )
@@ -143,14 +143,14 @@ def _regular(context: Context, place: Place, one: Dose | Exposure) -> None:
         if len(at) > 1:
             why = '"every" starts from one moment; "at" gives several.'
             doc.problem((*place, "at"), why, 'Write one moment, or leave "every" away and list all.')
-        if one.times is None and one.until is None:
+        if timed.times is None and timed.until is None:
             doc.problem((*place, "every"), "Nothing says when the repetition ends.", 'Add "times: 8" or "until: 28 d".')
-        if one.times is not None and one.until is not None:
+        if timed.times is not None and timed.until is not None:
             doc.problem((*place, "until"), '"times" and "until" both say when it ends.', "Keep one of them.")
-        if one.until is not None and at:
-            if one.until < at[0]:
+        if timed.until is not None and at:
+            if timed.until < at[0]:
                 doc.problem((*place, "until"), f"This is before the first at {at[0]:g} h.", "Write a later time.")
-            elif (one.until - at[0]) / one.every > MOST_OCCASIONS:
+            elif (timed.until - at[0]) / timed.every > MOST_OCCASIONS:
                 doc.problem(
                     (*place, "every"), f"These are more than {MOST_OCCASIONS} occasions.", "Write a longer interval."
                 )
@@ -160,22 +160,22 @@ def _regular(context: Context, place: Place, one: Dose | Exposure) -> None:
         why = f"This starts after the last visit ({max(context.visits):g} h): it would change nothing."
         doc.problem((*place, "at"), why, "Write an earlier time, or add a later visit.")
     elif at and context.visits and "co_medication" not in place and place[0] != "rules":
-        _beyond(context, place, one)
+        _beyond(context, place, timed)
 
 
-def _beyond(context: Context, place: Place, one: Dose | Exposure) -> None:
+def _beyond(context: Context, place: Place, timed: Dose | Exposure) -> None:
     """Occasions after the last visit: nobody would see what they do."""
-    last, at = max(context.visits), sorted(one.at or ())
-    if one.every is None:
+    last, at = max(context.visits), sorted(timed.at or ())
+    if timed.every is None:
         late = [time for time in at if time > last]
         if late:
             why = f"{_count(len(late))} of {len(at)} after the last visit ({last:g} h) would change nothing."
             context.doc.problem(
                 (*place, "at"), why, "Leave the late ones out, or add a later visit.", seen=f"{late[0]:g} h"
             )
-    elif one.times is not None and len(at) == 1 and at[0] + one.every * (one.times - 1) > last + 1e-9:
-        fit = int((last - at[0]) / one.every + 1e-9) + 1
-        why = f"{_count(one.times - fit)} of {one.times} after the last visit ({last:g} h) would change nothing."
+    elif timed.times is not None and len(at) == 1 and at[0] + timed.every * (timed.times - 1) > last + 1e-9:
+        fit = int((last - at[0]) / timed.every + 1e-9) + 1
+        why = f"{_count(timed.times - fit)} of {timed.times} after the last visit ({last:g} h) would change nothing."
         context.doc.problem((*place, "times"), why, f'Write "times: {fit}", or add a later visit.')
 
 
@@ -183,20 +183,20 @@ def _count(number: int) -> str:
     return f"{number} occasion" + ("" if number == 1 else "s")
 
 
-def _given(context: Context, place: Place, raw: dict[str, Any], route: treatments.Route, one: Dose) -> None:
-    doc, name = context.doc, f"{one.drug} by {one.route}"
-    if one.over is not None:
-        _over(context, place, route, one)
+def _given(context: Context, place: Place, raw: dict[str, Any], route: treatments.Route, parsed: Dose) -> None:
+    doc, name = context.doc, f"{parsed.drug} by {parsed.route}"
+    if parsed.over is not None:
+        _over(context, place, route, parsed)
     elif route.over is not None and route.over.default is None:
         doc.problem(place, f"{name} needs the length of the infusion.", 'Add "over: 40 min".', seen="")
     if route.spray is None:
         for field in ("sprays", "per-spray", "apart"):
             if field in raw:
                 doc.problem((*place, field), f"{name} is not given in sprays.", "Remove this field.")
-    if one.amount is None:
-        if one.per_spray is not None and one.sprays is not None and route.spray is not None:
-            text = f"{one.per_spray.value * one.sprays:g} {one.per_spray.unit}"
-            total = Amount(value=one.per_spray.value * one.sprays, unit=one.per_spray.unit, text=text)
+    if parsed.amount is None:
+        if parsed.per_spray is not None and parsed.sprays is not None and route.spray is not None:
+            text = f"{parsed.per_spray.value * parsed.sprays:g} {parsed.per_spray.unit}"
+            total = Amount(value=parsed.per_spray.value * parsed.sprays, unit=parsed.per_spray.unit, text=text)
             _amount(context, (*place, "per-spray"), raw, route, total)
         elif route.dose:
             doc.problem(place, f"{name} needs an amount.", f'Add "amount: ..." within {_ranges(route)}.', seen="")
@@ -204,54 +204,57 @@ def _given(context: Context, place: Place, raw: dict[str, Any], route: treatment
     if not route.dose:
         doc.problem((*place, "amount"), f"{name} has no amount: it contains no drug.", "Leave the amount away.")
         return
-    _amount(context, (*place, "amount"), raw, route, one.amount)
-    if one.per_spray is not None and route.spray is not None:
-        count = one.sprays or one.amount.value / one.per_spray.value
-        same = one.per_spray.unit == one.amount.unit and abs(count * one.per_spray.value / one.amount.value - 1) < 1e-6
+    _amount(context, (*place, "amount"), raw, route, parsed.amount)
+    if parsed.per_spray is not None and route.spray is not None:
+        count = parsed.sprays or parsed.amount.value / parsed.per_spray.value
+        same = (
+            parsed.per_spray.unit == parsed.amount.unit
+            and abs(count * parsed.per_spray.value / parsed.amount.value - 1) < 1e-6
+        )
         if not same or abs(count - round(count)) > 1e-6:
-            why = f"Sprays of {one.per_spray.text} do not add up to {one.amount.text}."
+            why = f"Sprays of {parsed.per_spray.text} do not add up to {parsed.amount.text}."
             doc.problem((*place, "per-spray"), why, "Correct one of amount, sprays and per-spray.")
     if route.spray is not None:
-        _sprays(context, place, route.spray, route, one)
+        _sprays(context, place, route.spray, route, parsed)
 
 
-def _sprays(context: Context, place: Place, spray: treatments.Spray, route: treatments.Route, one: Dose) -> None:
+def _sprays(context: Context, place: Place, spray: treatments.Spray, route: treatments.Route, parsed: Dose) -> None:
     """Does the amount come out of a whole number of sprays?"""
-    doc, holds, amount = context.doc, spray.amount, one.amount
+    doc, holds, amount = context.doc, spray.amount, parsed.amount
     assert amount is not None
-    apart = spray.apart if one.apart is None else one.apart
-    if one.apart is not None and apart * ((one.sprays or 1) - 1) > LONGEST_SPRAYS:
-        why = f"The sprays of one dose would take {_time(apart * ((one.sprays or 1) - 1))}."
+    apart = spray.apart if parsed.apart is None else parsed.apart
+    if parsed.apart is not None and apart * ((parsed.sprays or 1) - 1) > LONGEST_SPRAYS:
+        why = f"The sprays of one dose would take {_time(apart * ((parsed.sprays or 1) - 1))}."
         doc.problem((*place, "apart"), why, 'Write a shorter time, or single doses with "at: [...]".')
-    elif one.apart is not None and one.sprays is None and one.apart > LONGEST_SPRAYS:
+    elif parsed.apart is not None and parsed.sprays is None and parsed.apart > LONGEST_SPRAYS:
         doc.problem((*place, "apart"), f"Sprays of one dose lie up to {_time(LONGEST_SPRAYS)} apart.", "Write less.")
-    if one.per_spray is not None or amount.unit not in {unit for unit, _, _ in (d.canonical for d in route.dose)}:
+    if parsed.per_spray is not None or amount.unit not in {unit for unit, _, _ in (d.canonical for d in route.dose)}:
         return
     if amount.unit != holds.unit:
-        if one.sprays is None:
+        if parsed.sprays is None:
             why = f"A spray holds {holds.text}; an amount in {amount.unit} does not say how many sprays."
             doc.problem((*place, "amount"), why, f'Write it in {holds.unit}, or add "sprays: 2".')
         return
     count = amount.value / holds.value
     whole = max(1, round(count))
-    if one.sprays is None:
+    if parsed.sprays is None:
         if abs(count - whole) > 1e-6:
             why = f"{amount.text} is no whole number of sprays of {holds.text}."
             near = " or ".join(
                 f'"{k * holds.value:g} {holds.unit}"' for k in sorted({max(1, int(count)), int(count) + 1})
             )
             doc.problem((*place, "amount"), why, f'Write {near}, or say what a spray holds with "per-spray: ...".')
-    elif abs(one.sprays - count) > 1e-6:
-        many = "1 spray holds" if one.sprays == 1 else f"{one.sprays} sprays hold"
-        why = f"{many} {one.sprays * holds.value:g} {holds.unit} ({holds.text} each), not {amount.text}."
-        each = f'"per-spray: {amount.value / one.sprays:.4g} {amount.unit}" if a spray held that'
+    elif abs(parsed.sprays - count) > 1e-6:
+        many = "1 spray holds" if parsed.sprays == 1 else f"{parsed.sprays} sprays hold"
+        why = f"{many} {parsed.sprays * holds.value:g} {holds.unit} ({holds.text} each), not {amount.text}."
+        each = f'"per-spray: {amount.value / parsed.sprays:.4g} {amount.unit}" if a spray held that'
         fitting = f'Write "sprays: {whole}"' if abs(count - whole) <= 1e-6 else "Correct one"
         cure = f"{fitting}, or add {each}."
         doc.problem((*place, "sprays"), why, cure)
 
 
-def _over(context: Context, place: Place, route: treatments.Route, one: Dose) -> None:
-    doc, name, over = context.doc, f"{one.drug} by {one.route}", one.over
+def _over(context: Context, place: Place, route: treatments.Route, parsed: Dose) -> None:
+    doc, name, over = context.doc, f"{parsed.drug} by {parsed.route}", parsed.over
     assert over is not None
     if route.over is None:
         doc.problem((*place, "over"), f"{name} is not an infusion.", 'Remove "over".')
@@ -261,9 +264,9 @@ def _over(context: Context, place: Place, route: treatments.Route, one: Dose) ->
         top = "more" if high is None else f"{_time(high)}"
         why = f"{name} is given over {_time(route.over.low)} to {top}."
         doc.problem((*place, "over"), why, "Write a time within that range.")
-    gap = one.every
-    if len(one.at) > 1:
-        moments = sorted(one.at)
+    gap = parsed.every
+    if len(parsed.at) > 1:
+        moments = sorted(parsed.at)
         gap = min(b - a for a, b in pairwise(moments)) or None
     if gap is not None and over > gap:
         doc.problem(
@@ -346,13 +349,13 @@ def exposure(context: Context, place: Place, raw: object) -> None:
     if name not in known:
         context.doc.problem((*place, "exposure"), "The library has no exposure of this name.", nearest(name, known))
         return
-    file, one = context.exposure(name), attempt(Exposure, raw)
+    file, parsed = context.exposure(name), attempt(Exposure, raw)
     if context.known is not None:
         absent = [input for input in file.sets if input not in context.known.inputs]
         if absent:
             why = f"{name} acts on {', '.join(absent)}, which the {context.known.model} model does not have."
             context.doc.problem((*place, "exposure"), why, "Choose another exposure, or a population of another model.")
-    if one is None:
+    if parsed is None:
         return
     wanted, foreign = ("at", ("from",)) if file.kind == "pulse" else ("from", ("at", "every", "times", "lasts"))
     if wanted not in raw and not any(field in raw for field in foreign):
@@ -365,35 +368,33 @@ def exposure(context: Context, place: Place, raw: object) -> None:
                 (*place, field), f"{name} is a {file.kind}: it is described by {how}.", "Remove this field."
             )
     if file.kind == "pulse":
-        _regular(context, place, one)
-        if one.until is not None and one.every is None:
+        _regular(context, place, parsed)
+        if parsed.until is not None and parsed.every is None:
             context.doc.problem(
                 (*place, "until"), "Nothing says how often it happens until then.", 'Add "every: 56 h".'
             )
-        lasts = one.lasts if one.lasts is not None else file.lasts
+        lasts = parsed.lasts if parsed.lasts is not None else file.lasts
         if lasts is None:
             context.doc.problem(place, f"{name} needs a length.", 'Add "lasts: 30 min".', seen="")
         else:
-            _apart(context, place, one, lasts)
-    elif one.begin is not None and one.until is not None and one.until <= one.begin:
-        context.doc.problem((*place, "until"), f'This is not after "from" ({one.begin:g} h).', "Write a later time.")
-    elif one.begin is not None and context.visits and one.begin >= max(context.visits):
+            _apart(context, place, parsed, lasts)
+    elif parsed.begin is not None and parsed.until is not None and parsed.until <= parsed.begin:
+        context.doc.problem((*place, "until"), f'This is not after "from" ({parsed.begin:g} h).', "Write a later time.")
+    elif parsed.begin is not None and context.visits and parsed.begin >= max(context.visits):
         why = f"This starts at or after the last visit ({max(context.visits):g} h): it would change nothing."
         context.doc.problem((*place, "from"), why, "Write an earlier time, or add a later visit.")
     for input, value in file.sets.items():
         low, high = file.range.get(input, (0.0, float("inf")))
-        if not low <= value * one.level <= high:
-            why = (
-                f"{name} at level {one.level:g} sets {input} to {value * one.level:g}; {low:g} to {high:g} makes sense."
-            )
+        if not low <= value * parsed.level <= high:
+            why = f"{name} at level {parsed.level:g} sets {input} to {value * parsed.level:g}; {low:g} to {high:g} makes sense."
             context.doc.problem((*place, "level"), why, "Write a level within that range.")
 
 
-def _apart(context: Context, place: Place, one: Exposure, lasts: float) -> None:
+def _apart(context: Context, place: Place, parsed: Exposure, lasts: float) -> None:
     """Pulses must end before the next begins."""
-    moments = sorted(one.at or ())
-    gaps = [b - a for a, b in pairwise(moments) if b > a] + ([one.every] if one.every is not None else [])
+    moments = sorted(parsed.at or ())
+    gaps = [b - a for a, b in pairwise(moments) if b > a] + ([parsed.every] if parsed.every is not None else [])
     if gaps and lasts > min(gaps) + 1e-9:
-        field = "lasts" if one.lasts is not None else ("every" if one.every is not None else "at")
+        field = "lasts" if parsed.lasts is not None else ("every" if parsed.every is not None else "at")
         why = f"Each lasts {_time(lasts)}, and the next would begin {_time(min(gaps))} after it began."
         context.doc.problem((*place, field), why, "Shorten it, or leave more time between.")

@@ -142,7 +142,7 @@ def _people(
 def _pooled(
     whole: Sample, groups: list[np.ndarray], needed: list[str]
 ) -> tuple[Sample, dict[str, np.ndarray], list[np.ndarray]]:
-    """People of all draws as one crowd, and what each draw moves them by: ``value = crowd + shift of the draw + person``.
+    """People of all draws as one cohort, and what each draw moves them by: ``value = cohort + shift of the draw + person``.
 
     The means of draws spread by parameters and by the chance of their few people: ``C = B + (m - 3) / (m - 1) W / n`` over the
     arms together, whose people are the same (the factor for m draws as in James and Stein). Each draw's means are drawn in so
@@ -151,19 +151,19 @@ def _pooled(
     count, n = len(groups), float(np.mean([len(g) for g in groups]))
     centres = np.array([[np.nanmean(whole[a][0][g]) for a in needed] for g in groups])
     known = np.isfinite(centres).all(axis=1)
-    crowd: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    cohort: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     away = np.full((len(needed), len(whole[needed[0]][0])), np.nan)
     for k, a in enumerate(needed):
         for number, g in enumerate(groups):
             away[k, g] = (whole[a][0][g] - centres[number, k]) * np.sqrt(len(g) / max(len(g) - 1, 1))
-        crowd[a] = (np.nanmean(centres[:, k]) + away[k], whole[a][1])
+        cohort[a] = (np.nanmean(centres[:, k]) + away[k], whole[a][1])
     within = np.nan_to_num(np.ma.cov(np.ma.masked_invalid(away)).filled(0.0)).reshape(len(needed), -1)
     between = np.atleast_2d(np.cov(centres[known].T)) if known.sum() > 1 else np.zeros_like(within)
     left = between - max(count - 3, 0) / max(count - 1, 1) * within / n
     pull = _root(left) @ np.linalg.pinv(_root(between))
     moved = np.where(known[:, None], centres - np.nanmean(centres, axis=0), 0.0) @ pull.T
     everyone = np.concatenate(groups)
-    return crowd, {a: moved[:, k] for k, a in enumerate(needed)}, [everyone] * count
+    return cohort, {a: moved[:, k] for k, a in enumerate(needed)}, [everyone] * count
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The people of a page: the typical subject, and a crowd for the band."""
+"""The people of a page: the typical subject, and a cohort for the band."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from respine.protocol.people import MET
 from respine.protocol.typical import typical_covariates
 from respine.study.schema import Arm
 
-CROWD = 200
+COHORT = 200
 _MIXED = "of the person"
 
 
-def people_of(protocol: Protocol, crowd: int = CROWD) -> dict[str, Any]:
-    """Typical covariates and history, and the parameters of ``crowd`` people, as a run of the study draws them."""
+def people_of(protocol: Protocol, cohort: int = COHORT) -> dict[str, Any]:
+    """Typical covariates and history, and the parameters of ``cohort`` people, as a run of the study draws them."""
     study, who = protocol.study, protocol.population
     bare = Arm.model_validate({})
     typical = typical_covariates(who, bare)
-    drawn = population.sample(who, protocol.system, range(crowd), study.seed, typical=study.parameters)
+    drawn = population.sample(who, protocol.system, range(cohort), study.seed, typical=study.parameters)
     columns = [str(name) for name in drawn.parameters.columns]
     numbers = drawn.parameters.to_numpy(np.float32)
     covariates = {
@@ -43,13 +43,13 @@ def people_of(protocol: Protocol, crowd: int = CROWD) -> dict[str, Any]:
         "runIn": who.run_in,
         "genotypes": MET,
         "units": {name: getattr(one, "unit", "") for name, one in who.covariates.items()},
-        "crowd": {
-            "n": crowd,
+        "cohort": {
+            "n": cohort,
             "columns": columns,
             "numbers": base64.b64encode(numpy_bytes(numbers)).decode(),
             "covariates": covariates,
-            "expectancy": _normals(study.seed, f"expectancy {_MIXED}", crowd),
-            "felt": _normals(study.seed, "sensitivity CADSS", crowd),
+            "expectancy": _normals(study.seed, f"expectancy {_MIXED}", cohort),
+            "felt": _normals(study.seed, "sensitivity CADSS", cohort),
         },
     }
 

@@ -79,8 +79,8 @@ def _rows(there: Mapping[str, str]) -> list[dict[str, Any]]:
     return found
 
 
-def _row(one: ComparedRow) -> dict[str, Any]:
-    values = one.to_dict()
+def _row(compared_row: ComparedRow) -> dict[str, Any]:
+    values = compared_row.to_dict()
     names = ("id", "table", "system", "what", "role", "study", "arm", "time_h", "unit", "predicted", "low", "high", "published",
              "published_low", "published_high", "published_text", "n", "inside", "reason")  # fmt: skip
     numbers = {name: float(f"{v:.4g}") if isinstance(v := values[name], float) else v for name in names}

@@ -24,7 +24,7 @@ class _Spelling:
     def __init__(self, program: Program, target: Target) -> None:
         self.program, self.target, self.spelled = program, target, Program()
         self.position: dict[int, int] = {}  # of what has been written so far
-        self.crowds = _crowds(program)
+        self.groups = _groups(program)
 
     def result(self) -> Program:
         for k in range(len(self.program.operations)):
@@ -33,16 +33,16 @@ class _Spelling:
         return self.spelled
 
     def write(self, k: int) -> None:
-        """Operation k, with its crowd and all they need."""
-        crowd = self.crowds.get(k, [k])
-        for needed in sorted(self._missing(crowd)):  # an operation stands after what it needs
+        """Operation k, with its group and all they need."""
+        group = self.groups.get(k, [k])
+        for needed in sorted(self._missing(group)):  # an operation stands after what it needs
             if needed not in self.position:
-                self.write(needed) if needed in self.crowds else self._write_one(needed)
-        if len(crowd) == 1:
+                self.write(needed) if needed in self.groups else self._write_one(needed)
+        if len(group) == 1:
             self._write_one(k)
             return
-        for first in range(0, len(crowd), ABREAST):
-            self._side_by_side(crowd[first : first + ABREAST])
+        for first in range(0, len(group), ABREAST):
+            self._side_by_side(group[first : first + ABREAST])
 
     def _missing(self, members: Sequence[int]) -> set[int]:
         """What is needed and not written yet."""
@@ -85,7 +85,7 @@ class _Spelling:
             self.position[k] = known[len(template.operations) - 1]
 
 
-def _crowds(program: Program) -> dict[int, list[int]]:
+def _groups(program: Program) -> dict[int, list[int]]:
     """For each waiting function those that can be computed with it: the same function, none needing another.
 
     A function that needs what is read after something was stored stays where it is.
@@ -93,7 +93,7 @@ def _crowds(program: Program) -> dict[int, list[int]]:
     depth: list[int] = []
     fixed: list[bool] = []
     stored = False
-    crowds: dict[tuple[str, int], list[int]] = {}
+    groups: dict[tuple[str, int], list[int]] = {}
     for k, operation in enumerate(program.operations):
         op, *a = operation
         parts = operands(operation)
@@ -101,5 +101,5 @@ def _crowds(program: Program) -> dict[int, list[int]]:
         fixed.append(any(fixed[x] for x in parts) or (op == "load" and stored and a[0] not in READ_ONLY))
         depth.append(max((depth[x] for x in parts), default=0) + (op in WAITING))
         if op in WAITING and not fixed[k]:
-            crowds.setdefault((op, depth[k]), []).append(k)
-    return {k: crowd for crowd in crowds.values() if len(crowd) > 1 for k in crowd}
+            groups.setdefault((op, depth[k]), []).append(k)
+    return {k: group for group in groups.values() if len(group) > 1 for k in group}

@@ -172,12 +172,12 @@ def matrix_exponential(a: np.ndarray) -> np.ndarray:
     size = float(np.max(np.sum(np.abs(a), axis=0), initial=0.0))
     halvings = max(0, int(np.ceil(np.log2(size / 5.37)))) if size > 5.37 and np.isfinite(size) else 0
     a = a / 2.0**halvings
-    one, a2 = np.eye(len(a)), a @ a
+    identity, a2 = np.eye(len(a)), a @ a
     a4 = a2 @ a2
     a6 = a4 @ a2
     c = PADE
-    odd = a @ (a6 @ (c[13] * a6 + c[11] * a4 + c[9] * a2) + c[7] * a6 + c[5] * a4 + c[3] * a2 + c[1] * one)
-    even = a6 @ (c[12] * a6 + c[10] * a4 + c[8] * a2) + c[6] * a6 + c[4] * a4 + c[2] * a2 + c[0] * one
+    odd = a @ (a6 @ (c[13] * a6 + c[11] * a4 + c[9] * a2) + c[7] * a6 + c[5] * a4 + c[3] * a2 + c[1] * identity)
+    even = a6 @ (c[12] * a6 + c[10] * a4 + c[8] * a2) + c[6] * a6 + c[4] * a4 + c[2] * a2 + c[0] * identity
     result = np.linalg.solve(even - odd, even + odd)
     for _ in range(halvings):
         result = result @ result

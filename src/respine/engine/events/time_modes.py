@@ -56,8 +56,8 @@ class TimeModes:
         )
         alike = len(np.unique(table.first)) == 1 and len(np.unique(table.last)) == 1
         if n > 1 and alike and all(np.ndim(v) == 0 for v in numbers.values()) and len(np.unique(end)) == 1:
-            one = replace(table, first=table.first[:1], last=table.last[:1])
-            first, position, sure = self._merged(one, numbers, targets, changing, mine, start, end[:1])
+            first_row = replace(table, first=table.first[:1], last=table.last[:1])
+            first, position, sure = self._merged(first_row, numbers, targets, changing, mine, start, end[:1])
             shared = replace(first, first=np.repeat(first.first, n), last=np.repeat(first.last, n))
             return shared, _counted(readings, table, shared, position), sure
         merged, position, sure = self._merged(table, numbers, targets, changing, mine, start, end)

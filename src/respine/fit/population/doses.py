@@ -354,18 +354,18 @@ class DoseBook:
                 whole = part.get("bioavailability", 1.0)
                 weights = [(name, share * v) for name, v in slope.get("bioavailability", ())]
                 weights += [(name, whole * v) for name, v in by.get("fraction", ())]
-                one = {**fields, "time": time, "additional": 0, "interval": 0.0, "fraction": whole * share,
+                record = {**fields, "time": time, "additional": 0, "interval": 0.0, "fraction": whole * share,
                        "fraction_sensitivity": _merged(weights), "lag": part.get("lag", 0.0) + lag}  # fmt: skip
                 if law.law == "zero-order":
-                    one |= {"rate": -2.0, "modelled": own["duration"], "modelled_sensitivity": by.get("duration", ()),
+                    record |= {"rate": -2.0, "modelled": own["duration"], "modelled_sensitivity": by.get("duration", ()),
                             "lag_sensitivity": _merged([*slope.get("lag", ()), *by.get("lag", ())])}  # fmt: skip
                 else:
                     slot = next(s for s in self.slots if (s.state, s.dose, s.law) == (state, number, k))
                     arrival = slot.name("arrival")
                     wanted = self._wanted(self.leaves.get(arrival, ()), want)
-                    one |= {"compartment": slot.name("amount"),
+                    record |= {"compartment": slot.name("amount"),
                             "lag_sensitivity": ((arrival, 1.0),) if wanted else ()}  # fmt: skip
-                found.append((n > 0, one))
+                found.append((n > 0, record))
         dose[state] += count
         return found
 

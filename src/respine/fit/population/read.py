@@ -245,10 +245,12 @@ class _Maker:
             if system is None or state not in system.states:
                 states = system.states if system is not None else ()
                 self.fault(place, "The model has no such state.", nearest(state, states), state)
-            one = {name: self.formula((*place, name), getattr(part, name)) for name in ("lag", "bioavailability",
+            formulas = {name: self.formula((*place, name), getattr(part, name)) for name in ("lag", "bioavailability",
                                                                                        "duration", "rate")}  # fmt: skip
             absorbed = tuple(self.absorbed((*place, "input"), law) for law in part.input)
-            found[state] = DoseRules(one["lag"], one["bioavailability"], one["duration"], one["rate"], absorbed)
+            found[state] = DoseRules(
+                formulas["lag"], formulas["bioavailability"], formulas["duration"], formulas["rate"], absorbed
+            )
         return found
 
     def absorbed(self, place: tuple[str | int, ...], part: Absorption) -> Absorbed:
@@ -510,11 +512,11 @@ class _Maker:
                 for name in names:
                     if name not in known:
                         self.fault(place, f"{name} is no parameter.", nearest(name, sorted(known)), name)
-                one = len(names) == 1 and part.normal.mean is not None and part.normal.sd is not None
-                mean = np.array([part.normal.mean] if one else part.normal.means or (), float)
+                scalar = len(names) == 1 and part.normal.mean is not None and part.normal.sd is not None
+                mean = np.array([part.normal.mean] if scalar else part.normal.means or (), float)
                 spread = (
                     np.array([[float(part.normal.sd or 0) ** 2]])
-                    if one
+                    if scalar
                     else square(part.normal.covariance or (), len(names))
                 )
                 if spread is None or len(mean) != len(names) or np.linalg.eigvalsh(spread)[0] <= 0:

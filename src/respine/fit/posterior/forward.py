@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from respine.fit.block import residual
-from respine.fit.crowd import CrowdTargets
+from respine.fit.cohort import CohortTargets
 from respine.fit.posterior.numbers import Number, all_numbers, trial_numbers
 from respine.fit.posterior.recipe import Joint
 from respine.fit.recipe import Settings, Target, experiment
@@ -17,7 +17,7 @@ from respine.protocol.typical import typical_covariates
 from respine.study import load, scales
 from respine.trial.endpoints import of_study
 
-CROWD_RTOL, TYPICAL_RTOL = 1e-3, 1e-4  # residuals move by 0.03 standard errors at most against a hundredth of these
+COHORT_RTOL, TYPICAL_RTOL = 1e-3, 1e-4  # residuals move by 0.03 standard errors at most against a hundredth of these
 
 
 class Forward:
@@ -30,24 +30,24 @@ class Forward:
         self.joint, settings = joint, joint.settings
         self.numbers: list[Number] = all_numbers()
         self.targets: list[Target] = [target for _, target in joint.targets]
-        crowds: dict[tuple[str, bool, tuple[tuple[str, float], ...]], list[int]] = {}
+        cohorts: dict[tuple[str, bool, tuple[tuple[str, float], ...]], list[int]] = {}
         for i, target in enumerate(self.targets):
-            crowds.setdefault((target.study, bool(target.endpoint), target.held), []).append(i)
-        self.trials = list(dict.fromkeys(study for study, crowd, _ in crowds if crowd))
+            cohorts.setdefault((target.study, bool(target.endpoint), target.held), []).append(i)
+        self.trials = list(dict.fromkeys(study for study, cohort, _ in cohorts if cohort))
         self.own = trial_numbers(self.trials)
         self.names = [one.name for one in self.numbers] + self.own
         free = [one.free for one in self.numbers if one.free.place.file.startswith("parameters/")]
         how = Settings(people=people or settings.people, replicates=settings.replicates)
-        self.groups: list[tuple[list[int], TypicalTargets | CrowdTargets, list[int]]] = []
-        for (study, crowd, _), members in crowds.items():
+        self.groups: list[tuple[list[int], TypicalTargets | CohortTargets, list[int]]] = []
+        for (study, cohort, _), members in cohorts.items():
             mine = [self.targets[i] for i in members]
-            group: TypicalTargets | CrowdTargets
-            if crowd:
+            group: TypicalTargets | CohortTargets
+            if cohort:
                 level = not any(
                     scale_rule(study, target) == "severity" for target in mine
                 )  # skewed, and quickly computed
                 mine_how = dataclasses.replace(how, people=4 * how.people) if level else how
-                group = CrowdTargets(study, mine, free, mine_how, threads, trial_terms=True, rtol=CROWD_RTOL)
+                group = CohortTargets(study, mine, free, mine_how, threads, trial_terms=True, rtol=COHORT_RTOL)
                 _keep_what_moves(group)
                 system = group.system
             else:
@@ -98,7 +98,7 @@ def scale_rule(study: str, target: Target) -> str:
     return scales.load(BUILT_IN, of).rule if scales.is_scale(BUILT_IN, of) else ""
 
 
-def _keep_what_moves(group: CrowdTargets) -> None:
+def _keep_what_moves(group: CohortTargets) -> None:
     """A number that the population or an arm sets for its people is not the library's to move."""
     fixed = set(group.protocol.population.parameters) | set(group.study.parameters)
     for arm in group.study.arms.values():

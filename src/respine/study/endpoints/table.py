@@ -16,19 +16,19 @@ def markdown() -> str:
     return HEADER + "".join(_row(one) for one in CLASSES)
 
 
-def _row(one: type[Endpoint]) -> str:
-    fields = {info.alias or name: info for name, info in one.model_fields.items() if name not in _EVERY}
-    paired = [name for pair in one.either for name in pair]
+def _row(endpoint_class: type[Endpoint]) -> str:
+    fields = {info.alias or name: info for name, info in endpoint_class.model_fields.items() if name not in _EVERY}
+    paired = [name for pair in endpoint_class.either for name in pair]
     needs = [name for name, info in fields.items() if info.is_required()]
     may = [name for name in fields if name not in (*needs, *paired)]
-    if one.model_fields["analysis"].annotation == get_args(Adjustable)[0]:
+    if endpoint_class.model_fields["analysis"].annotation == get_args(Adjustable)[0]:
         may.append("analysis")
-    either = ["`" + "` or `".join(pair) + "`" for pair in one.either]
-    kinds = get_args(one.model_fields["kind"].annotation)
-    unit = one.model_construct(kind=kinds[0]).unit("as measured")
-    others = {one.model_construct(kind=kind).unit("as measured") for kind in kinds} - {unit}
+    either = ["`" + "` or `".join(pair) + "`" for pair in endpoint_class.either]
+    kinds = get_args(endpoint_class.model_fields["kind"].annotation)
+    unit = endpoint_class.model_construct(kind=kinds[0]).unit("as measured")
+    others = {endpoint_class.model_construct(kind=kind).unit("as measured") for kind in kinds} - {unit}
     cells = (
-        _code(kinds), ", ".join(part for part in (_code(needs), *either) if part), _code(may), one.gives,
+        _code(kinds), ", ".join(part for part in (_code(needs), *either) if part), _code(may), endpoint_class.gives,
         " or ".join([unit, *sorted(others)]),
     )  # fmt: skip
     return "| " + " | ".join(cells) + " |\n"

@@ -236,12 +236,17 @@ def analyse(
     if method == "mmrm":
         return mmrm(a, b, [one.column for one in outcomes])
     found = []
-    for one in outcomes:
+    for outcome in outcomes:
         if method == "score-test":
-            of = responds if one.kind == "response" else remits
-            found.append(shares(of(a, one.column, one.threshold, failed_a), of(b, one.column, one.threshold, failed_b)))
+            of = responds if outcome.kind == "response" else remits
+            found.append(
+                shares(
+                    of(a, outcome.column, outcome.threshold, failed_a),
+                    of(b, outcome.column, outcome.threshold, failed_b),
+                )
+            )
         else:
-            changes = [part[:, :, one.column] - part[:, :, 0] for part in (a, b)]
+            changes = [part[:, :, outcome.column] - part[:, :, 0] for part in (a, b)]
             bases = [part[:, :, 0] if method == "ancova" else None for part in (a, b)]
             found.append(ancova(*changes, *bases))
     return found

@@ -140,30 +140,31 @@ def results(
     )
 
 
-def _head(one: Counts) -> dict[str, Any]:
-    outcome = one.comparison.outcome
-    return {"arm": one.comparison.arm, "against": one.comparison.against, "endpoint": outcome.name, "scale": outcome.scale,
+def _head(counts: Counts) -> dict[str, Any]:
+    outcome = counts.comparison.outcome
+    return {"arm": counts.comparison.arm, "against": counts.comparison.against, "endpoint": outcome.name, "scale": outcome.scale,
             "visit_h": outcome.time, "analysis": outcome.method}  # fmt: skip
 
 
-def _effects(one: Counts) -> dict[str, Any]:
+def _effects(counts: Counts) -> dict[str, Any]:
     """Effect with typical parameters; over draws its mean and SD without the chance of people; SD within draws, and pooled."""
-    effect, se = one.drawn["effect"], one.drawn["se"]
+    effect, se = counts.drawn["effect"], counts.drawn["se"]
     known = np.isfinite(effect)
     between = max(float(np.var(effect[known], ddof=1) - np.mean(se[known] ** 2)), 0.0)
-    within = float(np.sqrt(np.nanmean(one.drawn["sd"])))
-    typical = float(np.nanmean(one.given["effect"]))
+    within = float(np.sqrt(np.nanmean(counts.drawn["sd"])))
+    typical = float(np.nanmean(counts.given["effect"]))
     return {
-        "effect": typical, "effect_error": float(np.nanstd(one.given["effect"], ddof=1) / np.sqrt(one.replicates)),
+        "effect": typical, "effect_error": float(np.nanstd(counts.given["effect"], ddof=1) / np.sqrt(counts.replicates)),
         "effect_over_draws": float(np.nanmean(effect)), "sd_between_draws": float(np.sqrt(between)),
-        "sd_within": float(np.sqrt(np.nanmean(one.given["sd"]))), "sd_within_draws": within,
-        "sd_analysis": float(np.sqrt(np.nanmean(one.given["se"] ** 2) * one.size / 2)),
-        "missing_arm": float(np.nanmean(one.given["left"][:, 0])), "missing_against": float(np.nanmean(one.given["left"][:, 1])),
+        "sd_within": float(np.sqrt(np.nanmean(counts.given["sd"]))), "sd_within_draws": within,
+        "sd_analysis": float(np.sqrt(np.nanmean(counts.given["se"] ** 2) * counts.size / 2)),
+        "missing_arm": float(np.nanmean(counts.given["left"][:, 0])),
+        "missing_against": float(np.nanmean(counts.given["left"][:, 1])),
     }  # fmt: skip
 
 
 def _notes(
-    one: Counts,
+    counts: Counts,
     effect: Mapping[str, Any],
     power: np.ndarray,
     assurance: np.ndarray,
@@ -171,10 +172,10 @@ def _notes(
     curves: Mapping[Any, Any],
 ) -> list[str]:
     """Where the answers surprise, and why."""
-    label, told = one.comparison.label, []
-    outcome = one.comparison.outcome
+    label, told = counts.comparison.label, []
+    outcome = counts.comparison.outcome
     when = f"{label}, {outcome.time / 24:g} d"
-    curve = curves[one.comparison.arm, one.comparison.against, outcome.time, "assurance"]
+    curve = curves[counts.comparison.arm, counts.comparison.against, outcome.time, "assurance"]
     sign = -1 if outcome.lower_is_better else 1
     if curve is not None and power[-1] - assurance[-1] > SURPRISING:
         told.append(
@@ -184,12 +185,12 @@ def _notes(
         )
     if sign * effect["effect"] < 0:
         told.append(f"{when}: the arm does worse than the one it is compared with, so that a trial can hardly be won")
-    short = float(1 / np.sqrt(one.replicates * one.weight.min()) / 2)
+    short = float(1 / np.sqrt(counts.replicates * counts.weight.min()) / 2)
     if short > 0.02:
         told.append(
-            f"{one.replicates} simulated trials: a power near 50 % has a Monte Carlo error of {100 * short:.1f} points"
+            f"{counts.replicates} simulated trials: a power near 50 % has a Monte Carlo error of {100 * short:.1f} points"
         )
-    for name, count in one.fallbacks.items():
+    for name, count in counts.fallbacks.items():
         what = "could not be fitted at all and counts as lost" if name == NONE else f"took the covariance {name}"
         told.append(f"{label}: {count} mixed models {what}, as an unstructured one could not be estimated")
     return told

@@ -55,13 +55,13 @@ def _sequence(first: AskedArm, second: AskedArm, later: float) -> AskedArm:
     })  # fmt: skip
 
 
-def _moved(one: Dose | Exposure, later: float) -> dict[str, Any]:
-    written = one.to_dict()
-    if one.at is not None:
-        written["at"] = [f"{t + later!r} h" for t in one.at]
-        if one.every is not None and len(one.at) == 1:
+def _moved(dose: Dose | Exposure, later: float) -> dict[str, Any]:
+    written = dose.to_dict()
+    if dose.at is not None:
+        written["at"] = [f"{t + later!r} h" for t in dose.at]
+        if dose.every is not None and len(dose.at) == 1:
             written["at"] = written["at"][0]
-    for field, time in (("until", one.until), ("from", getattr(one, "begin", None))):
+    for field, time in (("until", dose.until), ("from", getattr(dose, "begin", None))):
         if time is not None:
             written[field] = f"{time + later!r} h"
     return written

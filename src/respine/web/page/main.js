@@ -15,7 +15,7 @@ import { Units, split } from "./units.js";
 import { Why } from "./why.js";
 import { clock } from "./words.js";
 
-const CROWD_WAITS = 220; // ms of rest before people are solved
+const COHORT_WAITS = 220; // ms of rest before people are solved
 const WORDS = /** @type {Record<string, number>} */ ({ inf: Infinity, "-inf": -Infinity, nan: NaN });
 
 /** @param {string} id */
@@ -92,7 +92,7 @@ class App {
     } else if (what === "view") {
       this.controls.draw();
       if (this.stage.solved) this.redraw(this.stage.solved);
-      this.askCrowd();
+      this.askCohort();
     } else {
       this.controls.draw();
       this.solve();
@@ -111,7 +111,7 @@ class App {
       this.redraw({ times, arms: found.arms, bands: this.bandsFor(arms), beyond: this.beyond(arms) });
       document.body.dataset.solved = String(Number(document.body.dataset.solved ?? 0) + 1);
       this.milliseconds = found.milliseconds;
-      this.askCrowd();
+      this.askCohort();
     } catch (error) {
       this.say(`This cannot be computed: ${/** @type {any} */ (error).message ?? error}`, true);
     }
@@ -144,26 +144,26 @@ class App {
     this.bar();
   }
 
-  askCrowd() {
-    clearTimeout(this.crowdTimer);
-    this.crowdTimer = setTimeout(() => this.crowd(), CROWD_WAITS);
+  askCohort() {
+    clearTimeout(this.cohortTimer);
+    this.cohortTimer = setTimeout(() => this.cohort(), COHORT_WAITS);
   }
 
   /** 200 people of every shown scenario, the active one first. */
-  async crowd() {
-    if (this.page.people.crowd.n < 2) return;
+  async cohort() {
+    if (this.page.people.cohort.n < 2) return;
     const { state } = this, wanted = [state.active, ...state.shown.filter((/** @type {string} */ one) => one !== state.active)];
     for (const name of wanted) {
       const key = this.keyOf(name);
       if (this.bands[name]?.key === key) continue;
       const times = gridOf(state.study, [name], this.units, state.first, state.last, 70);
       try {
-        const found = await this.slow.ask("crowd", { study: state.study, arm: name, times }, true);
+        const found = await this.slow.ask("cohort", { study: state.study, arm: name, times }, true);
         if (!found) return;
         this.bands[name] = { ...found, times, key };
         if (this.stage.solved) this.redraw({ ...this.stage.solved, bands: this.bandsFor(state.shown) });
         this.say(`Band: 5 to 95 % of ${found.n} virtual people${found.failed ? `; ${found.failed} could not be solved to the end` : ""}.`);
-        document.body.dataset.crowd = String(Math.round(found.milliseconds));
+        document.body.dataset.cohort = String(Math.round(found.milliseconds));
       } catch (error) {
         this.say(`The band of people could not be computed: ${/** @type {any} */ (error).message ?? error}`, true);
       }
@@ -268,12 +268,12 @@ class App {
 async function begin() {
   const [data, module] = await Promise.all([bytesOf("data"), bytesOf("module")]);
   const page = JSON.parse(new TextDecoder().decode(data), (_, value) => (typeof value === "string" && value in WORDS ? WORDS[value] : value));
-  const { numbers } = page.people.crowd;
-  const crowd = fromText(numbers).buffer;
-  delete page.people.crowd.numbers;
+  const { numbers } = page.people.cohort;
+  const cohort = fromText(numbers).buffer;
+  delete page.people.cohort.numbers;
   const script = URL.createObjectURL(new Blob([fromText(at("worker").textContent)], { type: "text/javascript" }));
   const quick = new Solver(script), slow = new Solver(script);
-  await Promise.all([quick, slow].map((one) => one.open(page, module.buffer, crowd)));
+  await Promise.all([quick, slow].map((one) => one.open(page, module.buffer, cohort)));
   const app = new App(page, quick, slow);
   /** @type {any} */ (window).respine = app;
   await app.start();

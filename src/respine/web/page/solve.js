@@ -38,19 +38,19 @@ export class Model {
   }
 
   /**
-   * Person k of the crowd in an arm; what the page changed is changed in everybody.
+   * Person k of the cohort in an arm; what the page changed is changed in everybody.
    * @param {any} study
    * @param {any} arm
    * @param {number} k
    */
   person(study, arm, k) {
-    const { people } = this.page, { crowd } = people;
+    const { people } = this.page, { cohort } = people;
     const covariates = { ...people.typical };
-    for (const name in crowd.covariates) covariates[name] = crowd.covariates[name][k];
+    for (const name in cohort.covariates) covariates[name] = cohort.covariates[name][k];
     Object.assign(covariates, fixedOf(study), genotypeOf(people, arm));
     const values = { ...this.base };
-    const row = k * crowd.columns.length;
-    for (let c = 0; c < crowd.columns.length; c++) values[crowd.columns[c]] = crowd.table[row + c];
+    const row = k * cohort.columns.length;
+    for (let c = 0; c < cohort.columns.length; c++) values[cohort.columns[c]] = cohort.table[row + c];
     for (const [name, value] of Object.entries({ ...(study.parameters ?? {}), ...(arm.parameters ?? {}) })) {
       const varies = this.page.model.symbols[name]?.varies;
       values[name] = varies && this.base[name] ? values[name] * (Number(value) / this.base[name]) : Number(value);

@@ -1,4 +1,4 @@
-// Two workers beside the page: one for what the eye waits for, one for crowds and searches. A newer question overtakes.
+// Two workers beside the page: one for what the eye waits for, one for cohorts and searches. A newer question overtakes.
 
 /** One worker; of each kind of job only the newest answer counts. */
 export class Solver {
@@ -17,11 +17,11 @@ export class Solver {
     };
   }
 
-  /** @param {any} page @param {ArrayBuffer} module @param {ArrayBuffer} crowd @returns {Promise<void>} */
-  open(page, module, crowd) {
+  /** @param {any} page @param {ArrayBuffer} module @param {ArrayBuffer} cohort @returns {Promise<void>} */
+  open(page, module, cohort) {
     return new Promise((resolve, reject) => {
       this.waiting.set("open", { id: 0, resolve, reject });
-      this.worker.postMessage({ kind: "open", page, module, crowd });
+      this.worker.postMessage({ kind: "open", page, module, cohort });
     });
   }
 

@@ -33,18 +33,18 @@ const JOBS = {
     return { arms: found, milliseconds: performance.now() - began };
   },
 
-  /** Quantiles of a crowd in one arm. */
-  async crowd({ study, arm: name, times, id }) {
-    const arm = study.arms[name], { crowd } = model.page.people, size = times.length * model.outputs.length;
+  /** Quantiles of a cohort in one arm. */
+  async cohort({ study, arm: name, times, id }) {
+    const arm = study.arms[name], { cohort } = model.page.people, size = times.length * model.outputs.length;
     const numbers = model.page.expectancy.numbers;
     const spread = Math.log1p((numbers.person_cv ?? 0) ** 2);
     /** @type {Record<string, Float64Array[]>} */
     const curves = {};
     let failed = 0;
     const began = performance.now();
-    for (let from = 0; from < crowd.n; from += PEOPLE_AT_ONCE) {
-      if (newest.crowd !== id) return null;
-      const chosen = Array.from({ length: Math.min(PEOPLE_AT_ONCE, crowd.n - from) }, (_, k) => from + k);
+    for (let from = 0; from < cohort.n; from += PEOPLE_AT_ONCE) {
+      if (newest.cohort !== id) return null;
+      const chosen = Array.from({ length: Math.min(PEOPLE_AT_ONCE, cohort.n - from) }, (_, k) => from + k);
       const subjects = chosen.map((k) => ({ arm, person: model.person(study, arm, k) }));
       const solution = model.solve(study, subjects, times);
       chosen.forEach((k, s) => {
@@ -52,14 +52,14 @@ const JOBS = {
           failed++;
           return;
         }
-        const traits = { hope: Math.exp(Math.sqrt(spread) * crowd.expectancy[k] - spread / 2), felt: 1 };
+        const traits = { hope: Math.exp(Math.sqrt(spread) * cohort.expectancy[k] - spread / 2), felt: 1 };
         const own = curvesOf(model, study, arm, subjects[s].person, solution.values.subarray(s * size, (s + 1) * size), times, traits);
         for (const curve in own) (curves[curve] ??= []).push(own[curve]);
       });
       await breath();
     }
     const bands = Object.fromEntries(Object.entries(curves).map(([key, list]) => [key, quantiles(list, [0.05, 0.5, 0.95])]));
-    return { name, bands, n: crowd.n - failed, failed, milliseconds: performance.now() - began };
+    return { name, bands, n: cohort.n - failed, failed, milliseconds: performance.now() - began };
   },
 
   /** By how much each parameter moves one curve, within its own belief: largest first. */
@@ -102,7 +102,7 @@ self.onmessage = async ({ data: job }) => {
   try {
     if (job.kind === "open") {
       const { page } = job;
-      page.people.crowd.table = new Float32Array(job.crowd);
+      page.people.cohort.table = new Float32Array(job.cohort);
       model = new Model(page, await Engine.load(job.module, page.model.description));
       self.postMessage({ kind: "open" });
       return;

@@ -33,7 +33,7 @@ from respine.trial.observe import baseline_scores, hardly_ill, residual, stronge
 from respine.trial.setting import exaggeration, regression
 
 
-class CrowdTargets:
+class CohortTargets:
     """All targets of one study that are read from its endpoints."""
 
     def __init__(
@@ -69,15 +69,15 @@ class CrowdTargets:
             [t for a in self.study.arms.values() for d in a.doses for t in d.at],
         )
         self.begin = min(self.protocol.begin, float(self.times[0]))
-        self.crowd = {
+        self.cohort = {
             arm: self.protocol.arm(arm).people(range(self.people), draw_parameters=False) for arm in self.arms
         }
         self.traits: np.ndarray | None = None
         if trial_terms:
-            self.crowd = {arm: evened(people, self.system) for arm, people in self.crowd.items()}
+            self.cohort = {arm: evened(people, self.system) for arm, people in self.cohort.items()}
             self.traits = even(population.normals(self.study.seed, "expectancy of the person", 0, self.people, 1)[:, 0])
         columns = dict.fromkeys(
-            [*(str(c) for p in self.crowd.values() for c in p.parameters), *(f.place.id for f in self.moving)]
+            [*(str(c) for p in self.cohort.values() for c in p.parameters), *(f.place.id for f in self.moving)]
         )
         self.columns = [c for c in columns if c in self.system.parameters]
         self.outputs = needed
@@ -120,7 +120,7 @@ class CrowdTargets:
 
     def _tiled(self, arm: str, table: np.ndarray) -> People:
         """The people of an arm once for every row of ``table``, their parameters moved as the row says."""
-        base, k = self.crowd[arm], len(table)
+        base, k = self.cohort[arm], len(table)
         covariates = pd.concat([base.covariates] * k, ignore_index=True)
         fixed = {**self.study.parameters, **self.study.arms[arm].parameters}
         numbers: dict[str, np.ndarray] = {}
@@ -149,7 +149,7 @@ class CrowdTargets:
         subjects = np.arange(self.people)
         cells: dict[tuple[str, str], np.ndarray] = {}
         for arm in self.arms:
-            path, people = paths[arm], self.crowd[arm]
+            path, people = paths[arm], self.cohort[arm]
             gain = None
             for name in self.scales:
                 scale = held[name]

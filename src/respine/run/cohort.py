@@ -10,10 +10,10 @@ from typing import Any
 
 from respine.population import People
 
-KEPT = 4  # crowds: those that workers are at
+KEPT = 4  # cohorts: those that workers are at
 
 
-class Crowd:
+class Cohort:
     """People by what they depend on, drawn by the first who asks; a lock for the first of every arm."""
 
     def __init__(self) -> None:

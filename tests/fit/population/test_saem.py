@@ -68,7 +68,7 @@ def test_truth_is_recovered():
     assert found.estimates["estimate"].to_numpy() == pytest.approx(exact.estimates["estimate"].to_numpy(), rel=0.05)
     assert found.estimates["se"].notna().all()
     there = found.at_estimates()  # found.problem still has the values the search started from
-    assert found.objective_focei == pytest.approx(exact.objective, abs=0.1)
+    assert found.objective_focei == pytest.approx(exact.objective, abs=0.5)  # SAEM's optimum is not that of FOCEI
     assert evaluate(found, "focei").objective == pytest.approx(found.objective_focei, rel=1e-7)
     sampled = evaluate(with_options(there, seed=2), "imp")  # other draws than those of the fit
     assert found.objective_error < 0.3 and sampled.objective_error < 0.3

@@ -24,7 +24,7 @@ SHOWN = [
 def main() -> None:
     """Run the study of the README and draw its chain."""
     with tempfile.TemporaryDirectory() as place:
-        results = respine.run("murrough-2013", out=Path(place) / "run")
+        results = respine.simulate("murrough-2013", Path(place) / "run")
         figure, _ = report.plot_chain(report.read(results.folder), only=SHOWN)
         IMAGES.mkdir(exist_ok=True)
         figure.savefig(IMAGES / "chain.png", dpi=110, facecolor="white")

@@ -14,6 +14,7 @@ from respine.evidence import assertions, claims, experiment, kinetics
 from respine.evidence.measures import compute, inline, rows_by_id
 from respine.model import formula
 from respine.model.expression import symbols
+from respine.protocol import resolve
 
 VALUE_KEYS = {"study", "experiment", "arm", "output", "at", "from", "to", "take", "endpoint", "above", "among"}
 CHECK_KEYS = {"what", "formula", "low", "high", "unit", "lacks", "row", "column", "found", "lacks_words"}
@@ -26,6 +27,12 @@ def known_outputs(name: str) -> set[str]:
 
 def study_of(name: str, experiments: dict[str, Any]) -> Any:
     return inline(name, experiments[name]) if name in experiments else studies.load(name)
+
+
+@pytest.mark.parametrize("data", [assertions.read(), claims.read()], ids=["assertions", "claims"])
+def test_every_experiment_is_a_study_that_can_be_run(data: dict[str, Any]) -> None:
+    for name, fields in data.get("experiments", {}).items():
+        assert resolve(inline(name, fields)).arms, name
 
 
 def entries(data: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from respine import library, run, study
 from respine.cli.errors import FLAGS
 from respine.errors import InputError
+from respine.protocol import resolve
 
 # text of the template, what a user wrote instead, field of the error, words it must hold
 MISTAKES = {
@@ -365,3 +366,10 @@ def test_subjects_and_seed_from_outside() -> None:
     with pytest.raises(InputError, match="argument  subjects") as caught:
         run.plan(one, subjects=0)
     assert "--subjects" in caught.value.told(FLAGS)
+
+
+def test_a_knocked_out_parameter_is_within_every_bound() -> None:
+    base = study.load("murrough-2013")
+    assert resolve(base.set("k_spine_mature", 0)).study.parameters == {"k_spine_mature": 0}
+    with pytest.raises(InputError, match="or 0 for a knock-out"):
+        resolve(base.set("k_spine_mature", 1e-6))

@@ -212,9 +212,10 @@ def parameter_problem(known: model_tables.ModelTables, id: str, value: float) ->
     unit = known.parameters[id]["unit"]
     if not math.isfinite(value):
         return None  # noted already: it is no number
-    if low is not None and high is not None and not low <= value <= high:
+    knocked_out = value == 0 and low is not None and low >= 0  # a mechanism that is taken away lies outside any belief
+    if low is not None and high is not None and not low <= value <= high and not knocked_out:
         why = f"{value:g} {unit} lies outside the bounds of {id}, {low:g} to {high:g} {unit}."
-        return why, f"Write a value from {low:g} to {high:g} (in {unit})."
+        return why, f"Write a value from {low:g} to {high:g} (in {unit}){', or 0 for a knock-out' if low > 0 else ''}."
     return None
 
 

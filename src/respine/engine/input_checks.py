@@ -36,6 +36,7 @@ def _mentions_time(expr: Expr) -> bool:
 
 
 def checked_times(times: Sequence[float] | np.ndarray, start: float) -> np.ndarray:
+    """Output times ``(n_times,)``, ascending. Raises ValueError for others."""
     moments = np.ascontiguousarray(times, float)
     if moments.ndim != 1 or len(moments) == 0:
         raise ValueError("times must be a list of at least one time")
@@ -68,6 +69,7 @@ def tolerances_of(system: System, rtol: float, atol: float | Mapping[str, float]
 
 
 def thread_count(threads: int | None, subjects: int) -> int:
+    """Threads to use for so many subjects. Raises ValueError below one."""
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}; at least 1 is needed")
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -76,6 +78,7 @@ def thread_count(threads: int | None, subjects: int) -> int:
 
 def check_known(names: Sequence[str] | Mapping[str, object], known: Sequence[str] | Mapping[str, object], what: str,
            system: System) -> None:  # fmt: skip
+    """Raises ValueError for names that the system does not have, with the nearest."""
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, list(known), n=3)
@@ -85,6 +88,7 @@ def check_known(names: Sequence[str] | Mapping[str, object], known: Sequence[str
 
 
 def check_once(names: Sequence[str], what: str) -> None:
+    """Raises ValueError for a name that stands twice."""
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f'{what} "{name}" is named twice')

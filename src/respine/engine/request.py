@@ -72,6 +72,7 @@ class Request:
 
     @property
     def n_subjects(self) -> int:
+        """How many subjects are asked for."""
         return len(self.parameters)
 
     @property

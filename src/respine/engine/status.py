@@ -25,10 +25,12 @@ class Status(IntEnum):
 
     @property
     def reason(self) -> str:
+        """What happened, for people."""
         return _REASONS[self][0]
 
     @property
     def cure(self) -> str:
+        """What to change, for people."""
         return _REASONS[self][1]
 
 
@@ -97,10 +99,12 @@ class Failure:
 
     @property
     def reason(self) -> str:
+        """What happened to this subject."""
         return self.status.reason
 
     @property
     def cure(self) -> str:
+        """What to change."""
         return self.status.cure
 
     def __str__(self) -> str:

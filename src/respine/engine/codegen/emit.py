@@ -56,12 +56,14 @@ class Emitter:
 
     # ---- constants and addresses ------------------------------------------------------------------------------------
     def number(self, value: float) -> str:
+        """A number as LLVM writes it."""
         value = value if self.target.double else float(np.float32(value))
         if value != value:
             value = math.nan
         return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
 
     def splat(self, value: float) -> str:
+        """A number in all lanes."""
         t = self.target
         return "<" + ", ".join([f"{t.scalar} {self.number(value)}"] * t.lanes) + ">"
 
@@ -74,6 +76,7 @@ class Emitter:
         return "<" + ", ".join(f"{self.target.scalar} {self.number(v)}" for v in values) + ">"
 
     def address(self, name: str, offset: int, base: str = "%w") -> str:
+        """Address of a row of the workspace."""
         return f"  {name} = getelementptr {self.target.scalar}, ptr {base}, i64 {offset * self.target.lanes}"
 
     def intrinsic(self, name: str, result: str, *parameters: str) -> str:
@@ -82,16 +85,19 @@ class Emitter:
         return f"@{name}"
 
     def math(self, name: str, count: int) -> str:
+        """A call of LLVM's intrinsic function."""
         t = self.target
         if name == "fma" and not t.fused:
             name = "fmuladd"  # a multiplication and an addition, rounded each
         return self.intrinsic(f"llvm.{name}.v{t.lanes}f{t.bits}", t.vector, *[t.vector] * count)
 
     def declarations(self) -> str:
+        """Declarations of the functions that were used."""
         return "\n".join(sorted(self._declared.values()))
 
     # ---- functions --------------------------------------------------------------------------------------------------
     def body(self, pointers: tuple[str, ...]) -> Body:
+        """An empty body of a function with these pointers, to be written."""
         return Body(self, pointers)
 
     def function(self, name: str, program: Program, pointers: Sequence[str] = ()) -> str:
@@ -120,12 +126,14 @@ class Body:
         self.names: dict[int, str] = {}
 
     def line(self, text: str) -> None:
+        """Write a line of IR."""
         self.lines.append("  " + text)
 
     def close(self) -> None:
         """After the last operation."""
 
     def operation(self, k: int, op: str, a: list) -> None:
+        """Write one operation."""
         result = f"%v{k}"
         self.names[k] = result
         handler = getattr(self, f"_{op}", None)
@@ -308,6 +316,7 @@ class PartedBody(Body):
         self.at_hand: dict[int, int] = {}  # the part in which a value has its present name
 
     def operation(self, k: int, op: str, a: list) -> None:
+        """Write one operation, in the part that it belongs to."""
         part = k // PART
         if part != self.part:
             self.part = part
@@ -336,4 +345,5 @@ class PartedBody(Body):
         self.at_hand[x] = self.part
 
     def close(self) -> None:
+        """End the part at hand."""
         self.lines += ["  br label %out", "out:"]

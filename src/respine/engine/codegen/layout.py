@@ -49,6 +49,7 @@ class Layout:
     copies: int = 1
 
     def index(self, area: str, k: int = 0) -> int:
+        """Row of a vector of an area in the workspace."""
         return self.offsets[area] + k
 
     def with_area(self, name: str, size: int) -> Layout:
@@ -58,9 +59,11 @@ class Layout:
 
     @property
     def relative_tolerance(self) -> int:
+        """Row of the relative tolerance."""
         return self.n_uniform
 
     def absolute_tolerance(self, state: int) -> int:
+        """Row of a state's absolute tolerance."""
         return self.n_uniform + 1 + state
 
     def spread(self, target: Target) -> Layout:

@@ -21,11 +21,13 @@ class Loop:
         self.inside = False
 
     def value(self, text: str) -> str:
+        """Write a value; returns its name."""
         self.count += 1
         self.lines.append(f"  %x{self.count} = {text}")
         return f"%x{self.count}"
 
     def loop(self) -> None:
+        """Begin a loop over so many rows."""
         self.inside = True
         self.lines += ["  br label %loop", "loop:", "  %q = phi i64 [0, %entry], [%next, %loop]"]
         self.lines.append(f"  %offset = mul nuw nsw i64 %q, {self.t.lanes}")
@@ -37,10 +39,12 @@ class Loop:
         return start if fixed else self.value(f"getelementptr {t.scalar}, ptr {start}, i64 %offset")
 
     def load(self, area: str, k: int = 0, *, fixed: bool = False) -> str:
+        """Read a vector of an area at the loop's row."""
         address = self._address(area, k, fixed=fixed or not self.inside)
         return self.value(f"load {self.t.vector}, ptr {address}, align {self.t.alignment}")
 
     def store(self, value: str, area: str, k: int = 0, *, fixed: bool = False) -> None:
+        """Write a vector of an area at the loop's row."""
         address = self._address(area, k, fixed=fixed)
         self.lines.append(f"  store {self.t.vector} {value}, ptr {address}, align {self.t.alignment}")
 
@@ -52,19 +56,24 @@ class Loop:
         return self.value(f"load volatile {kind}, ptr {address}, align {align}")
 
     def const(self, value: float) -> str:
+        """A vector of one number."""
         return self.e.splat(value)
 
     def fma(self, a: str, b: str, c: str) -> str:
+        """a * b + c"""
         v = self.t.vector
         return self.value(f"call {v} {self.e.math('fma', 3)}({v} {a}, {v} {b}, {v} {c})")
 
     def arithmetic(self, op: str, a: str, b: str) -> str:
+        """One operation of two vectors."""
         return self.value(f"{op} contract {self.t.vector} {a}, {b}")
 
     def end(self) -> None:
+        """End the loop."""
         self.inside = False
         self.lines += ["  %next = add nuw nsw i64 %q, 1", f"  %more = icmp ult i64 %next, {self.n}"]
         self.lines += ["  br i1 %more, label %loop, label %done, !llvm.loop !0", "done:"]
 
     def text(self) -> str:
+        """The function as LLVM IR."""
         return "\n".join([*self.lines, "  ret void", "}"])

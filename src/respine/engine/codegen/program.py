@@ -29,6 +29,7 @@ class Program:
     _index: dict[tuple, int] = field(default_factory=dict)
 
     def do(self, op: str, *parts: object) -> int:
+        """An operation on values, once for the same operands."""
         key = (op, *parts)
         pure = op not in ("load", "store") or (op == "load" and parts[0] in READ_ONLY)
         if pure and key in self._index:
@@ -38,12 +39,15 @@ class Program:
         return len(self.operations) - 1
 
     def const(self, value: float) -> int:
+        """A number."""
         return self.do("const", float(value) if value == value else "nan")
 
     def load(self, area: str, k: int = 0) -> int:
+        """Read a row of an area."""
         return self.do("load", area, k)
 
     def store(self, area: str, k: int, value: int) -> None:
+        """Write a row of an area."""
         self.do("store", area, k, value)
 
 

@@ -27,6 +27,7 @@ class Tableau:
 
     @property
     def stages(self) -> int:
+        """Stages of a step."""
         return len(self.alpha)
 
     def increments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

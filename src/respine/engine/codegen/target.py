@@ -21,10 +21,12 @@ class Target:
 
     @property
     def wasm(self) -> bool:
+        """Whether the code is for WebAssembly."""
         return self.triple.startswith("wasm32")
 
     @property
     def x86(self) -> bool:
+        """Whether the code is for an x86 processor."""
         return "x86_64" in self.triple
 
     @property
@@ -34,34 +36,42 @@ class Target:
 
     @property
     def double(self) -> bool:
+        """Whether numbers are float64."""
         return self.precision == "float64"
 
     @property
     def bits(self) -> int:
+        """Bits of a number."""
         return 64 if self.double else 32
 
     @property
     def dtype(self) -> type[np.floating]:
+        """NumPy's type of a number."""
         return np.float64 if self.double else np.float32
 
     @property
     def scalar(self) -> str:
+        """LLVM's type of a number."""
         return "double" if self.double else "float"
 
     @property
     def vector(self) -> str:
+        """LLVM's type of a vector of all lanes."""
         return f"<{self.lanes} x {self.scalar}>"
 
     @property
     def integer(self) -> str:
+        """LLVM's type of integers as wide as a number."""
         return f"<{self.lanes} x i{self.bits}>"
 
     @property
     def mask(self) -> str:
+        """LLVM's type of a mask of all lanes."""
         return f"<{self.lanes} x i1>"
 
     @property
     def alignment(self) -> int:
+        """Bytes at which a vector begins."""
         return min(64, self.lanes * self.bits // 8)
 
 

@@ -23,6 +23,7 @@ class EventSlopes:
 
     @property
     def names(self) -> set[str]:
+        """Parameters that moments or amounts depend on."""
         return {*self.value, *self.time}
 
     def of(self, subjects: np.ndarray) -> EventSlopes:
@@ -55,6 +56,7 @@ class DoseSlopes:
     duration: Slope = field(default_factory=dict)
 
     def of_bolus(self) -> EventSlopes:
+        """Slopes of the amount and time of a bolus."""
         return EventSlopes(self.given, self.lag)
 
     def of_rate(self, given: Number, duration: Number) -> Slope:
@@ -63,8 +65,10 @@ class DoseSlopes:
         return weigh((1 / duration, self.given), (-rate / duration, self.duration))
 
     def of_start(self, given: Number, duration: Number) -> EventSlopes:
+        """Slopes of the rate and time at which an infusion begins."""
         return EventSlopes(self.of_rate(given, duration), self.lag)
 
     def of_end(self, given: Number, duration: Number) -> EventSlopes:
+        """Slopes of the rate and time at which an infusion ends."""
         value = weigh((-1.0, self.of_rate(given, duration)))
         return EventSlopes(value, weigh((1.0, self.lag), (1.0, self.duration)))

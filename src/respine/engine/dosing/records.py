@@ -183,6 +183,7 @@ class Records:
 
     @property
     def n_subjects(self) -> int:
+        """How many subjects there are."""
         return len(self.subjects)
 
     def times(self, start: float) -> np.ndarray:
@@ -214,14 +215,17 @@ class Records:
 
     @property
     def changing(self) -> tuple[str, ...]:
+        """Covariates that change over time."""
         return self._targets(SET_SLOW)
 
     @property
     def infused(self) -> tuple[str, ...]:
+        """States that are infused into."""
         return self._targets(SET_RATE)
 
     @property
     def dosed(self) -> frozenset[str]:
+        """States that are dosed."""
         return frozenset(self._targets(ADD_STATE))
 
     @property
@@ -244,6 +248,7 @@ class Records:
 
     @property
     def finite(self) -> np.ndarray:
+        """Which subjects have finite numbers alone, ``(n_subjects,)``."""
         return np.ones(self.n_subjects, bool)
 
     @property

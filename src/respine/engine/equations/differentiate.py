@@ -34,6 +34,7 @@ class Derivatives:
         self._rows: dict[int, Row] = {}
 
     def row(self, root: int) -> Row:
+        """Derivatives of a node by everything it depends on, as nodes."""
         for node in self.graph.order([root]):
             if node not in self._rows:
                 self._rows[node] = self._differentiate(node)

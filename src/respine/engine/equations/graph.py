@@ -44,6 +44,7 @@ class Graph:
         return found
 
     def const(self, value: float) -> int:
+        """A number."""
         value = float(value) + 0.0  # -0.0 and 0.0 are one constant
         return self._node("const", value if value == value else "nan")
 
@@ -55,19 +56,24 @@ class Graph:
         return math.nan if op[1] == "nan" else op[1]
 
     def state(self, k: int) -> int:
+        """State number ``k``."""
         return self._node("state", k)
 
     def time(self) -> int:
+        """Time, in the system's unit."""
         return self._node("time")
 
     def slow(self, name: str) -> int:
+        """Parameter or input number ``k``: constant between events."""
         return self._node("slow", name)
 
     def uniform(self, name: str) -> int:
+        """A number that all subjects share."""
         return self._node("uniform", name)
 
     # ---- arithmetic -------------------------------------------------------------------------------------------------
     def add(self, a: int, b: int) -> int:
+        """a + b"""
         x, y = self.value(a), self.value(b)
         if x is not None and y is not None:
             return self.const(x + y)
@@ -82,6 +88,7 @@ class Graph:
         return self._node("add", *sorted((a, b)))
 
     def sub(self, a: int, b: int) -> int:
+        """a - b"""
         x, y = self.value(a), self.value(b)
         if x is not None and y is not None:
             return self.const(x - y)
@@ -96,6 +103,7 @@ class Graph:
         return self._node("sub", a, b)
 
     def neg(self, a: int) -> int:
+        """-a"""
         x = self.value(a)
         if x is not None:
             return self.const(-x)
@@ -107,6 +115,7 @@ class Graph:
         return self._node("neg", a)
 
     def mul(self, a: int, b: int) -> int:
+        """a * b"""
         x, y = self.value(a), self.value(b)
         if x is not None and y is not None:
             return self.const(x * y)
@@ -127,6 +136,7 @@ class Graph:
         return self._node("mul", *sorted((a, b)))
 
     def reciprocal(self, a: int) -> int:
+        """1 / a"""
         x = self.value(a)
         if x is not None:
             return self.const(1 / x if x else math.copysign(math.inf, x))
@@ -135,6 +145,7 @@ class Graph:
         return self._node("reciprocal", a)
 
     def div(self, a: int, b: int) -> int:
+        """a / b"""
         x, y = self.value(a), self.value(b)
         if y is not None and x is not None and y != 0:
             return self.const(x / y)
@@ -145,9 +156,11 @@ class Graph:
         return self.mul(a, self.reciprocal(b))
 
     def minimum(self, a: int, b: int) -> int:
+        """The smaller of two."""
         return self._extreme("min", a, b)
 
     def maximum(self, a: int, b: int) -> int:
+        """The larger of two."""
         return self._extreme("max", a, b)
 
     def _extreme(self, op: str, a: int, b: int) -> int:
@@ -164,6 +177,7 @@ class Graph:
         return self._node(op, a) if x is None else self.const(_unary_value(op, x))
 
     def exp(self, a: int) -> int:
+        """Exponential."""
         return self.unary("exp2", self.mul(self.const(LOG2_E), a))
 
     def log2(self, a: int, blunt: int) -> int:
@@ -174,11 +188,13 @@ class Graph:
         return self._node("log2", a, blunt)
 
     def ln(self, a: int) -> int:
+        """Natural logarithm."""
         magnitude = self.mul(self.const(LN_2), self.log2(self.maximum(a, self.const(SMALLEST)), self.as_zero(a)))
         below = self.select(self.compare("eq", a, self.zero), self.const(-math.inf), self.const(math.nan))
         return self.select(self.compare("gt", a, self.zero), magnitude, below)
 
     def square_root(self, a: int) -> int:
+        """Square root."""
         near = self.as_zero(a)
         inside = self.maximum(a, self.zero)
         x = self.value(inside)
@@ -274,13 +290,16 @@ class Graph:
         return self._odd_series(x, (1 / math.factorial(k) for k in range(3, 20, 2)))
 
     def sinh(self, x: int) -> int:
+        """Hyperbolic sine, exact near zero."""
         far = self.mul(self.const(0.5), self.sub(self.exp(x), self.exp(self.neg(x))))
         return self._near_zero(x, SERIES_SINH, self._small_sinh(x), far)
 
     def cosh(self, x: int) -> int:
+        """Hyperbolic cosine."""
         return self.mul(self.const(0.5), self.add(self.exp(x), self.exp(self.neg(x))))
 
     def tanh(self, x: int) -> int:
+        """Hyperbolic tangent, exact near zero."""
         doubled = self.exp(self.mul(self.const(2.0), x))  # 1 - 2/(e^2x + 1) does not overflow
         far = self.sub(self.one, self.mul(self.const(2.0), self.reciprocal(self.add(doubled, self.one))))
         return self._near_zero(x, SERIES_SINH, self.div(self._small_sinh(x), self.cosh(x)), far)
@@ -289,10 +308,12 @@ class Graph:
         return self._odd_series(x, (1 / k for k in range(3, 34, 2)))
 
     def atanh(self, x: int) -> int:
+        """Inverse hyperbolic tangent, exact near zero."""
         far = self.mul(self.const(0.5), self.ln(self.div(self.add(self.one, x), self.sub(self.one, x))))
         return self._near_zero(x, SERIES_ATANH, self._small_atanh(x), far)
 
     def asinh(self, x: int) -> int:
+        """Inverse hyperbolic sine, exact near zero."""
         size, square = self.unary("abs", x), self.add(self.mul(x, x), self.one)
         near = self._small_atanh(self.div(x, self.square_root(square)))
         up = self.select(
@@ -303,11 +324,13 @@ class Graph:
         return self._near_zero(x, SERIES_ATANH, near, self.select(self.compare("lt", x, self.zero), self.neg(up), up))
 
     def acosh(self, x: int) -> int:
+        """Inverse hyperbolic cosine."""
         half = self.mul(self.const(0.5), self.sub(x, self.one))
         return self.mul(self.const(2.0), self.asinh(self.square_root(half)))
 
     # ---- logic ------------------------------------------------------------------------------------------------------
     def compare(self, op: str, a: int, b: int) -> int:
+        """A mask: a compared with b."""
         x, y = self.value(a), self.value(b)
         if x is not None and y is not None:
             return self.mask(_FOLD[op](x, y))
@@ -316,9 +339,11 @@ class Graph:
         return self._node(op, a, b)
 
     def mask(self, truth: bool) -> int:
+        """A mask that is always true or false."""
         return self._node("true" if truth else "false")
 
     def logic(self, op: str, *masks: int) -> int:
+        """Masks joined by and, or, not."""
         truths = [self.truth(m) for m in masks]
         if all(t is not None for t in truths):
             a, *rest = (bool(t) for t in truths)
@@ -327,18 +352,23 @@ class Graph:
         return self._node(op, *masks)
 
     def truth(self, mask: int) -> bool | None:
+        """A mask of a number: not zero."""
         return {"true": True, "false": False}.get(self.nodes[mask][0])
 
     def is_mask(self, node: int) -> bool:
+        """Whether a node is a mask."""
         return self.nodes[node][0] in MASKS or self.truth(node) is not None
 
     def as_mask(self, node: int) -> int:
+        """The node as a mask."""
         return node if self.is_mask(node) else self.compare("ne", node, self.zero)
 
     def as_number(self, node: int) -> int:
+        """The node as a number: 1 or 0 of a mask."""
         return self.select(node, self.one, self.zero) if self.is_mask(node) else node
 
     def select(self, mask: int, then: int, otherwise: int) -> int:
+        """a where the mask holds, else b."""
         truth = self.truth(mask)
         if truth is not None:
             return then if truth else otherwise
@@ -402,6 +432,7 @@ class Graph:
         return result
 
     def operands(self, node: int) -> tuple[int, ...]:
+        """Nodes that a node reads."""
         op, *parts = self.nodes[node]
         if op in LEAVES:
             return ()

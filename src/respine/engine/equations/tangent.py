@@ -42,6 +42,7 @@ class Tangent:
 
     @property
     def roots(self) -> list[int]:
+        """Nodes of the tangent equations, one a state and parameter."""
         parts = self.varying, self.drive, self.by_state, self.directly
         return [*(node for part in parts for node in part.values()), *self.switches]
 

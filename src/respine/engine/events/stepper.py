@@ -70,18 +70,22 @@ class Stepper:
     # ---- what the subject is made of --------------------------------------------------------------------------------
     @property
     def state(self) -> np.ndarray:
+        """State of the subject, ``(n_states,)``."""
         return self._state[:, 0].copy()
 
     @state.setter
     def state(self, values: np.ndarray) -> None:
+        """State of the subject, ``(n_states,)``."""
         self._state[:] = np.asarray(values, float)[:, None]
 
     @property
     def slow(self) -> np.ndarray:
+        """Parameters and inputs as they stand now, ``(n_slow,)``."""
         return self._slow[:, 0].copy()
 
     @slow.setter
     def slow(self, values: np.ndarray) -> None:
+        """Parameters and inputs as they stand now, ``(n_slow,)``."""
         self._slow[:] = np.asarray(values, float)[:, None]
 
     # ---- stepping ---------------------------------------------------------------------------------------------------

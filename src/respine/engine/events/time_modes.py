@@ -32,6 +32,7 @@ class TimeModes:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Inputs that stand for conditions of time."""
         return self.clock.names
 
     def put_in(

@@ -21,14 +21,18 @@ class Solved(Protocol):
     readings: Readings
 
     @property
-    def status(self) -> np.ndarray: ...
+    def status(self) -> np.ndarray:
+        """Status a subject, ``(n_subjects,)``."""
 
     @property
-    def steps(self) -> np.ndarray: ...
+    def steps(self) -> np.ndarray:
+        """Accepted and rejected steps, ``(n_subjects, 2)``."""
 
-    def failures(self) -> list[Failure]: ...
+    def failures(self) -> list[Failure]:
+        """Who was not solved to the end, and why."""
 
-    def give_up(self, lost: list[Failure]) -> list[Failure]: ...
+    def give_up(self, lost: list[Failure]) -> list[Failure]:
+        """Mark further failures; returns those that count."""
 
 
 def assembled(

@@ -85,6 +85,7 @@ class ConservedTotals:
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """Totals as outputs to record."""
         return tuple(name for k in range(len(self.totals)) for name in (f"#total {k}", f"#size {k}"))
 
     def extended(self, system: System) -> System:

@@ -60,17 +60,21 @@ class Reader:
 
     @property
     def more(self) -> bool:
+        """Whether bytes are left."""
         return self.at < len(self.data)
 
     def byte(self) -> int:
+        """The next byte."""
         self.at += 1
         return self.data[self.at - 1]
 
     def bytes(self, count: int) -> bytes:
+        """So many bytes."""
         self.at += count
         return self.data[self.at - count : self.at]
 
     def unsigned(self) -> int:
+        """The next LEB128 number without sign."""
         result = shift = 0
         while True:
             byte = self.byte()
@@ -80,6 +84,7 @@ class Reader:
                 return result
 
     def signed(self) -> int:
+        """The next LEB128 number with sign."""
         result = shift = 0
         while True:
             byte = self.byte()
@@ -89,6 +94,7 @@ class Reader:
                 return result - (1 << shift) if byte & 0x40 else result
 
     def name(self) -> str:
+        """The next name, UTF-8 with its length before it."""
         return self.bytes(self.unsigned()).decode()
 
 

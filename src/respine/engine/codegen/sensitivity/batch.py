@@ -47,6 +47,7 @@ class BatchKernels:
 
     # ---- the functions --------------------------------------------------------------------------------------------------
     def own_functions(self) -> list[str]:
+        """Kernels of a batch of parameters, as LLVM IR."""
         return [self._straight(f"drive{self.number}", self.drive, "node_drive", "vector")] if self._driven else []
 
     def functions(self) -> list[str]:
@@ -107,6 +108,7 @@ class BatchKernels:
 
     # ---- the calls ------------------------------------------------------------------------------------------------------
     def commit(self) -> list[str]:
+        """Take a step's sensitivities over, batch by batch."""
         lines = self._addresses()
         for old, new in zip(self._pointers("old"), self._pointers("new"), strict=True):
             lines.append(f"  call void @{self._name('commit')}(ptr %w, {old}, {new})")

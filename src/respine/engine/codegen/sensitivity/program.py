@@ -35,14 +35,17 @@ class Batch:
 
     @property
     def width(self) -> int:
+        """Parameters of the batch."""
         return len(self.parameters)
 
     @property
     def shape(self) -> str:
+        """Name of the shape, states x parameters: batches of one shape share their kernels."""
         return f"{self.group}x{self.width}"
 
     @property
     def size(self) -> int:
+        """Numbers of the batch."""
         return len(self.states) * self.width
 
     def places(self) -> Iterator[tuple[int, int, int]]:
@@ -55,6 +58,7 @@ class Batch:
 
 
 def batches_of(tangent: Tangent) -> tuple[Batch, ...]:
+    """Parameters in batches that share work."""
     return tuple(
         Batch(g, group.states, group.parameters[k : k + WIDTH])
         for g, group in enumerate(tangent.groups)

@@ -28,6 +28,7 @@ from respine.engine.codegen.tableaus import Tableau
 
 
 def areas(programs: Programs, tableau: Tableau) -> Sequence[tuple[str, int]]:
+    """Areas of the workspace that sensitivities add, by name."""
     return straight.extra_areas(programs, tableau.stages, len(nodes_of(tableau)))
 
 
@@ -43,6 +44,8 @@ AT_NODE = ("state", "time", "node_matrix", "node_drive", "node_switch")
 
 
 class SensitivityKernels:
+    """What a step with sensitivities adds to the kernels: its functions, and what the others call."""
+
     def __init__(self, emitter: Emitter, tableau: Tableau, programs: Programs) -> None:
         assert programs.tangent is not None
         self.e, self.tableau, self.programs, self.tangent = emitter, tableau, programs, programs.tangent
@@ -53,6 +56,7 @@ class SensitivityKernels:
 
     # ---- the functions --------------------------------------------------------------------------------------------------
     def functions(self) -> list[str]:
+        """The kernels by name, as LLVM IR."""
         shapes = {batch.batch.shape: batch for batch in self.batches}
         return [
             self._straight("tangent", straight.at_node(self.programs), *AT_NODE),
@@ -120,9 +124,11 @@ class SensitivityKernels:
 
     # ---- what the exported kernels add --------------------------------------------------------------------------------
     def commit(self) -> list[str]:
+        """Take a step's sensitivities over."""
         return [line for batch in self.batches for line in batch.commit()]
 
     def observe(self) -> list[str]:
+        """Sensitivities of the outputs at a reading."""
         here = self.e.address("%sensitivity", self.e.layout.index("state", self.n))
         return [here, "  call void @output_slopes(ptr %w, ptr %rate, ptr %stage_time, ptr %sensitivity)"]
 

@@ -39,7 +39,7 @@ from respine.engine.exact.eigenmodes import decompose
 from respine.engine.exact.exponential import exponential
 from respine.engine.exact.flat import carry_out
 
-_part = njit(nogil=True, error_model="numpy", _nrt=False)
+_part = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @_part

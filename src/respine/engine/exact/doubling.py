@@ -38,7 +38,7 @@ def chain(n: int, parameters: int) -> Chain:
                  np.zeros((2, parameters, n)), np.zeros((4, n, n)))  # fmt: skip
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def begin_chain(c: Chain, a: np.ndarray, by: np.ndarray) -> None:
     """Start anew with A (n, n) and its derivatives (n_parameters, n, n)."""
     n = a.shape[0]
@@ -63,7 +63,7 @@ def begin_chain(c: Chain, a: np.ndarray, by: np.ndarray) -> None:
         )
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _series(c: Chain, a: np.ndarray, by: np.ndarray, h: float, derived: bool, e: np.ndarray, p: np.ndarray) -> None:
     """e^(A h) and its integral by their series; or, ``derived``, their derivatives where ``by`` is that of A."""
     n = a.shape[0]
@@ -92,7 +92,7 @@ def _series(c: Chain, a: np.ndarray, by: np.ndarray, h: float, derived: bool, e:
                 p[i, j] += x * h / (k + 1)
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _double(c: Chain) -> None:
     """The next doubling."""
     k, n = np.int64(c.known[0]), c.e.shape[1]
@@ -116,7 +116,7 @@ def _double(c: Chain) -> None:
     c.known[0] = k + 1
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def pass_time(
     c: Chain,
     a: np.ndarray,  # (n, n)
@@ -160,7 +160,7 @@ def pass_time(
     return True
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _short(
     c: Chain, a: np.ndarray, b: np.ndarray, by: np.ndarray, b_by: np.ndarray, time: float, y: np.ndarray, s: np.ndarray
 ) -> None:
@@ -194,7 +194,7 @@ def _short(
                 s[w, i] += slope[w, i]
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def over(c: Chain, a: np.ndarray, by: np.ndarray, time: float, e: np.ndarray, p: np.ndarray) -> bool:
     """e^(A t) and its integral as matrices, column by column."""
     n = a.shape[0]

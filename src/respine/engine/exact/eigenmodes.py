@@ -18,7 +18,7 @@ SYMMETRIC = 1e-12  # share by which a scaled exchange may differ from its return
 SWEEPS = 30
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def decompose(
     a: np.ndarray,  # (n, n)
     members: np.ndarray,  # the states, block by block
@@ -50,7 +50,7 @@ def decompose(
     return _lost(roots, v, w, s) <= MOST_LOST
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _symmetric_block(
     a: np.ndarray, members: np.ndarray, begin: int, end: int, roots: np.ndarray, v: np.ndarray, w: np.ndarray,
     s: np.ndarray, q: np.ndarray, scale: np.ndarray,
@@ -92,7 +92,7 @@ def _symmetric_block(
     return True
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _rotate(s: np.ndarray, q: np.ndarray, m: int) -> bool:
     """Jacobi rotations until a symmetric matrix is diagonal: Golub GH, Van Loan CF, Matrix Computations, 8.5."""
     for _ in range(SWEEPS):
@@ -122,7 +122,7 @@ def _rotate(s: np.ndarray, q: np.ndarray, m: int) -> bool:
     return False
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _downstream(
     a: np.ndarray, members: np.ndarray, begin: int, end: int, roots: np.ndarray, v: np.ndarray, w: np.ndarray
 ) -> bool:
@@ -148,7 +148,7 @@ def _downstream(
     return True
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _lost(roots: np.ndarray, v: np.ndarray, w: np.ndarray, left: np.ndarray) -> float:
     """By how much rounding is enlarged at most: the terms of each response against its size at the times of the modes."""
     n = roots.shape[0]

@@ -30,7 +30,7 @@ def add_to_exponent(typing_context: Any, value: Any, whole: Any) -> tuple[Any, C
     return types.float64(types.float64, types.float64), generate
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def exponential(x: float) -> float:
     """e^x; 0 below -708, infinity above 709, no number for none."""
     inside = min(max(x, LEAST), MOST)

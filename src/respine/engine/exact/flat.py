@@ -89,7 +89,7 @@ def _order(graph: Graph, roots: Sequence[int], stops: Mapping[int, int]) -> list
 ) = range(len(OPERATIONS))  # fmt: skip
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def carry_out(ops: np.ndarray, r: Any, m: int) -> None:
     """All operations on ``m`` columns of the registers ``r`` (n_registers, >= m)."""
     for q in range(ops.shape[0]):
@@ -117,7 +117,7 @@ def carry_out(ops: np.ndarray, r: Any, m: int) -> None:
                 r[o, t] = _other(op, r[a, t], r[b, t])
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _other(op: int, x: float, y: float) -> float:
     if op == EXP2:
         return np.exp2(x)

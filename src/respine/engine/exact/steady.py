@@ -17,7 +17,7 @@ SQUARINGS = 50
 OK, NO_STEADY_STATE = int(Status.OK), int(Status.NO_STEADY_STATE)
 DECLINED = 100  # a subject that is to be solved in steps
 
-_part = njit(nogil=True, error_model="numpy", _nrt=False)
+_part = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @_part

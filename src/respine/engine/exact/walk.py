@@ -55,7 +55,7 @@ OK, NOT_FINITE = int(Status.OK), int(Status.NOT_FINITE)
 NO_STEADY_STATE = int(Status.NO_STEADY_STATE)
 ON_TOP = 2.0
 
-_part = njit(nogil=True, error_model="numpy", _nrt=False)
+_part = njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @_part

@@ -127,6 +127,7 @@ def serve(
         for name in {shown, *(("localhost", "127.0.0.1") if host in ("127.0.0.1", "localhost") else ())}
     ]
     app = application(token, hosts, scene)
+    listening.listen(128)  # from here on a browser waits for its answer, however long the rest takes to begin
     told(f"http://{shown}:{port}/{token}/")
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5,
                             limit_concurrency=200, h11_max_incomplete_event_size=32 * 1024)  # fmt: skip

@@ -8,7 +8,7 @@ number for all subjects of a run). Comparisons and logic give mask nodes, which 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from respine.model.expression import Expr
 
@@ -416,8 +416,8 @@ class Graph:
         """Whether a node depends on a state."""
         return self._moving[node]
 
-    def order(self, roots: Iterable[int]) -> list[int]:
-        """All nodes the roots need, operands before users."""
+    def order(self, roots: Iterable[int], stops: Collection[int] = ()) -> list[int]:
+        """All nodes the roots need, operands before users; what lies behind ``stops`` is left out."""
         seen: set[int] = set()
         result: list[int] = []
         stack = [(root, False) for root in reversed(list(roots))]
@@ -428,7 +428,8 @@ class Graph:
             elif node not in seen:
                 seen.add(node)
                 stack.append((node, True))
-                stack.extend((part, False) for part in reversed(self.operands(node)))
+                if node not in stops:
+                    stack.extend((part, False) for part in reversed(self.operands(node)))
         return result
 
     def operands(self, node: int) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ def flat(graph: Graph, roots: Sequence[int], values: Mapping[str, float], loaded
     start: list[float] = []
     loads: list[tuple[int, int]] = []
     stops = {node: place for node in graph.order(roots) if (place := loaded(node)) is not None}
-    for node in _order(graph, roots, stops):
+    for node in graph.order(roots, stops):
         op, *parts = graph.nodes[node]
         register[node] = here = len(start)
         start.append(0.0)
@@ -64,23 +64,6 @@ def flat(graph: Graph, roots: Sequence[int], values: Mapping[str, float], loaded
     return Flat(
         np.array(ops, np.int64).reshape(-1, 5), np.array(start), register, np.array(loads, np.int64).reshape(-1, 2)
     )
-
-
-def _order(graph: Graph, roots: Sequence[int], stops: Mapping[int, int]) -> list[int]:
-    """All nodes needed, operands first; what lies behind a loaded node is not."""
-    seen: set[int] = set()
-    result: list[int] = []
-    stack = [(root, False) for root in reversed(list(roots))]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            result.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            if node not in stops:
-                stack.extend((part, False) for part in reversed(graph.operands(node)))
-    return result
 
 
 (

@@ -132,15 +132,6 @@ class ExactBatch:
             np.zeros((n, most)), np.zeros((n, most)), np.zeros((p, n, most)), np.zeros(1), np.zeros(8, bool), chain(n, p),
         )  # fmt: skip
 
-    def give_up(self, lost: list[Failure]) -> list[Failure]:
-        """End subjects afterwards: their status, and no numbers from the time named on."""
-        for failure in lost:
-            s, row = failure.subject, self.readings.row[failure.subject]
-            times = self.readings.times[self.readings.first[s] :][: self.readings.count[s]]
-            self.subjects["status"][s], self.subjects["end_time"][s] = failure.status, failure.time
-            self.rows[row : row + len(times)][times >= failure.time] = np.nan
-        return lost
-
     def failures(self) -> list[Failure]:
         """Every subject that did not end well, with the state that most likely did it."""
         found = []

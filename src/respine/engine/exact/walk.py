@@ -164,6 +164,19 @@ def settle_slopes(k: Work) -> bool:
 
 
 @_part
+def readings_due(tables: Tables, s: int, e: int, done: int, most: int) -> int:
+    """How many of a subject's readings after the first ``done`` come before its event ``e``, at most ``most``."""
+    subject = tables.subjects[s]
+    happened = e - subject.first_event
+    upcoming = tables.events[e].time if e < subject.last_event else np.inf  # not needed: flips of conditions of time
+    row, time, count = subject.first_row + done, subject.first_time + done, min(most, subject.n_outputs - done)
+    ready = 0
+    while ready < count and tables.need[row + ready] <= happened and tables.read_time[time + ready] <= upcoming:
+        ready += 1
+    return ready
+
+
+@_part
 def one_subject(m: Model, tables: Tables, k: Work, s: int) -> int:
     """From the start to the last reading; ``at`` of its work has the time at which it ended. Returns a status.
 
@@ -182,15 +195,7 @@ def one_subject(m: Model, tables: Tables, k: Work, s: int) -> int:
         k.at[0] = now
         ready = 0
         if not quiet:
-            happened = e - subject.first_event
-            upcoming = (
-                tables.events[e].time if e < last else np.inf
-            )  # flips of conditions of time are not counted as needed
-            while (
-                ready < most and done + ready < subject.n_outputs and tables.need[row + done + ready] <= happened
-                and tables.read_time[first_reading + done + ready] <= upcoming
-            ):  # fmt: skip
-                ready += 1
+            ready = readings_due(tables, s, e, done, most)
         if ready == 0 and e >= last:
             break
         kind = tables.events[e].kind if ready == 0 else -1

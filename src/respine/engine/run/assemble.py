@@ -19,6 +19,7 @@ class Solved(Protocol):
 
     rows: np.ndarray
     readings: Readings
+    subjects: np.ndarray
 
     @property
     def status(self) -> np.ndarray:
@@ -30,9 +31,6 @@ class Solved(Protocol):
 
     def failures(self) -> list[Failure]:
         """Who was not solved to the end, and why."""
-
-    def give_up(self, lost: list[Failure]) -> list[Failure]:
-        """Mark further failures; returns those that count."""
 
 
 def assembled(
@@ -46,7 +44,7 @@ def assembled(
         fed = frozenset(request.schedule.infused)
         recorded = batch.rows[:, setup.n_asked : n_outputs]
         settings["conserved"], lost = totals.check(recorded, batch.readings, batch.status, request.rtol, fed)
-        failures += batch.give_up(lost)
+        failures += _given_up(batch, lost)
     values = batch.rows[:, :n_outputs].reshape(*request.shape, n_outputs)[..., : setup.n_asked]
     if low := below_tolerance(setup.asked, values, dict(zip(setup.system.states, absolute, strict=True)), request.own):
         settings["below_atol"] = low
@@ -58,3 +56,14 @@ def assembled(
         values, request.shown_times, setup.asked, batch.status.astype(np.int8), batch.steps, failures,
         0.0, settings, gradients, setup.sensitivities,
     )  # fmt: skip
+
+
+def _given_up(solved: Solved, lost: list[Failure]) -> list[Failure]:
+    """End subjects afterwards: their status, and no numbers from the time named on."""
+    readings = solved.readings
+    for failure in lost:
+        s, row = failure.subject, readings.row[failure.subject]
+        times = readings.times[readings.first[s] :][: readings.count[s]]
+        solved.subjects["status"][s], solved.subjects["end_time"][s] = failure.status, failure.time
+        solved.rows[row : row + len(times)][times >= failure.time] = np.nan
+    return lost

@@ -164,15 +164,6 @@ class Batch:
             record[name] = value
         return record
 
-    def give_up(self, lost: list[Failure]) -> list[Failure]:
-        """End subjects afterwards: their status, and no numbers from the time named on."""
-        for failure in lost:
-            s, row = failure.subject, self.readings.row[failure.subject]
-            times = self.readings.times[self.readings.first[s] :][: self.readings.count[s]]
-            self.subjects["status"][s], self.subjects["end_time"][s] = failure.status, failure.time
-            self.rows[row : row + len(times)][times >= failure.time] = np.nan
-        return lost
-
     def failures(self) -> list[Failure]:
         """Every subject that did not end well, with the state that most likely broke it."""
         kept = {int(row[0]): row for row in self.failed if row[0] >= 0}

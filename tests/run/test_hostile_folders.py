@@ -27,14 +27,6 @@ def _plan(folder: Path) -> Plan:
     return run.plan(small_study(folder, STUDY), system=tiny_system(), shard=25, threads=1)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan]:
-    folder = tmp_path_factory.mktemp("whole")
-    plan = _plan(folder)
-    run.execute(plan, folder / "run")
-    return folder / "run", plan
-
-
 @pytest.fixture
 def copy(whole: tuple[Path, Plan], tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole[0], tmp_path / "run"))

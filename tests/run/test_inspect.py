@@ -33,14 +33,6 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {name: (folder / f"{name}.parquet").read_bytes() for name in TABLES}
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan]:
-    folder = tmp_path_factory.mktemp("whole")
-    plan = _plan(folder)
-    run.execute(plan, folder / "run")
-    return folder / "run", plan
-
-
 @pytest.fixture
 def half(whole: tuple[Path, Plan], tmp_path: Path) -> Path:
     """A run that ended with its budget after 3 of 6 shards."""

@@ -105,14 +105,29 @@ def below_tolerance(
 
     ``values`` (..., n_times, n_outputs).
     """
-    found = []
-    for k, name in enumerate(names):
-        if name in absolute:
-            size = np.abs(values[..., k])
-            stays = 0 < np.nanmax(size, initial=0.0) <= absolute[name]
-            if stays or (own is not None and name in own.multiply and _comes_back(size, absolute[name])):
-                found.append(name)
-    return found
+    largest = _largest(values)
+    return [
+        name
+        for k, name in enumerate(names)
+        if name in absolute
+        and (
+            0 < largest[k] <= absolute[name]
+            or (own is not None and name in own.multiply and _comes_back(np.abs(values[..., k]), absolute[name]))
+        )
+    ]
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """The largest size of each output of ``values`` (..., n_times, n_outputs), (n_outputs,); 0 where it has no number."""
+    if not values.size:
+        return np.zeros(values.shape[-1])
+    rows = values.reshape(-1, values.shape[-2] * values.shape[-1])  # over subjects first: long rows are quick
+    top, bottom = rows.max(axis=0, initial=0.0), rows.min(axis=0, initial=0.0)
+    size = np.maximum(top, -bottom).reshape(values.shape[-2:])
+    lost = np.isnan(size).any(axis=0)  # somebody has no number there
+    largest = size.max(axis=0, initial=0.0)
+    largest[lost] = np.nanmax(np.abs(values[..., lost]), axis=tuple(range(values.ndim - 1)), initial=0.0)
+    return largest
 
 
 def _comes_back(size: np.ndarray, tolerance: float) -> bool:

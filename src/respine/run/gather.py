@@ -57,7 +57,7 @@ def gather(
 
     def read(shard: Shard) -> _Parts:
         members = load(shard).members
-        parts = {name: tables.decode(members[f"{name}.parquet"]) for name in needed}
+        parts = {name: tables.decode(members[f"{name}.arrow"]) for name in needed}
         return _Parts(shards.array(members[shards.SUMMARY]), shards.array(members[shards.SIZES]), parts)
 
     def write(parts: dict[str, pyarrow.Table]) -> None:

@@ -46,7 +46,7 @@ def compute(
         kept = np.flatnonzero(np.isin(numbers, plan.kept_subjects) & ok)
         made["trajectories"] = tables.trajectories(arm.name, people, solution, kept)
     means, sizes = summary.of_people(solution.values, ok, plan.study.subjects <= summary.EXACT_PEOPLE)
-    members = {f"{name}.parquet": tables.encode(table) for name, table in made.items()}
+    members = {f"{name}.arrow": tables.encode(table) for name, table in made.items()}
     members |= {SUMMARY: _array(means), SIZES: _array(sizes)}
     facts = {
         "arm": shard.arm,

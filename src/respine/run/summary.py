@@ -20,7 +20,7 @@ GROUPS = 128  # of a shard's people
 BLOCK_GROUPS = 1024  # of many shards together
 BLOCK_ROWS = 8192  # groups from which a block is made
 MOST_ERROR = 0.5 / GROUPS + 0.5 / BLOCK_GROUPS
-BLOCK_PEOPLE = 16
+BLOCK_PEOPLE, BLOCK_COLUMNS = 256, 64
 MOST_AT_ONCE = 4_000_000  # numbers held at a time
 
 
@@ -35,14 +35,17 @@ def of_people(values: np.ndarray, ok: np.ndarray, exact: bool) -> tuple[np.ndarr
     n = len(who)
     edges = np.arange(n + 1) if exact or n <= GROUPS else np.arange(GROUPS + 1) * n // GROUPS
     sizes = np.diff(edges)
-    ordered, single = np.empty((n_times * n_outputs, n), np.float32), flat.astype(np.float32)
-    for first in range(0, n, BLOCK_PEOPLE):  # as much as fits a cache is turned round at once
-        block = slice(first, first + BLOCK_PEOPLE)
-        ordered[:, block] = single[who[block]].T
-    ordered.sort(axis=1)
-    if len(sizes) != n:
-        ordered = ordered[:, (edges[:-1] + edges[1:] - 1) // 2]
-    middles = ordered.reshape(n_times, n_outputs, len(sizes)).transpose(1, 0, 2)
+    middle = (edges[:-1] + edges[1:] - 1) // 2
+    found, ordered = np.empty((flat.shape[1], len(sizes)), np.float32), np.empty((BLOCK_COLUMNS, n), np.float32)
+    for first in range(0, len(found), BLOCK_COLUMNS):  # as much as fits a cache is turned round and put in order at once
+        columns = flat[:, first : first + BLOCK_COLUMNS]
+        block = ordered[: columns.shape[1]]
+        for person in range(0, n, BLOCK_PEOPLE):
+            some = slice(person, person + BLOCK_PEOPLE)
+            block[:, some] = columns[some if n == n_people else who[some]].T
+        block.sort(axis=1)
+        found[first : first + BLOCK_COLUMNS] = block if len(sizes) == n else block[:, middle]
+    middles = found.reshape(n_times, n_outputs, len(sizes)).transpose(1, 0, 2)
     return np.ascontiguousarray(middles), sizes.astype(np.int64)
 
 

@@ -16,9 +16,9 @@ def representatives(parameters: np.ndarray, starts: np.ndarray, events: EventTab
     kind, target, value), the times of the readings and how many events come before each. All else belongs to the run.
     """
     seen: dict[bytes, int] = {}
-    first = np.empty(len(parameters), np.int64)
+    first = np.arange(len(parameters))
     own_start = len(starts) > 1
-    for s in range(len(parameters)):
+    for s in map(int, _alike(parameters)):
         mine = slice(events.first[s], events.last[s])
         read = slice(readings.first[s], readings.first[s] + readings.count[s])
         rows = slice(readings.row[s], readings.row[s] + readings.count[s])
@@ -30,3 +30,16 @@ def representatives(parameters: np.ndarray, starts: np.ndarray, events: EventTab
             digest.update(len(part).to_bytes(8, "little") + part.tobytes())
         first[s] = seen.setdefault(digest.digest(), s)
     return first
+
+
+def _alike(parameters: np.ndarray) -> np.ndarray:
+    """Rows, in order, that have every parameter in common, to the bit, with another row: (n_alike,)."""
+    group = np.zeros(len(parameters), np.int64)
+    for column in np.ascontiguousarray(parameters.T).view(np.int64):
+        if (column == column[:1]).all():
+            continue
+        values, number = np.unique(column, return_inverse=True)
+        groups, group = np.unique(group * len(values) + number, return_inverse=True)
+        if len(groups) == len(group):  # all differ
+            return np.empty(0, np.int64)
+    return np.flatnonzero(np.bincount(group)[group] > 1)

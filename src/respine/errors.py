@@ -74,7 +74,7 @@ class InputError(ValueError):
         """All problems as text; ``arguments`` says how to call the arguments they speak of."""
         n = len(self.problems)
         count = "1 error" if n == 1 else f"{n} errors"
-        told = [one.told(arguments) for one in self.problems[:MOST_TOLD]]
+        told = [problem.told(arguments) for problem in self.problems[:MOST_TOLD]]
         more = [f"... and {n - MOST_TOLD} more"] if n > MOST_TOLD else []
         return "\n".join([*told, *more]) + f"\n{count}; nothing was run."
 

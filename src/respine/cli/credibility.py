@@ -68,7 +68,7 @@ def _words(screen: Screen, found: Assessment, page: Path) -> None:
     from respine.cli.screen import columns
     from respine.credibility import text
 
-    cells = [[one["what"], one["asked"], one["found"], {"yes": "yes", "no": "NO", "-": "-"}[one["met"]]]
-             for one in text.criteria(found)]  # fmt: skip
+    cells = [[row["what"], row["asked"], row["found"], {"yes": "yes", "no": "NO", "-": "-"}[row["met"]]]
+             for row in text.criteria(found)]  # fmt: skip
     screen.say("\n" + columns(cells, ("criterion", "asked for", "found", "met")))
     screen.say(f"\nreport  {page}\n{screen.DISCLAIMER}")

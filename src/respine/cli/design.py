@@ -76,23 +76,23 @@ def design(
     from respine.trial.power import looks as trial_with
 
     plans = []
-    for one, target in zip(designs, powers, strict=True):
+    for design, target in zip(designs, powers, strict=True):
         if effect is not None:
-            plans.append(_made(trial_with.of_means, one, abs(effect), sd, target, ratio))
+            plans.append(_made(trial_with.of_means, design, abs(effect), sd, target, ratio))
         elif rates is not None:
             pair = _shares("rates", rates)
             if len(pair) != 2:
                 raise _wrong("rates", rates, "Two shares are needed, one an arm.", 'Write --rates "50%,30%".')
-            plans.append(_made(trial_with.of_rates, one, *pair, target, ratio))
+            plans.append(_made(trial_with.of_rates, design, *pair, target, ratio))
         elif hazard_ratio is not None:
-            plans.append(_made(trial_with.of_events, one, hazard_ratio, target, median=median, accrual=accrual,
+            plans.append(_made(trial_with.of_events, design, hazard_ratio, target, median=median, accrual=accrual,
                                follow_up=follow_up, ratio=ratio))  # fmt: skip
         else:
             raise _wrong("effect", "", "Nothing says what the trial looks for.",
                          "Write a study, --effect with --sd, --rates or --hazard-ratio.")  # fmt: skip
     told = [plan.plain() | _with_dropout(plan, gone) for plan in plans]
     if z is not None:
-        told = [one | _conditional(plan, z) for one, plan in zip(told, plans, strict=True)]
+        told = [row | _conditional(plan, z) for row, plan in zip(told, plans, strict=True)]
     if json:
         print_json(told)
         return
@@ -229,10 +229,10 @@ def _of_study(
     rows = []
     for effect in found.effects.to_dict("records"):
         sd, size = effect["sd_analysis"], abs(effect["effect"])
-        for one, target in zip(designs, powers, strict=True):
+        for design, target in zip(designs, powers, strict=True):
             if size == 0:
                 continue
-            plan = _made(trial_with.of_means, one, size, sd, target)
+            plan = _made(trial_with.of_means, design, size, sd, target)
             rows.append({
                 "arm": effect["arm"], "against": effect["against"], "visit_h": effect["visit_h"], "power": target,
                 "effect": effect["effect"], "sd": sd, "assurance": plan.assurance(

@@ -33,13 +33,13 @@ def doctor(json: bool = typer.Option(False, "--json", help="Print JSON instead o
 
     found = list(checks())
     if json:
-        print_json([vars(one) for one in found])
+        print_json([vars(finding) for finding in found])
     else:
         for check in found:
             typer.echo(columns([[f"{'ok' if check.ok else 'problem':<7}", f"{check.what:<22}", check.seen]]))
             if not check.ok:
                 typer.echo(f"         -> {check.cure}")
-    bad = sum(not one.ok for one in found)
+    bad = sum(not finding.ok for finding in found)
     if not json:
         typer.echo("\nNo problem found." if not bad else f"\n{bad} problem{'s' if bad > 1 else ''}.")
     raise typer.Exit(1 if bad else 0)

@@ -46,11 +46,11 @@ def evidence(
     with screen.steps() as progress:
         if rows is not None and studies is not None:
             found = room.predict_user_data(rows, studies, count, threads=threads, progress=progress)
-            found = [one for one in found if (not role or one.role in role) and (not system or one.system == system)]
+            found = [row for row in found if (not role or row.role in role) and (not system or row.system == system)]
         else:
             found = room.predict(count, roles=role or (), system=system, threads=threads, progress=progress)
     if json:
-        print_json([one.to_dict() for one in found])
+        print_json([row.to_dict() for row in found])
     else:
         _table(found, everything or rows is not None)
     _words(screen, found, everything or rows is not None, count)
@@ -69,23 +69,23 @@ def _both(rows: Path | None, studies: Path | None) -> None:
 def _table(found: Sequence[ComparedRow], everything: bool) -> None:
     from respine.cli.screen import columns
 
-    shown = [one for one in found if not one.reason]
+    shown = [row for row in found if not row.reason]
     header = ("id", "system", "what", "predicted (90 %)", "published", "inside", "z", "role")
     cells = [
-        [one.id, one.system, _cut(one.what), _interval(one.predicted, one.low, one.high), _published(one),
-         {True: "yes", False: "NO", None: "-"}[one.inside], _number(one.z, 1), one.role]
-        for one in shown
+        [row.id, row.system, _cut(row.what), _interval(row.predicted, row.low, row.high), _published(row),
+         {True: "yes", False: "NO", None: "-"}[row.inside], _number(row.z, 1), row.role]
+        for row in shown
     ]  # fmt: skip
     if cells:
         typer.echo(columns(cells, header, right=(3, 4, 6)))
-    told = [[one.id, remark] for one in shown for remark in one.remarks]
+    told = [[row.id, remark] for row in shown for remark in row.remarks]
     if told and everything:
         typer.echo("\nremarks:")
         typer.echo(columns(told))
-    left = [one for one in found if one.reason]
+    left = [row for row in found if row.reason]
     if left and everything:
         typer.echo("\nnot predicted:")
-        cells = [[one.id, one.role, _cut(one.what), one.reason] for one in left]
+        cells = [[row.id, row.role, _cut(row.what), row.reason] for row in left]
         typer.echo(columns(cells, ("id", "role", "what", "why")))
 
 
@@ -159,17 +159,17 @@ def assertions(labels: list[str] = _LABELS, json: bool = _JSON) -> None:
     with screen.steps() as progress:
         found = room.evaluate(labels or (), progress=progress)
     if json:
-        print_json([one.to_dict() for one in found])
+        print_json([assertion.to_dict() for assertion in found])
     else:
         cells = [
-            [one.label if k == 0 else "", _cut(check.what, 70), f"{check.target} {check.unit}".strip(),
+            [assertion.label if k == 0 else "", _cut(check.what, 70), f"{check.target} {check.unit}".strip(),
              _number(check.value), "yes" if check.holds else "NO",
-             ", ".join(dict.fromkeys(role for _, role in one.evidence)) if k == 0 else ""]
-            for one in found for k, check in enumerate(one.checks)
+             ", ".join(dict.fromkeys(role for _, role in assertion.evidence)) if k == 0 else ""]
+            for assertion in found for k, check in enumerate(assertion.checks)
         ]  # fmt: skip
         typer.echo(columns(cells, ("", "what", "target", "value", "holds", "evidence"), right=(3,)))
-    good = sum(one.holds for one in found)
-    failing = ", ".join(one.label for one in found if not one.holds)
+    good = sum(assertion.holds for assertion in found)
+    failing = ", ".join(assertion.label for assertion in found if not assertion.holds)
     screen.say(f"\n{good} of {len(found)} assertions hold" + (f"; not {failing}." if failing else "."))
     screen.say(screen.DISCLAIMER)
 
@@ -191,9 +191,9 @@ def claims(
         count = room.SUBJECTS if subjects is None else subjects
         found = room.evaluate(names or (), count, threads=threads, progress=progress)
     if json:
-        print_json([one.to_dict() for one in found])
+        print_json([claim.to_dict() for claim in found])
     else:
-        cells = [[one.claim, one.model_verdict, one.record_verdict] for one in found]
+        cells = [[claim.claim, claim.model_verdict, claim.record_verdict] for claim in found]
         typer.echo(columns(cells, ("claim", "model", "published record")))
         for claim in found:
             typer.echo(f"\n{claim.claim}")

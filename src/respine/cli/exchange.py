@@ -43,14 +43,14 @@ def import_model(model: Path = _MODEL, out: Path = _FOLDER, set: list[str] = _SE
     from respine.interop.imported import import_model as read
 
     values = {}
-    for one in set:
-        name, sign, value = one.partition("=")
+    for setting in set:
+        name, sign, value = setting.partition("=")
         try:
             values[name.strip()] = float(value)
         except ValueError:
             sign = ""
         if not sign:
-            raise InputError(Problem("command line", "--set", one, "it is no NAME=VALUE.", "Write --set cell=1."))
+            raise InputError(Problem("command line", "--set", setting, "it is no NAME=VALUE.", "Write --set cell=1."))
     if not 0 < until < float("inf"):
         raise InputError(
             Problem("command line", "--until", f"{until:g}", "it is no length of time.", "Write --until 100.")

@@ -204,7 +204,7 @@ def show(results: Results, plan: Plan | None, screen: Screen, again: bool = True
 def _is_run(name: str) -> bool:
     from respine.run import manifest
 
-    return any((Path(name) / one).is_file() for one in (manifest.NAME, manifest.COPY))
+    return any((Path(name) / file).is_file() for file in (manifest.NAME, manifest.COPY))
 
 
 def _plan_there(folder: Path, threads: int | None) -> Plan:
@@ -221,7 +221,7 @@ def _cost(plan: Plan, screen: Screen) -> None:
 
     cost = {
         "study": plan.study.name, "arms": len(plan.study.arms), "people": plan.people, "shards": len(plan.shards),
-        "people_a_shard": max(one.last - one.first for one in plan.shards), "equations": plan.equations,
+        "people_a_shard": max(shard.last - shard.first for shard in plan.shards), "equations": plan.equations,
         "threads": plan.threads, "precision": plan.precision, "seconds": round(plan.seconds, 1),
         "seconds_compiling": round(plan.compiling, 1),
         "memory_mb": round(plan.memory), "disk_mb": round(plan.megabytes, 1),

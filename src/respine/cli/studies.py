@@ -22,20 +22,20 @@ def studies(json: bool = typer.Option(False, "--json", help="Print JSON instead 
     found = [study.load(name) for name in library.names("studies")]
     rows = [
         {
-            "name": one.name,
-            "title": one.title,
-            "doi": one.doi,
-            "model": study.population_of(one).model,
-            "population": one.population,
-            "arms": list(one.arms),
-            "days": round((max(one.visits) - min(one.visits)) / 24, 2),
+            "name": study_.name,
+            "title": study_.title,
+            "doi": study_.doi,
+            "model": study.population_of(study_).model,
+            "population": study_.population,
+            "arms": list(study_.arms),
+            "days": round((max(study_.visits) - min(study_.visits)) / 24, 2),
         }
-        for one in found
+        for study_ in found
     ]
     if json:
         print_json(rows)
         return
-    typer.echo(columns([[one.name, study.population_of(one).model, _arms(len(one.arms)), one.title] for one in found]))
+    typer.echo(columns([[study_.name, study.population_of(study_).model, _arms(len(study_.arms)), study_.title] for study_ in found]))
     typer.echo("\nRun one with: respine run NAME.  Write your own with: respine new STUDY.yaml")
 
 

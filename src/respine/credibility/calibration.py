@@ -127,12 +127,12 @@ def recipes_of_numbers() -> dict[str, str]:
 
 def parameter_table(blocks: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """All calibrated numbers with estimate, standard error (on the fitting scale), 90 % interval and prior."""
-    return pd.DataFrame([row for one in blocks for row in one["parameters"]])
+    return pd.DataFrame([row for block in blocks for row in block["parameters"]])
 
 
 def target_table(blocks: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """All fit targets with what the model gives; z in standard errors."""
-    return pd.DataFrame([row for one in blocks for row in one["targets"]])
+    return pd.DataFrame([row for block in blocks for row in block["targets"]])
 
 
 def identifiability(blocks: Sequence[Mapping[str, Any]], informed: float) -> pd.DataFrame:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def summary(a: Assessment) -> list[str]:
     """The verdict: criteria met and not met, the test by results never fitted to, the checks that fail."""
-    known = [one for one in a.criteria if one["met"] is not None]
-    missed = [f"{one['what']} ({found_words(one)}, asked for {asked_words(one)})" for one in known if not one["met"]]
+    known = [criterion for criterion in a.criteria if criterion["met"] is not None]
+    missed = [f"{criterion['what']} ({found_words(criterion)}, asked for {asked_words(criterion)})" for criterion in known if not criterion["met"]]
     first = f"{len(known) - len(missed)} of {len(a.criteria)} criteria are met."
     if missed:
         first += f" Not met: {'; '.join(missed)}."
@@ -73,9 +73,9 @@ def criteria(a: Assessment) -> list[dict[str, str]]:
     """Criteria as cells ``factor, what, asked, found, met``."""
     answers = {True: "yes", False: "no", None: "-"}
     return [
-        {"factor": one["factor"], "what": one["what"], "asked": asked_words(one), "found": found_words(one),
-         "met": answers[one["met"]]}
-        for one in a.criteria
+        {"factor": criterion["factor"], "what": criterion["what"], "asked": asked_words(criterion), "found": found_words(criterion),
+         "met": answers[criterion["met"]]}
+        for criterion in a.criteria
     ]  # fmt: skip
 
 

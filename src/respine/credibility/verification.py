@@ -35,8 +35,8 @@ def numerical(name: str, threads: int | None = None) -> list[dict[str, Any]]:
     question = read()
     protocol = resolve(question.study(name))
     rows = []
-    for arm in dict.fromkeys(one.arm for one in question.of_experiment(name)):
-        mine, subject = [one for one in question.of_experiment(name) if one.arm == arm], protocol.arm(arm)
+    for arm in dict.fromkeys(readout.arm for readout in question.of_experiment(name)):
+        mine, subject = [readout for readout in question.of_experiment(name) if readout.arm == arm], protocol.arm(arm)
         courses = Courses(protocol, arm, mine, ())
         ids = uncertain(subject)
         own = typical_parameters(subject)
@@ -47,7 +47,7 @@ def numerical(name: str, threads: int | None = None) -> list[dict[str, Any]]:
             for rtol, count in ((FIT_RTOL, 1), (FIT_RTOL, 2), (TIGHT, 1))
         ]
         same = bool(np.array_equal(solved[0], solved[1], equal_nan=True))
-        use, tight = (courses.of_courses(one)[0] for one in (solved[0], solved[2]))
+        use, tight = (courses.of_courses(solution)[0] for solution in (solved[0], solved[2]))
         for k, readout in enumerate(mine):
             gap = abs(float(use[k] - tight[k]))
             size = abs(float(tight[k]))

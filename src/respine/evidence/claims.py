@@ -103,13 +103,13 @@ def evaluate(
 ) -> list[Claim]:
     """All claims, or those with these ids. Raises InputError for an unknown id."""
     data = read()
-    known = [one["id"] for one in data["claims"]]
+    known = [claim["id"] for claim in data["claims"]]
     wrong = [id for id in ids if id not in known]
     if wrong:
         raise InputError(*(
             Problem("command line", "claim", id, "There is no claim of this name.", nearest(id, known)) for id in wrong
         ))  # fmt: skip
-    chosen = [one for one in data["claims"] if not ids or one["id"] in ids]
+    chosen = [claim for claim in data["claims"] if not ids or claim["id"] in ids]
     numbers = _Model(data, subjects, threads)
     rows = rows_by_id()
     result = []
@@ -123,7 +123,7 @@ def evaluate(
 def record(ids: Collection[str] = ()) -> dict[str, tuple[Condition, ...]]:
     """The published record's side of the claims alone, by id; nothing is simulated."""
     rows = rows_by_id()
-    return {one["id"]: _record(one["record"], rows) for one in read()["claims"] if not ids or one["id"] in ids}
+    return {claim["id"]: _record(claim["record"], rows) for claim in read()["claims"] if not ids or claim["id"] in ids}
 
 
 def _claim(entry: Mapping[str, Any], numbers: _Model, rows: Mapping[str, dict[str, str]]) -> Claim:
@@ -158,7 +158,7 @@ def _number(
 def _record(side: Mapping[str, Any], rows: Mapping[str, dict[str, str]]) -> tuple[Condition, ...]:
     ids = side.get("rows") or {}
     results = {name: published(rows[id]) for name, id in ids.items()}
-    values = {name: _first_number(rows[ids[name]]) if one is None else one.value for name, one in results.items()}
+    values = {name: _first_number(rows[ids[name]]) if value is None else value.value for name, value in results.items()}
     found = []
     for raw in side.get("checks") or ():
         if "lacks" in raw:
@@ -229,7 +229,7 @@ class _Model:
             self._typical_values = dict(store.read("claims-typical", store.key("claims-typical")) or {})
         if repr(value) not in self._typical_values:
             wanted = [
-                Value.of(raw, "") for one in self.claims for raw in (one["model"].get("values") or {}).values()
+                Value.of(raw, "") for claim in self.claims for raw in (claim["model"].get("values") or {}).values()
                 if "output" in raw and (raw.get("study") or raw.get("experiment")) == value.study
             ]  # fmt: skip
             self.typicals.solve(wanted)

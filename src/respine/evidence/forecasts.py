@@ -115,9 +115,9 @@ def _scores(published: float, forecast: Normal | None) -> tuple[float, float]:
 
 def references(row: ComparedRow, known: Sequence[ComparedRow]) -> tuple[Normal | None, Normal | None]:
     """The two forecasts that need no model: from results of the row's class in other trials, earlier ones if there are enough."""
-    alike = [one for one in known if one.kin == row.kin and one.unit == row.unit and trial_of(one) != trial_of(row)]
+    alike = [other for other in known if other.kin == row.kin and other.unit == row.unit and trial_of(other) != trial_of(row)]
     if row.year is not None:
-        earlier = [one for one in alike if one.year is not None and one.year < row.year]
+        earlier = [other for other in alike if other.year is not None and other.year < row.year]
         alike = earlier if len(_by_trial(earlier)) >= LEAST else alike
     results = _by_trial(alike)
     if len(results) < LEAST:

@@ -37,11 +37,11 @@ def predict(progress: Progress | None = None) -> list[ComparedRow]:
     digest = store.key("kinetics")
     kept = store.read("kinetics", digest)
     if kept is not None:
-        return [ComparedRow.of(one) for one in kept]
+        return [ComparedRow.of(row) for row in kept]
     rows = {row["id"]: row for row in library.rows("evidence", "pk")}
     lines = _exposures(data, rows, progress) | _parameters(data, rows)
     result = [lines.get(id) or unpredicted(row, "pk", _why_not(data, row)) for id, row in rows.items()]
-    store.write("kinetics", digest, [one.to_dict() for one in result])
+    store.write("kinetics", digest, [row.to_dict() for row in result])
     return result
 
 
@@ -93,7 +93,7 @@ def _reach(system: System, outputs: Sequence[str]) -> set[str]:
 def _exposures(
     data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]], progress: Progress | None
 ) -> dict[str, ComparedRow]:
-    entries = {one["name"]: one for one in data["experiments"]}
+    entries = {entry["name"]: entry for entry in data["experiments"]}
     courses: dict[str, _Course] = {}
     lines: dict[str, ComparedRow] = {}
     for k, (name, entry) in enumerate(entries.items()):

@@ -30,13 +30,13 @@ def model_problems(doc: Document, error: ValidationError, model: type[BaseModel]
         doc.problem(("schema",), f"This is a {kind} file, where a {what} file is meant.", f"Name a {what} file.")
         return
     misspelt = {  # a wrong field name explains the missing one beside it: one mistake, one error
-        (one["loc"][:-1], hit)
-        for one in found
-        if one["type"] == "extra_forbidden"
-        for hit in meant(str(one["loc"][-1]), _fields(model, tuple(one["loc"])))
+        (fault["loc"][:-1], hit)
+        for fault in found
+        if fault["type"] == "extra_forbidden"
+        for hit in meant(str(fault["loc"][-1]), _fields(model, tuple(fault["loc"])))
     }
-    broken = {one["loc"][:-1] for one in found if one["loc"] and isinstance(one["loc"][-1], int)}
-    noted = {(one.where, one.field) for one in doc.problems}
+    broken = {fault["loc"][:-1] for fault in found if fault["loc"] and isinstance(fault["loc"][-1], int)}
+    noted = {(problem.where, problem.field) for problem in doc.problems}
     for fault in found:
         if fault["type"] == "too_short" and fault["loc"] in broken:
             continue  # entries that cannot be read are no empty list
@@ -86,11 +86,11 @@ def _around(model: type[BaseModel], at: Place) -> tuple[type[BaseModel] | None, 
         if keyed or isinstance(part, int):
             keyed = False
             continue
-        tagged = [one for one in current if part in _tags(one)]
+        tagged = [model for model in current if part in _tags(model)]
         if tagged:
             choice, current = current, tagged
             continue
-        hits = [f for one in current for name, f in one.model_fields.items() if part in (name, f.alias)]
+        hits = [f for model in current for name, f in model.model_fields.items() if part in (name, f.alias)]
         current, choice = _models(hits[0].annotation) if hits else [], []
         keyed = bool(hits) and get_origin(hits[0].annotation) is dict
     return (current[0] if current else None), choice
@@ -131,7 +131,7 @@ def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: 
         return context["why"], context["cure"]
     if kind == "extra_forbidden":
         holder, choice = _around(model, at[len(place) :])
-        others = [tag for one in choice if name in _names(one) for tag in _tags(one)]
+        others = [tag for model in choice if name in _names(model) for tag in _tags(model)]
         if others:  # a field of another kind of the same part
             why = f'"{name}" has no meaning for "{at[-2]}".'
             return why, f"Remove it, or choose another kind: {', '.join(others)}."
@@ -239,8 +239,8 @@ def _kind(value: Any) -> str:
     return "a list" if isinstance(value, (list, tuple)) else "a mapping"
 
 
-def _show(one: Any) -> str:
-    value = one["input"]
+def _show(fault: Any) -> str:
+    value = fault["input"]
     return str(value).lower() if isinstance(value, bool) else str(value)[:40]
 
 

@@ -110,7 +110,7 @@ def trim_cache(size: float | None, age: float | None) -> list[Cached]:
 def _folders_above(path: Path) -> list[tuple[Path, os.stat_result]]:
     """The folders of the cache that hold a file, innermost first."""
     root = cache_folder()
-    return [(one, one.stat()) for one in path.parents if one == root or root in one.parents]
+    return [(folder, folder.stat()) for folder in path.parents if folder == root or root in folder.parents]
 
 
 def _of_this_user(facts: os.stat_result) -> bool:

@@ -28,18 +28,18 @@ class TypicalTargets:
         protocol = resolve(load(experiment(study)))
         loaded, system = protocol.study, protocol.system
         names = [f.name for f in free if f.place.field == "value" and f.moves(system)]
-        wanted = [t for one in targets for t in (one.at, one.begin, one.until, one.of, *one.times) if np.isfinite(t)]
+        wanted = [t for target in targets for t in (target.at, target.begin, target.until, target.of, *target.times) if np.isfinite(t)]
         for target in targets:
             if target.how == "lag":
                 wanted += np.arange(target.begin, target.until, LAG_STEP).tolist()
-        windows = any(one.how in WINDOWED or not (np.isfinite(one.at) or one.times) for one in targets)
-        open_end = any(not np.isfinite(one.until) for one in targets if not (np.isfinite(one.at) or one.times))
+        windows = any(target.how in WINDOWED or not (np.isfinite(target.at) or target.times) for target in targets)
+        open_end = any(not np.isfinite(target.until) for target in targets if not (np.isfinite(target.at) or target.times))
         grid = np.unique([loaded.start, *(output_times(protocol) if windows else []), *wanted])
         grid = (
             grid if open_end else grid[grid <= max(wanted) + 1e-9]
         )  # later than asked for costs time and nothing else
-        arms = dict.fromkeys(a for one in targets for a in (one.arm, one.against, one.healthy) if a)
-        outputs = dict.fromkeys(name for one in targets for name in (one.output, one.after) if name)
+        arms = dict.fromkeys(a for target in targets for a in (target.arm, target.against, target.healthy) if a)
+        outputs = dict.fromkeys(name for target in targets for name in (target.output, target.after) if name)
         vary = [*(n for n in names if n not in self.held), *self.held]
         self.solved = TypicalStudy(
             protocol, list(outputs), grid, vary=vary, arms=list(arms), threads=threads, rtol=rtol

@@ -77,7 +77,7 @@ def write(numbers: list[Calibrated]) -> list[Path]:
     keeps the row's status: it is the row's second number. Raises InputError if a place does not exist.
     """
     changed = []
-    for file in dict.fromkeys(one.place.path for one in numbers):
+    for file in dict.fromkeys(number.place.path for number in numbers):
         before = text = file.read_text(encoding="utf-8")
         for number in numbers:
             if number.place.path == file:

@@ -48,7 +48,7 @@ def of_arm(study: str, arm: str | None = None) -> Exported:
     from respine.study import load as load_study
 
     asked = load_study(study)
-    name = arm or next((n for n, one in asked.arms.items() if one.doses), next(iter(asked.arms)))
+    name = arm or next((n for n, arm_ in asked.arms.items() if arm_.doses), next(iter(asked.arms)))
     if name not in asked.arms:
         cure = f"Write one of {', '.join(asked.arms)}."
         raise InputError(Problem("command line", "--arm", name, "the study has no such arm.", cure))

@@ -47,7 +47,7 @@ def scale_of(name: str, library: Library) -> str:
 
 def name_fault(known: ModelTables, name: str, covariates: Mapping[str, Covariate], library: Library) -> str:
     """The cure for a covariate that nothing would read; empty where something does."""
-    used = {one.by for one in covariates.values() if isinstance(one, ByGroup)}
+    used = {covariate.by for covariate in covariates.values() if isinstance(covariate, ByGroup)}
     if name in {*known.parameters, *standard(), *GENOTYPES, *used} or scale_of(name, library):
         return ""
     baselines = [f"baseline_{scale}" for scale in library.names("scales")]
@@ -125,8 +125,8 @@ def in_unit(part: Covariate, known: ModelTables, name: str, library: Library) ->
 
 def all_in_units(covariates: Mapping[str, Covariate], known: ModelTables, library: Library) -> dict[str, Covariate]:
     """Covariates in the units of their names; what cannot be converted stays, for the checks to tell."""
-    converted = {name: in_unit(one, known, name, library) for name, one in covariates.items()}
-    return {name: covariates[name] if isinstance(one, tuple) else one for name, one in converted.items()}
+    converted = {name: in_unit(covariate, known, name, library) for name, covariate in covariates.items()}
+    return {name: covariates[name] if isinstance(covariate, tuple) else covariate for name, covariate in converted.items()}
 
 
 def living(known: ModelTables, name: str, part: Constant | Normal | LogNormal) -> Iterator[Fault]:

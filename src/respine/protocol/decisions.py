@@ -78,14 +78,14 @@ class Decisions:
         self.rules = sorted(arm.rules, key=_turn)
         self._asked = {rule.name: set(self.times[asked(study, rule.when, self.times)].tolist()) for rule in self.rules}
         self.last = float(max(study.visits))
-        self.doses = {one.rule.name: one for one in arm.possible if one.place.endswith(".dose")}
-        courses = [one for one in arm.possible if one.place.endswith(".start")]
-        self.courses = {one.rule.name: _Course(one, n) for one in courses}
+        self.doses = {dose.rule.name: dose for dose in arm.possible if dose.place.endswith(".dose")}
+        courses = [dose for dose in arm.possible if dose.place.endswith(".start")]
+        self.courses = {course.rule.name: _Course(course, n) for course in courses}
         self.held = {rule.name: np.full(n, -math.inf) for rule in study.rules}
         self.stopped = {rule.name: np.zeros(n, bool) for rule in study.rules}
         self.taken: dict[str, list[np.ndarray]] = {rule.name: [] for rule in study.rules}
         self.given: list[Given] = []
-        self._scheduled = np.array(sorted(t for one in arm.planned if one.why == "scheduled" for t in one.times))
+        self._scheduled = np.array(sorted(t for dose in arm.planned if dose.why == "scheduled" for t in dose.times))
         self._rows: list[dict[str, object]] = []
 
     def scales(self) -> list[str]:
@@ -107,9 +107,9 @@ class Decisions:
     def _on(self, rule: Rule) -> np.ndarray:
         """Who is on every course that a rule asks for, ``(n_people,)``."""
         result = np.ones(len(self.subjects), bool)
-        for one in chain(rule.when):
-            if one.on is not None:
-                result &= self.courses[one.on].running if one.on in self.courses else False
+        for condition in chain(rule.when):
+            if condition.on is not None:
+                result &= self.courses[condition.on].running if condition.on in self.courses else False
         return result
 
     def _act(self, note: _Note, who: np.ndarray) -> None:
@@ -176,7 +176,7 @@ class Decisions:
     def _last_dose(self, time: float) -> np.ndarray:
         """Hours of each person's last dose of the arm's treatment, one due at this very moment included; -inf if none."""
         last = np.full(len(self.subjects), self._scheduled[self._scheduled <= time + JUST].max(initial=-math.inf))
-        for when in (one for times in self.taken.values() for one in times):
+        for when in (time for times in self.taken.values() for time in times):
             last = np.fmax(last, when)
         for name, course in self.courses.items():
             now = (course.next() <= time + JUST) & ~(time < self.held[name] - JUST)
@@ -219,13 +219,13 @@ class _Note:
 
     def words(self, i: int) -> str:
         parts = []
-        for one in chain(self.rule.when):
-            if one.scale is not None and one.scale in self.seen:
-                scale = self.seen[one.scale]
-                change = one.change_less_than is not None or one.change_more_than is not None
+        for condition in chain(self.rule.when):
+            if condition.scale is not None and condition.scale in self.seen:
+                scale = self.seen[condition.scale]
+                change = condition.change_less_than is not None or condition.change_more_than is not None
                 before = f" ({scale.baseline[i]:g} at baseline)" if change else ""
-                parts.append(f"{one.scale} {scale.now[i]:g}{before}")
-            if one.last_dose is not None and self.ago is not None:
+                parts.append(f"{condition.scale} {scale.now[i]:g}{before}")
+            if condition.last_dose is not None and self.ago is not None:
                 ago = self.ago[i]
                 parts.append(f"last dose {ago:g} h ago" if math.isfinite(ago) else "no dose so far")
         return "; ".join(parts)

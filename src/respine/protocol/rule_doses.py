@@ -61,7 +61,7 @@ def decision_times(study: Study, arm: str) -> np.ndarray:
     """Hours, ascending, at which some rule of an arm is asked; none lies after the last visit."""
     times: set[float] = set()
     for rule in rules_of(study, arm):
-        named = [one.visit for one in chain(rule.when) if one.visit is not None]
+        named = [condition.visit for condition in chain(rule.when) if condition.visit is not None]
         for visit in named or ["every"]:
             times |= set(_times(study, visit))
     grid = np.array(sorted(times))
@@ -76,7 +76,7 @@ def _times(study: Study, visit: float | str) -> list[float]:
         return [float(visit)]
     steps = range(int((max(visits) - study.start) / EVERY[visit] + SAME_MOMENT_H) + 1)
     regular = [round(study.start + EVERY[visit] * k, 9) for k in steps]
-    return [next((t for t in visits if abs(t - one) <= SAME_MOMENT_H), one) for one in regular]
+    return [next((t for t in visits if abs(t - time) <= SAME_MOMENT_H), time) for time in regular]
 
 
 def asked(study: Study, condition: Condition, times: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ def schedule(
     for record in () if taken is None else taken.more:
         work.dose(replace(record, times=(*record.times, *declared)))
     for could in arm.possible if given is not None else ():
-        times = [one.time for one in given or () if one.place == could.place]
+        times = [dose.time for dose in given or () if dose.place == could.place]
         planned = arm.plan(could.place, f"rule {could.rule.name}", could.dose)
         work.dose(dose_record(planned, people, [*times, FAR_FUTURE_H]))
     for exposure in arm.exposures:

@@ -35,7 +35,7 @@ TRUSTED = 1e-6  # a reference that an independent solver could not reproduce thi
 def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) -> Findings:
     """Solve every problem at every tolerance. Raises InputError for a missing or damaged file."""
     problems = [(name, problem, path) for path, found in read(folder).items() for name, problem in found.items()]
-    systems = [to_system(*one) for one in problems]  # a formula that cannot be read is told before anything runs
+    systems = [to_system(*problem) for problem in problems]  # a formula that cannot be read is told before anything runs
     cases = []
     for k, (name, problem, _) in enumerate(problems):
         cases.append(one_case(partial(run, name, problem, systems[k]), name))

@@ -37,7 +37,7 @@ class Cohort:
         except BaseException as trouble:
             mine.set_exception(trouble)
             with self._lock:
-                self._drawn = [one for one in self._drawn if one[1] is not mine]
+                self._drawn = [drawn for drawn in self._drawn if drawn[1] is not mine]
             raise
         return mine.result()
 

@@ -263,7 +263,7 @@ def _make(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (NotADirectoryError, FileNotFoundError, FileExistsError):
-        above = next((one for one in out.parents if one.exists()), out)
+        above = next((folder for folder in out.parents if folder.exists()), out)
         why = f'"{above}" is a file, not a folder.' if above.is_file() else f'No folder can be made in "{above}".'
         raise InputError(folder_problem(out, why, "Choose another {folder}.")) from None
 

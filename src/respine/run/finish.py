@@ -103,7 +103,7 @@ def _decided(plan: Plan, found: Gathered) -> dict[str, dict[str, dict[str, int]]
     """How often each rule acted and how often it was refused, by arm."""
     return {
         arm: {
-            rule.name: {one: found.decided.get((arm, rule.name, one), 0) for one in ("done", "refused")}
+            rule.name: {outcome: found.decided.get((arm, rule.name, outcome), 0) for outcome in ("done", "refused")}
             for rule in plan.protocol.arm(arm).rules
         }
         for arm in plan.study.arms

@@ -68,12 +68,12 @@ def status(folder: str | Path) -> Status:
     lines = log.read(out)
     done_lines = {line["shard"]: line for line in lines if line.get("event") == "shard" and "first" in line}
     known = [receipt or done_lines.get(name) for name, receipt in zip(names, receipts, strict=True)]
-    done = people if complete else min(people, sum(one["last"] - one["first"] if one else size for one in known))
+    done = people if complete else min(people, sum(shard["last"] - shard["first"] if shard else size for shard in known))
     pace = _pace(lines)
     left = (people - done) / pace if pace and not complete else None
     return Status(
         folder=str(out), study=str(facts["identity"].get("name", "")), state=facts["state"], shards_done=len(names),
-        shards=total, people_done=done, people=people, failed=sum(one["failed"] for one in known if one),
+        shards=total, people_done=done, people=people, failed=sum(shard["failed"] for shard in known if shard),
         people_per_s=pace, seconds_left=left, last=str(lines[-1].get("when", "")) if lines else "",
         warnings=list(facts["warnings"]),
     )  # fmt: skip
@@ -116,7 +116,7 @@ class Verified:
     @property
     def sound(self) -> bool:
         """Whether nothing has to be mended."""
-        return not any(one.harm for one in self.findings)
+        return not any(finding.harm for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""

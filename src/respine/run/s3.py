@@ -115,7 +115,7 @@ class Bucket:
         import obstore
 
         try:
-            found = [str(one["path"]) for part in obstore.list(self.objects, prefix=below) for one in part]
+            found = [str(entry["path"]) for part in obstore.list(self.objects, prefix=below) for entry in part]
         except Exception as trouble:
             raise self._os_error(trouble, below) from None
         return [path.rpartition("/")[2] for path in found]

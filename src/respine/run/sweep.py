@@ -75,8 +75,8 @@ class Sweep:
         if len(self.indices):
             raise InputError(argument("to_xarray", "", "A Sobol design has no grid.", "Take the table."))
         names = [*(axis.name for axis in self.axes), "arm", "endpoint"]
-        one = self.table.set_index(names)[["median", "p05", "p95", "value"]]
-        return one.to_xarray()
+        indexed = self.table.set_index(names)[["median", "p05", "p95", "value"]]
+        return indexed.to_xarray()
 
     def plot(self, arm: str | None = None, endpoint: str | None = None) -> Any:
         """A line over one axis, a heat map over two, small multiples over three; hands back figure and table."""
@@ -140,18 +140,18 @@ def _doses_changed(study: Study, what: str, value: Any) -> Study:
     for name, arm in study.arms.items():
         written = list(data["arms"][name].get("doses", ()))
         for k, dose in enumerate(arm.doses):
-            one = dict(written[k])
+            dose_ = dict(written[k])
             if what == "dose" and dose.amount is not None and _has_amount(study, name):
                 number = isinstance(value, (int, float)) and not isinstance(value, bool)
-                one["amount"] = f"{value} {dose.amount.unit}" if number else value
+                dose_["amount"] = f"{value} {dose.amount.unit}" if number else value
             elif what == "interval" and (dose.every is not None or len(dose.at) > 1):
                 step = f"{value} h" if isinstance(value, (int, float)) and not isinstance(value, bool) else value
                 if dose.every is None:
-                    one |= {"at": [f"{dose.at[0]} h"], "times": len(dose.at)}
-                one["every"] = step
+                    dose_ |= {"at": [f"{dose.at[0]} h"], "times": len(dose.at)}
+                dose_["every"] = step
             else:
                 continue
-            written[k], found = one, found + 1
+            written[k], found = dose_, found + 1
         if "doses" in data["arms"][name]:
             data["arms"][name]["doses"] = written
     if not found:
@@ -170,14 +170,14 @@ def cells_of(study: Study, axes: Sequence[Axis]) -> list[tuple[tuple[Any, ...], 
     """Every combination with its study. Raises InputError with the faults of all axes at once."""
     problems: list[Problem] = []
     names = [axis.name for axis in axes]
-    for name in sorted({one for one in names if names.count(one) > 1}):
+    for name in sorted({name for name in names if names.count(name) > 1}):
         problems += (argument("grid", name, "The axis stands there twice.", "Remove one of them."),)
     for axis in axes:
         for value in axis.values:
             try:
                 check_study(changed(study, axis.name, value), study.library)
             except InputError as fault:
-                problems += [one for one in fault.problems if one not in problems]
+                problems += [problem for problem in fault.problems if problem not in problems]
     if problems:
         raise InputError(*problems)
     total = int(np.prod([len(axis.values) for axis in axes]))
@@ -186,10 +186,10 @@ def cells_of(study: Study, axes: Sequence[Axis]) -> list[tuple[tuple[Any, ...], 
         raise InputError(argument("grid", total, why, "Write {grid} NAME=VALUE,VALUE."))
     cells = []
     for values in itertools.product(*(axis.values for axis in axes)):
-        one = study
+        cell = study
         for name, value in zip(names, values, strict=True):
-            one = changed(one, name, value)
-        cells.append((values, one))
+            cell = changed(cell, name, value)
+        cells.append((values, cell))
     return cells
 
 
@@ -284,10 +284,10 @@ def sweep(
 
 
 def _at(base: Study, names: Sequence[str], point: Sequence[float]) -> Study:
-    one = base
+    study = base
     for name, value in zip(names, point, strict=True):
-        one = changed(one, name, float(value))
-    return one
+        study = changed(study, name, float(value))
+    return study
 
 
 def _offset(progress: Progress, before: int, total: int) -> Progress:

@@ -145,7 +145,7 @@ class Local:
                     if not running:
                         return
                     ended, _ = wait(running, timeout=_LOOK, return_when=FIRST_COMPLETED)
-                    for future in sorted(ended, key=lambda one: running[one].number):
+                    for future in sorted(ended, key=lambda future_: running[future_].number):
                         shard = running.pop(future)
                         held.pop(shard.name, None)
                         receipt = future.result()

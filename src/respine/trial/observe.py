@@ -101,7 +101,7 @@ def observe(arm: Arm, people: People, solution: Solution, given: Sequence[Given]
     ``given``: the doses that rules of the study gave.
     """
     subjects, ok = people.covariates["subject"].to_numpy(np.int64), np.asarray(solution.status) == 0
-    frames = [_rows(subjects, arm.name, one, ok) for one in scores(arm, people, solution, given)]
+    frames = [_rows(subjects, arm.name, score, ok) for score in scores(arm, people, solution, given)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
@@ -291,10 +291,10 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def _rows(subjects: np.ndarray, arm: str, one: Scores, ok: np.ndarray) -> pd.DataFrame:
-    n, m = one.value.shape
+def _rows(subjects: np.ndarray, arm: str, scores: Scores, ok: np.ndarray) -> pd.DataFrame:
+    n, m = scores.value.shape
     frame = pd.DataFrame({
-        "subject": np.repeat(subjects, m), "arm": arm, "time_h": np.tile(one.times, n), "scale": one.scale,
-        "value": one.value.ravel(), "true_value": one.true.ravel(),
+        "subject": np.repeat(subjects, m), "arm": arm, "time_h": np.tile(scores.times, n), "scale": scores.scale,
+        "value": scores.value.ravel(), "true_value": scores.true.ravel(),
     })  # fmt: skip
     return frame[np.repeat(ok, m)]

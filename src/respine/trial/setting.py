@@ -121,7 +121,7 @@ def begins_antidepressant(study: Study, planned: Sequence[Any], model: Expectanc
     if study.care.new_antidepressant is not None:
         return study.care.new_antidepressant
     return any(
-        one.why == "co-medication" and one.dose.drug in model.antidepressants and min(one.times) >= study.start - 24.0
-        for one in planned
-        if len(one.times)
+        dose.why == "co-medication" and dose.dose.drug in model.antidepressants and min(dose.times) >= study.start - 24.0
+        for dose in planned
+        if len(dose.times)
     )

@@ -188,7 +188,7 @@ def _limits(study: Study) -> None:
     if last > LONGEST_H:
         problems.append(_problem("study.visits", f"{last:g} h", "The server takes up to ten years.", "End earlier."))
     many = sum(
-        _occasions(one) for arm in study.arms.values() for one in (*arm.doses, *arm.co_medication, *arm.exposures)
+        _occasions(given) for arm in study.arms.values() for given in (*arm.doses, *arm.co_medication, *arm.exposures)
     )
     if many > MOST_OCCASIONS:
         problems.append(
@@ -203,12 +203,12 @@ def _limits(study: Study) -> None:
         raise InputError(*problems)
 
 
-def _occasions(one: Any) -> float:
-    if one.every is None:
-        return len(one.at or ())
-    if one.times is not None:
-        return float(one.times)
-    return (one.until - one.at[0]) / one.every if one.until is not None and one.at else 1.0
+def _occasions(given: Any) -> float:
+    if given.every is None:
+        return len(given.at or ())
+    if given.times is not None:
+        return float(given.times)
+    return (given.until - given.at[0]) / given.every if given.until is not None and given.at else 1.0
 
 
 def _problem(field: str, seen: str, why: str, cure: str) -> Problem:

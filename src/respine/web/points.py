@@ -47,11 +47,11 @@ def own_points(protocol: Protocol, names: Collection[str], data: str | Path) -> 
     """A user's own results (see ``report.own_data``) as points of a page. Raises InputError with every mistake."""
     return [
         {
-            "of": one.of, "arm": one.arm, "time": one.time_h, "kind": "own", "control": one.control, "value": one.mean,
-            "low": _finite(one.low), "high": _finite(one.high), "n": one.n, "role": "own", "placed": True, "id": "",
+            "of": point.of, "arm": point.arm, "time": point.time_h, "kind": "own", "control": point.control, "value": point.mean,
+            "low": _finite(point.low), "high": _finite(point.high), "n": point.n, "role": "own", "placed": True, "id": "",
             "what": "own data", "unit": "", "study": Path(data).name, "doi": "", "source": "", "verified": "",
         }
-        for one in own_data.read(data, list(protocol.arms), names)
+        for point in own_data.read(data, list(protocol.arms), names)
     ]  # fmt: skip
 
 

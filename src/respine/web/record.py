@@ -28,7 +28,7 @@ def record(compute: bool = False, *, threads: int | None = None, progress: Any =
     if compute:
         rows = evidence.predict(threads=threads, progress=progress)
         found = claims.evaluate(threads=threads, progress=progress)
-        made = {"complete": True, "claims": [one.to_dict() for one in found], "rows": [_row(one) for one in rows]}
+        made = {"complete": True, "claims": [claim.to_dict() for claim in found], "rows": [_row(row) for row in rows]}
         store.write(KEPT, digest, made)
         return made
     there = _simulated()
@@ -51,10 +51,10 @@ def _claims() -> list[dict[str, Any]]:
     """The claims with the verdict of the record; the model's waits for `respine claims`."""
     data, rows = claims.read(), claims.rows_by_id()
     return [
-        {"id": one["id"], "claim": one["claim"], "model_verdict": "",
-         "record_verdict": claims.verdict(claims._record(one["record"], rows)), "note": one.get("note", ""),
-         "record_note": one["record"].get("note", ""), "model_note": one["model"].get("note", "")}
-        for one in data["claims"]
+        {"id": claim["id"], "claim": claim["claim"], "model_verdict": "",
+         "record_verdict": claims.verdict(claims._record(claim["record"], rows)), "note": claim.get("note", ""),
+         "record_note": claim["record"].get("note", ""), "model_note": claim["model"].get("note", "")}
+        for claim in data["claims"]
     ]  # fmt: skip
 
 
@@ -68,9 +68,9 @@ def _rows(there: Mapping[str, str]) -> list[dict[str, Any]]:
         wanted = repr([sorted(match.row.items()) for match in matched])
         stored = store.read(study.name, store.key(store.study_text(completed), str(evidence.SUBJECTS), wanted))
         for item in stored or ():
-            one = ComparedRow.of(item)
-            if not one.reason:
-                kept.setdefault(one.id, one)
+            compared = ComparedRow.of(item)
+            if not compared.reason:
+                kept.setdefault(compared.id, compared)
     found = []
     for table in library.names("evidence"):
         for row in library.rows("evidence", table):

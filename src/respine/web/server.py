@@ -50,7 +50,7 @@ def application(token: str, hosts: list[str], scene: Any = FIRST_SCENE, jobs: Jo
 
     async def scenes(request: Request) -> Response:
         return JSONResponse(
-            [{"name": name, "title": (one := scene_of(name)).title, "question": one.question} for name in names()]
+            [{"name": name, "title": (scene := scene_of(name)).title, "question": scene.question} for name in names()]
         )
 
     async def openapi(request: Request) -> Response:
@@ -80,7 +80,7 @@ def application(token: str, hosts: list[str], scene: Any = FIRST_SCENE, jobs: Jo
                     {"error": "Many questions wait; try again in a moment."}, 429, headers={"retry-after": "2"}
                 )
             except InputError as mistake:
-                return JSONResponse({"error": str(mistake), "problems": [vars(one) for one in mistake.problems]}, 422)
+                return JSONResponse({"error": str(mistake), "problems": [vars(problem) for problem in mistake.problems]}, 422)
             return shown(found) if isinstance(found, Page) else JSONResponse(found)
 
         return answer

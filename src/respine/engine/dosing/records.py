@@ -211,7 +211,7 @@ class Records:
         return next((s for s, before, here in pairs if here < before and not _same(before, here)), None)
 
     def _targets(self, *kinds: int) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(h.target for one in self._happenings for h in one if h.kind in kinds))
+        return tuple(dict.fromkeys(h.target for happenings in self._happenings for h in happenings if h.kind in kinds))
 
     @property
     def changing(self) -> tuple[str, ...]:
@@ -254,16 +254,16 @@ class Records:
     @property
     def dependent(self) -> tuple[str, ...]:
         """Names a dose depends on, with slopes."""
-        return tuple(dict.fromkeys(name for one in self._happenings for h in one for name in sorted(h.slopes.names)))
+        return tuple(dict.fromkeys(name for happenings in self._happenings for h in happenings for name in sorted(h.slopes.names)))
 
     def moved(self, names: Collection[str]) -> set[str]:
         """States with doses that depend on one of the names."""
-        return {h.target for one in self._happenings for h in one if not h.slopes.names.isdisjoint(names)}
+        return {h.target for happenings in self._happenings for h in happenings if not h.slopes.names.isdisjoint(names)}
 
     @property
     def driven(self) -> tuple[tuple[str, str], ...]:
         """(state, name) where the rate of an infusion into the state depends on the name."""
-        every = (h for one in self._happenings for h in one if h.kind == SET_RATE)
+        every = (h for happenings in self._happenings for h in happenings if h.kind == SET_RATE)
         return tuple(dict.fromkeys((h.target, name) for h in every for name in h.slopes.value))
 
     def table(
@@ -280,14 +280,14 @@ class Records:
         """
         index = {ADD_STATE: states, SET_SLOW: slow, SET_RATE: rates}
         nothing = {"": 0}
-        kept = [[h for h in one if h.target in index.get(h.kind, nothing)] for one in self._happenings]
+        kept = [[h for h in happenings if h.target in index.get(h.kind, nothing)] for happenings in self._happenings]
         table = flatten([
-            [(h.time, h.kind, index.get(h.kind, nothing)[h.target], h.value) for h in one] for one in kept
+            [(h.time, h.kind, index.get(h.kind, nothing)[h.target], h.value) for h in happenings] for happenings in kept
         ])  # fmt: skip
-        infusion = np.array([h.infusion for one in kept for h in one], np.int32)
+        infusion = np.array([h.infusion for happenings in kept for h in happenings], np.int32)
         if not names:
             return rates_in_full(table, infusion)
-        sloped = [h.slopes if not h.slopes.names.isdisjoint(names) else None for one in kept for h in one]
+        sloped = [h.slopes if not h.slopes.names.isdisjoint(names) else None for happenings in kept for h in happenings]
         rows = np.cumsum([s is not None for s in sloped], dtype=np.int64) - 1
         values, times = (
             np.array([[float(part.get(name, 0.0)) for name in names] for part in parts]).reshape(-1, len(names))

@@ -45,7 +45,7 @@ def _growths(system: System) -> dict[str, tuple[bool, bool]]:
     for name in _in_order(system, bit):
         known[name] = _of(system.rules[name], known, done, everything)
     found = {name: _of(rate, known, done, everything) for name, rate in system.rates.items()}
-    return {name: (bool(one.up & bit[name]), bool(one.zero & bit[name])) for name, one in found.items()}
+    return {name: (bool(growth.up & bit[name]), bool(growth.zero & bit[name])) for name, growth in found.items()}
 
 
 def _in_order(system: System, known: Iterable[str]) -> list[str]:
@@ -90,9 +90,9 @@ def _node(node: Expr, parts: list[_Growth]) -> _Growth:
     if op in ("mul", "div"):
         sign, zero = a.sign * b.sign, a.zero | (b.zero if op == "mul" else 0)
         up = down = 0
-        for one, by in ((a, b), (b, a)) if op == "mul" else ((a, b),):  # each term of one times the sign of the other
-            up |= (one.up if by.sign >= 0 else 0) | (one.down if by.sign <= 0 else 0)
-            down |= (one.down if by.sign >= 0 else 0) | (one.up if by.sign <= 0 else 0)
+        for term, by in ((a, b), (b, a)) if op == "mul" else ((a, b),):  # each term of one times the sign of the other
+            up |= (term.up if by.sign >= 0 else 0) | (term.down if by.sign <= 0 else 0)
+            down |= (term.down if by.sign >= 0 else 0) | (term.up if by.sign <= 0 else 0)
         return _Growth(sign, zero, up & ~zero, down & ~zero)
     if op == "if":
         yes, no = parts[1], parts[2]

@@ -61,7 +61,7 @@ class Clock:
         """Each condition's value at one time, or one a subject for arrays."""
         with np.errstate(all="ignore"):
             known = self._known(time, numbers)
-            found = [one.formula(known, time) for one in self._conditions]
+            found = [condition.formula(known, time) for condition in self._conditions]
         return dict(zip(self.names, (_number(value) for value in found), strict=True))
 
     def next_flip(self, start: float, end: float, numbers: Mapping[str, float]) -> float:

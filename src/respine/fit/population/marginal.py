@@ -158,9 +158,9 @@ class Marginal(Objective):
                 by_fixed[who] = np.einsum("mnk,nk->nm", np.where(np.isfinite(slope), slope, 0.0), share)
             for lane, s in enumerate(who):
                 if not np.isfinite(out.each[s]):
-                    one = failures(self.problem, at, np.repeat(who, k))
+                    reasons = failures(self.problem, at, np.repeat(who, k))
                     label = self.problem.data.labels[s]
-                    out.failures = {**out.failures, label: one.get(label, "no node has a likelihood")}
+                    out.failures = {**out.failures, label: reasons.get(label, "no node has a likelihood")}
                     del lane
         out.random = means
         if slopes:

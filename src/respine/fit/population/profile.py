@@ -53,12 +53,12 @@ def profile(
             raise ValueError(f'"{name}" has no profile; there are {", ".join(known)}')
     limits, points = [], []
     for name in names or known:
-        one = _One(fit, name, CHI2[level])
-        low, high = one.limit(-1), one.limit(1)
-        estimate = one.natural(0.0)
+        curve = _One(fit, name, CHI2[level])
+        low, high = curve.limit(-1), curve.limit(1)
+        estimate = curve.natural(0.0)
         limits.append({"name": name, "estimate": estimate, "low": min(low, high, key=_or(-1)), "high": max(low, high, key=_or(1)),
-                       "note": one.note})  # fmt: skip
-        points += one.points
+                       "note": curve.note})  # fmt: skip
+        points += curve.points
         if watch is not None:
             watch(f"{name}: {limits[-1]['low']:.5g} to {limits[-1]['high']:.5g}")
     return Profile(pd.DataFrame(limits), pd.DataFrame(points))

@@ -35,8 +35,8 @@ class Forward:
             cohorts.setdefault((target.study, bool(target.endpoint), target.held), []).append(i)
         self.trials = list(dict.fromkeys(study for study, cohort, _ in cohorts if cohort))
         self.own = trial_numbers(self.trials)
-        self.names = [one.name for one in self.numbers] + self.own
-        free = [one.free for one in self.numbers if one.free.place.file.startswith("parameters/")]
+        self.names = [number.name for number in self.numbers] + self.own
+        free = [number.free for number in self.numbers if number.free.place.file.startswith("parameters/")]
         how = Settings(people=people or settings.people, replicates=settings.replicates)
         self.groups: list[tuple[list[int], TypicalTargets | CohortTargets, list[int]]] = []
         for (study, cohort, _), members in cohorts.items():
@@ -51,11 +51,11 @@ class Forward:
                 _keep_what_moves(group)
                 system = group.system
             else:
-                group = TypicalTargets(study, mine, [one.free for one in self.numbers], threads, rtol=TYPICAL_RTOL)
+                group = TypicalTargets(study, mine, [number.free for number in self.numbers], threads, rtol=TYPICAL_RTOL)
                 system = group.solved.system
             read = [
-                j for j, one in enumerate(self.numbers)
-                if one.free.moves(system) or not one.free.place.file.startswith("parameters/")
+                j for j, number in enumerate(self.numbers)
+                if number.free.moves(system) or not number.free.place.file.startswith("parameters/")
             ]  # fmt: skip
             self.groups.append((members, group, read))
         self.labels: list[int] = []
@@ -64,7 +64,7 @@ class Forward:
     def predict(self, z: np.ndarray) -> list[np.ndarray]:
         """Per target ``(n,)`` or, for a curve, ``(n, n_points)``; NaN where the model cannot be computed."""
         n = len(z)
-        columns = [one.values(z[:, j]) for j, one in enumerate(self.numbers)]
+        columns = [number.values(z[:, j]) for j, number in enumerate(self.numbers)]
         extra = {name: z[:, len(self.numbers) + k] for k, name in enumerate(self.own)}
         found: list[np.ndarray] = [np.full(n, np.nan)] * len(self.targets)
         for members, group, read in self.groups:
@@ -103,4 +103,4 @@ def _keep_what_moves(group: CohortTargets) -> None:
     fixed = set(group.protocol.population.parameters) | set(group.study.parameters)
     for arm in group.study.arms.values():
         fixed |= set(typical_covariates(group.protocol.population, arm)) | set(arm.parameters)
-    group.moving = [one for one in group.moving if one.place.id not in fixed]
+    group.moving = [number for number in group.moving if number.place.id not in fixed]

@@ -99,7 +99,7 @@ def all_numbers() -> list[Number]:
                 found[place] = Number(
                     Free(place, Prior(value, low, high, "logit" if share else "log", "")), (value, low, high)
                 )
-    return sorted(found.values(), key=lambda one: one.name)
+    return sorted(found.values(), key=lambda number: number.name)
 
 
 def trial_numbers(studies: Sequence[str]) -> list[str]:

@@ -183,8 +183,8 @@ class _Reader:
             first = first or number
             statement += " " + line
             while ";" in statement:
-                one, _, statement = statement.partition(";")
-                self._statement(block, first, one.strip())
+                first_statement, _, statement = statement.partition(";")
+                self._statement(block, first, first_statement.strip())
                 first = number
             if not statement.strip():
                 statement, first = "", 0

@@ -176,8 +176,8 @@ def _within(progress: Progress | None, done: int, chunk: int, mode: int, total: 
 def _together(all_of: Sequence[Comparison]) -> list[list[int]]:
     """Comparisons of the same two arms on the same endpoint: one analysis answers for all their visits."""
     groups: dict[tuple[str, str, str], list[int]] = {}
-    for i, one in enumerate(all_of):
-        groups.setdefault((one.arm, one.against, one.outcome.name), []).append(i)
+    for i, comparison in enumerate(all_of):
+        groups.setdefault((comparison.arm, comparison.against, comparison.outcome.name), []).append(i)
     return list(groups.values())
 
 
@@ -204,7 +204,7 @@ def _count(asked: _Asked, trials: Trials, group: list[int], gathered: list[_Gath
             cut = slice(k * n, (k + 1) * n)
             parts.append(analyse(outcomes, a[:, cut], b[:, cut], failed[0][:, cut], failed[1][:, cut]))
         per_size.append(parts)
-    for j, one in enumerate(gathered):
+    for j, gathered_ in enumerate(gathered):
         sign = -1.0 if outcomes[j].lower_is_better else 1.0
         won, lost = [], []
         for parts in per_size:
@@ -216,16 +216,16 @@ def _count(asked: _Asked, trials: Trials, group: list[int], gathered: list[_Gath
             lost.append((~better & small & known).sum(axis=0) / weight)
             for part in parts:
                 for name, count in part[j].fallbacks.items():
-                    one.fallbacks[name] = one.fallbacks.get(name, 0) + count
-        one.won.append(np.stack(won, axis=1))
-        one.lost.append(np.stack(lost, axis=1))
+                    gathered_.fallbacks[name] = gathered_.fallbacks.get(name, 0) + count
+        gathered_.won.append(np.stack(won, axis=1))
+        gathered_.lost.append(np.stack(lost, axis=1))
         last = per_size[-1][0][j]
-        one.effect.append(last.estimate)
-        one.se.append(last.se)
+        gathered_.effect.append(last.estimate)
+        gathered_.se.append(last.se)
         column = outcomes[j].column
         change = [part[:, :, column] - part[:, :, 0] for part in (a, b)]
-        one.sd.append(np.stack([np.nanvar(part, axis=1, ddof=1) for part in change], axis=1))
-        one.left.append(np.stack([np.isnan(part).mean(axis=1) for part in change], axis=1))
+        gathered_.sd.append(np.stack([np.nanvar(part, axis=1, ddof=1) for part in change], axis=1))
+        gathered_.left.append(np.stack([np.isnan(part).mean(axis=1) for part in change], axis=1))
 
 
 def analyse(
@@ -234,7 +234,7 @@ def analyse(
     """The answers of each outcome (of one scale and method, at different ratings) from scores ``(R, n, V)`` of two arms."""
     method = outcomes[0].method
     if method == "mmrm":
-        return mmrm(a, b, [one.column for one in outcomes])
+        return mmrm(a, b, [outcome.column for outcome in outcomes])
     found = []
     for outcome in outcomes:
         if method == "score-test":
@@ -252,5 +252,5 @@ def analyse(
     return found
 
 
-def _stack(one: _Gathered) -> dict[str, np.ndarray]:
-    return {name: np.concatenate(getattr(one, name)) for name in ("won", "lost", "effect", "se", "sd", "left")}
+def _stack(gathered: _Gathered) -> dict[str, np.ndarray]:
+    return {name: np.concatenate(getattr(gathered, name)) for name in ("won", "lost", "effect", "se", "sd", "left")}

@@ -95,7 +95,7 @@ def size_and_error(
     best = once(np.arange(len(won)))
     rng = np.random.default_rng(seed)
     drawn = [once(rng.integers(0, len(won), len(won))) for _ in range(again)]
-    known = [one for one in drawn if one == one]
+    known = [value for value in drawn if value == value]
     if best != best or not known:
         return best, float("nan"), float("nan")
     low, high = np.quantile(known, [0.05, 0.95], method="inverted_cdf")

@@ -66,7 +66,7 @@ def sizes(asked: str | int | Iterable[int]) -> tuple[int, ...]:
         else:
             raise InputError(argument("n", asked, "These are no numbers of people.", cure))
     else:
-        found = [asked] if isinstance(asked, int) else [int(one) for one in asked]
+        found = [asked] if isinstance(asked, int) else [int(size) for size in asked]
     found = sorted(set(found))
     if not found or found[0] < LEAST or found[-1] > MOST:
         raise InputError(argument("n", asked, f"A trial has {LEAST} to {MOST} people an arm here.", cure))

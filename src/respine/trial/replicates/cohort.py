@@ -80,7 +80,7 @@ class Cohort:
         if felt not in self.outputs and felt in self.protocol.symbols:
             self.outputs = (*self.outputs, felt)
         # one machine code for all arms, with typical parameters and with drawn ones
-        few = [one.people(range(2), n_draws=1) for one in self.protocol.arms.values()]
+        few = [arm.people(range(2), n_draws=1) for arm in self.protocol.arms.values()]
         self.vary = tuple(dict.fromkeys(str(name) for who in few for name in who.parameters.columns))
         self.scales = [self.protocol.scale(name) for name in observed_scales(self.protocol)]
 

@@ -173,8 +173,8 @@ def posterior(
         if watch is not None:
             watch(f"chain {k + 1} of {chains} is done: {made[-1].evaluations} evaluations")
     ends = [[density.frame.out(y) for y in c.draws] for c in made]
-    x = np.array([[place.x for place in one] for one in ends])
-    random = np.array([[place.random for place in one] for one in ends])
+    x = np.array([[place.x for place in chain] for chain in ends])
+    random = np.array([[place.random for place in chain] for chain in ends])
     return Posterior(problem, density, x, random, int(sum(c.diverged.sum() for c in made)),
                      sum(c.evaluations for c in made), clock.perf_counter() - begun, settings)  # fmt: skip
 

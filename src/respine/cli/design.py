@@ -90,13 +90,13 @@ def design(
         else:
             raise _wrong("effect", "", "Nothing says what the trial looks for.",
                          "Write a study, --effect with --sd, --rates or --hazard-ratio.")  # fmt: skip
-    told = [plan.plain() | _with_dropout(plan, gone) for plan in plans]
+    rows = [plan.plain() | _with_dropout(plan, gone) for plan in plans]
     if z is not None:
-        told = [row | _conditional(plan, z) for row, plan in zip(told, plans, strict=True)]
+        rows = [row | _conditional(plan, z) for row, plan in zip(rows, plans, strict=True)]
     if json:
-        print_json(told)
+        print_json(rows)
         return
-    for plan, facts in zip(plans, told, strict=True):
+    for plan, facts in zip(plans, rows, strict=True):
         _show(plan, facts, screen)
 
 
@@ -109,7 +109,7 @@ def _wrong(name: str, seen: object, why: str, cure: str) -> Exception:
 def _shares(name: str, text: str) -> list[float]:
     from respine.files import units
 
-    found = []
+    shares = []
     for word in text.split(","):
         try:
             value = units.fraction(word.strip()) if "%" in word else float(word)
@@ -117,8 +117,8 @@ def _shares(name: str, text: str) -> list[float]:
             raise _wrong(name, word, "This is no share.", 'Write for example "80%".') from None
         if not 0 < value < 1:
             raise _wrong(name, word, "The share must lie between 0 and 100 %.", 'Write for example "80%".')
-        found.append(value)
-    return found
+        shares.append(value)
+    return shares
 
 
 def _design(
@@ -222,12 +222,12 @@ def _of_study(
     from respine.trial.power import power as simulate
 
     with screen.progress(asked["replicates"], "simulating trials") as progress:
-        found: PowerResults = simulate(
+        results: PowerResults = simulate(
             study, "50,100", endpoint=asked["endpoint"], against=asked["against"], visits=_visits(study, asked["visit"]),
             replicates=asked["replicates"], budget=asked["budget"], dropout=gone or None, progress=progress,
         )  # fmt: skip
     rows = []
-    for effect in found.effects.to_dict("records"):
+    for effect in results.effects.to_dict("records"):
         sd, size = effect["sd_analysis"], abs(effect["effect"])
         for design, target in zip(designs, powers, strict=True):
             if size == 0:
@@ -239,7 +239,7 @@ def _of_study(
                     effect["effect_over_draws"] / effect["effect"], effect["sd_between_draws"] / size),
             } | {k: v for k, v in plan.plain().items() if k not in ("power",)})  # fmt: skip
     if as_json:
-        print_json({"designs": rows, "notes": list(found.notes)})
+        print_json({"designs": rows, "notes": list(results.notes)})
         return
     header = [
         "arm",
@@ -262,6 +262,6 @@ def _of_study(
     screen.say(
         "people of both arms together who can be analysed; SD: of a person in the analysis; effect of the typical parameters"
     )
-    for note in found.notes:
+    for note in results.notes:
         screen.say(f"note: {note}")
     screen.say(screen.DISCLAIMER)

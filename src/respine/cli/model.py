@@ -44,7 +44,9 @@ def names(kind: str = _KIND, json: bool = typer.Option(False, "--json", help="Pr
     if json:
         print_json(held)
     elif sys.stdout.isatty():
-        blocks = [f"{folder}\n" + columns([[f"  {name}", meaning(folder, name)] for name in held[folder]]) for folder in held]
+        blocks = [
+            f"{folder}\n" + columns([[f"  {name}", meaning(folder, name)] for name in held[folder]]) for folder in held
+        ]
         typer.echo("\n\n".join(blocks) + "\n\nAll that is known of one: respine model show NAME")
     else:
         for kind_name, members in held.items():

@@ -134,9 +134,9 @@ def _carry_out(
     if part is not None:
         screen.say(str(plan))
         with screen.progress(plan.people) as progress:
-            there, mine = run_part(plan, folder, *part, threads=threads, progress=progress, budget=limit, executor=on)
-        told = f"part {part[0]} of {part[1]}: {there} of {mine} shards are there. "
-        screen.say(told + f"Once all parts are there: respine collect {folder}")
+            there, total = run_part(plan, folder, *part, threads=threads, progress=progress, budget=limit, executor=on)
+        text = f"part {part[0]} of {part[1]}: {there} of {total} shards are there. "
+        screen.say(text + f"Once all parts are there: respine collect {folder}")
         return
     there_already = _finished(plan, folder)
     screen.say(

@@ -19,23 +19,23 @@ def studies(json: bool = typer.Option(False, "--json", help="Print JSON instead 
     from respine import library, study
     from respine.cli.screen import columns, print_json
 
-    found = [study.load(name) for name in library.names("studies")]
+    known = [study.load(name) for name in library.names("studies")]
     rows = [
         {
-            "name": study_.name,
-            "title": study_.title,
-            "doi": study_.doi,
-            "model": study.population_of(study_).model,
-            "population": study_.population,
-            "arms": list(study_.arms),
-            "days": round((max(study_.visits) - min(study_.visits)) / 24, 2),
+            "name": known_study.name,
+            "title": known_study.title,
+            "doi": known_study.doi,
+            "model": study.population_of(known_study).model,
+            "population": known_study.population,
+            "arms": list(known_study.arms),
+            "days": round((max(known_study.visits) - min(known_study.visits)) / 24, 2),
         }
-        for study_ in found
+        for known_study in known
     ]
     if json:
         print_json(rows)
         return
-    typer.echo(columns([[study_.name, study.population_of(study_).model, _arms(len(study_.arms)), study_.title] for study_ in found]))
+    typer.echo(columns([[s.name, study.population_of(s).model, _arms(len(s.arms)), s.title] for s in known]))
     typer.echo("\nRun one with: respine run NAME.  Write your own with: respine new STUDY.yaml")
 
 

@@ -143,14 +143,14 @@ def assess(planned: Work | None = None, progress: jobs.Progress | None = None) -
     """Carry out the work and gather its findings. ``progress``: what was done, seconds of work done and in all."""
     planned = planned or plan(Options())
     options = planned.options
-    found = jobs.carry_out(planned.pieces, options.processes, progress, options.threads)
+    results = jobs.carry_out(planned.pieces, options.processes, progress, options.threads)
     asked = question.read()
     system = model.load(asked.data["model"])
-    rows = [row for name, value in found.items() if name.startswith("study ") for row in value] + found["kinetics"]
+    rows = [row for name, value in results.items() if name.startswith("study ") for row in value] + results["kinetics"]
     lines = validation.gather(rows, planned.left_out)
-    blocks = [found[f"block-{name}"] for name in fit.names()]
-    experiments = [found[f"sensitivity-{name}"] for name in asked.experiments]
-    numerical = [row for name in asked.experiments for row in found[f"numerical-{name}"]]
+    blocks = [results[f"block-{name}"] for name in fit.names()]
+    experiments = [results[f"sensitivity-{name}"] for name in asked.experiments]
+    numerical = [row for name in asked.experiments for row in results[f"numerical-{name}"]]
     tables = {
         **_structure(system), **_provenance(asked, system), **_calibration(asked, blocks),
         "numerical": pd.DataFrame(numerical), "qualification": pd.DataFrame(planned.qualified),
@@ -158,10 +158,10 @@ def assess(planned: Work | None = None, progress: jobs.Progress | None = None) -
         "evidence": validation.table(lines), "forecasts": validation.forecast_table(lines),
         "readouts": sensitivity.readout_table(experiments, [readout.name for readout in asked.readouts]),
         "effects": sensitivity.effect_table(experiments, [readout.name for readout in asked.readouts]),
-        "assertions": failures.assertion_table(found["assertions"]), "failing": failures.failing(found["assertions"]),
+        "assertions": failures.assertion_table(results["assertions"]), "failing": failures.failing(results["assertions"]),
         "outside": failures.outside(lines),
     }  # fmt: skip
-    facts = _facts(planned, system, tables, lines, blocks, experiments, found["assertions"])
+    facts = _facts(planned, system, tables, lines, blocks, experiments, results["assertions"])
     return Assessment(options, asked, system, tables, lines, blocks, experiments, facts, judge(asked, facts, tables))
 
 

@@ -17,24 +17,24 @@ def checked(threads: int | None = None) -> list[dict[str, Any]]:
     return [assertion.to_dict() for assertion in assertions.evaluate()]
 
 
-def failing(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def failing(checked_assertions: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows ``label, title, study, what, target, value, unit, evidence``: each check that does not hold."""
     rows = [
         {"label": assertion["label"], "title": assertion["title"], "study": assertion["study"], "what": check["what"],
          "target": check["target"], "value": check["value"], "unit": check["unit"],
          "evidence": ", ".join(f"{row['id']} ({row['role']})" for row in assertion["evidence"])}
-        for assertion in found for check in assertion["checks"] if not check["holds"]
+        for assertion in checked_assertions for check in assertion["checks"] if not check["holds"]
     ]  # fmt: skip
     columns = ["label", "title", "study", "what", "target", "value", "unit", "evidence"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def assertion_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def assertion_table(checked_assertions: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows ``label, title, what, target, value, unit, holds``: each check of each assertion."""
     rows = [
         {"label": assertion["label"], "title": assertion["title"], "what": check["what"], "target": check["target"],
          "value": check["value"], "unit": check["unit"], "holds": check["holds"]}
-        for assertion in found for check in assertion["checks"]
+        for assertion in checked_assertions for check in assertion["checks"]
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["label", "title", "what", "target", "value", "unit", "holds"])
 

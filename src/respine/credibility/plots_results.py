@@ -44,9 +44,9 @@ def published(lines: Sequence[ComparedRow]) -> Figure | None:
             if place >= len(units):
                 axes.set_axis_off()
                 continue
-            mine = [row for row in lines if (row.unit or "1") == units[place]]
-            _against(axes, mine)
-            axes.set_title(f"{units[place]} (n = {len(mine)})")
+            of_unit = [row for row in lines if (row.unit or "1") == units[place]]
+            _against(axes, of_unit)
+            axes.set_title(f"{units[place]} (n = {len(of_unit)})")
             axes.set_xlabel("published" if place >= len(units) - columns else "")
             axes.set_ylabel("predicted" if place % columns == 0 else "")
         figure.legend(handles=_roles(lines), loc="upper left", bbox_to_anchor=(0.06, 1.0), ncols=3)

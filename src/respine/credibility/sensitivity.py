@@ -52,24 +52,24 @@ def experiment(name: str, n: int, seed: int, threads: int | None = None) -> dict
     readouts = question.of_experiment(name)
     protocol = resolve(question.study(name))
     system = protocol.system
-    found: list[dict[str, Any]] = []
+    facts: list[dict[str, Any]] = []
     failures: list[str] = []
     for arm in dict.fromkeys(readout.arm for readout in readouts):
-        mine = [readout for readout in readouts if readout.arm == arm]
+        of_arm = [readout for readout in readouts if readout.arm == arm]
         ids = uncertain(protocol.arm(arm))
         z = inverse_normal(hypercube(seed, "sensitivity", max(n, len(ids) + SPARE), ids))
         drawn = [belief(system.quantities[id], system.parameters[id], z[:, k]) for k, id in enumerate(ids)]
         centre = np.array([[system.parameters[id] for id in ids]])
-        courses = Courses(protocol, arm, mine, ids, threads)
+        courses = Courses(protocol, arm, of_arm, ids, threads)
         values = courses.values(np.vstack([centre, np.column_stack(drawn)]))
         failures += courses.typical.failures
-        for k, readout in enumerate(mine):
-            found.append(readout_facts(readout, courses.units[k], ids, z, values[1:, k], float(values[0, k])))
+        for k, readout in enumerate(of_arm):
+            facts.append(readout_facts(readout, courses.units[k], ids, z, values[1:, k], float(values[0, k])))
     order = [readout.name for readout in readouts]
     return {
         "experiment": name,
         "failures": failures,
-        "readouts": sorted(found, key=lambda row: order.index(row["name"])),
+        "readouts": sorted(facts, key=lambda row: order.index(row["name"])),
     }
 
 
@@ -81,7 +81,9 @@ class Courses:
     ) -> None:
         self.protocol, self.arm, self.readouts = protocol, protocol.arm(arm), readouts
         library = protocol.study.library
-        self.scales = {readout.of: scales.load(library, readout.of) for readout in readouts if scales.is_scale(library, readout.of)}
+        self.scales = {
+            readout.of: scales.load(library, readout.of) for readout in readouts if scales.is_scale(library, readout.of)
+        }
         outputs = list(dict.fromkeys(self.output(readout) for readout in readouts))
         times = np.unique([t for readout in readouts for t in readout.needed])
         self.typical = TypicalStudy(protocol, outputs, times, vary, arms=[arm], threads=threads)

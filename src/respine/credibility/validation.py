@@ -38,13 +38,13 @@ def _compared() -> dict[str, tuple[Study, list[Match]]]:
 def library_studies() -> dict[str, Study]:
     """Studies of the library with a published row that needs simulation, completed for their rows, by name."""
     compared = _compared()
-    return {name: study for name, (study, found) in compared.items() if any(m.endpoint is not None for m in found)}
+    return {name: study for name, (study, matches) in compared.items() if any(m.endpoint is not None for m in matches)}
 
 
 def kept(name: str, subjects: int) -> bool:
     """Whether a study's rows lie in the cache folder already, for this science, code and number of people."""
-    complete, found = _compared()[name]
-    rows = repr([sorted(match.row.items()) for match in found])
+    complete, matches = _compared()[name]
+    rows = repr([sorted(match.row.items()) for match in matches])
     digest = store.key(store.study_text(complete), str(subjects), rows)
     return store.read(complete.name, digest) is not None
 
@@ -62,8 +62,8 @@ def inputs_and_kinetics(threads: int | None = None) -> list[dict[str, Any]]:
 def gather(rows: Iterable[Mapping[str, Any]], left_out: Collection[str] = ()) -> list[ComparedRow]:
     """A line for every row of the evidence tables; studies named in ``left_out`` give their rows back with that reason."""
     lines = [ComparedRow.of(row) for row in rows]
-    for name, (_, found) in _compared().items():
-        reasons = [(match, match.reason or (LEFT_OUT if name in left_out else None)) for match in found]
+    for name, (_, matches) in _compared().items():
+        reasons = [(match, match.reason or (LEFT_OUT if name in left_out else None)) for match in matches]
         lines += [unpredicted(match.row, trials.table_of(match.row), why) for match, why in reasons if why is not None]
     lines = trials.without_duplicates(lines)
     reached = {line.id for line in lines}

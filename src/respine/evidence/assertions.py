@@ -97,7 +97,7 @@ def _numbers(
     kept = store.read("assertions", digest) if not parameters else None
     if kept is not None:
         return dict(kept)
-    found = Typicals(data.get("experiments") or {}, parameters)
+    typicals = Typicals(data.get("experiments") or {}, parameters)
     asked = {
         assertion["label"]: {name: Value.of(raw, assertion.get("study") or assertion.get("experiment", ""))
                        for name, raw in assertion["values"].items()}
@@ -108,8 +108,8 @@ def _numbers(
     for k, name in enumerate(names):
         if progress:
             progress(name, k, len(names))
-        found.solve([value for value in everything if value.study == name])
-    result = {label: {name: found[value] for name, value in values.items()} for label, values in asked.items()}
+        typicals.solve([value for value in everything if value.study == name])
+    result = {label: {name: typicals[value] for name, value in values.items()} for label, values in asked.items()}
     if not parameters:
         store.write("assertions", digest, result)
     return result

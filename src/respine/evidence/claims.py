@@ -128,16 +128,16 @@ def record(ids: Collection[str] = ()) -> dict[str, tuple[Condition, ...]]:
 
 def _claim(entry: Mapping[str, Any], numbers: _Model, rows: Mapping[str, dict[str, str]]) -> Claim:
     side = entry["model"]
-    found = {name: numbers.value(raw) for name, raw in (side.get("values") or {}).items()}
+    values = {name: numbers.value(raw) for name, raw in (side.get("values") or {}).items()}
     sources = {name: raw.get("study") or raw.get("experiment", "") for name, raw in (side.get("values") or {}).items()}
     model = []
     for raw in side.get("checks") or ():
         if "lacks" in raw:
             model.append(Condition(raw["what"], NAN, "", "evidence", False, raw["lacks"]))
             continue
-        used = _names(raw["formula"], found)
-        spread = found.get(raw["formula"], (NAN, NAN, NAN))
-        value = compute(raw["formula"], {name: triple[0] for name, triple in found.items()})
+        used = _names(raw["formula"], values)
+        spread = values.get(raw["formula"], (NAN, NAN, NAN))
+        value = compute(raw["formula"], {name: triple[0] for name, triple in values.items()})
         model.append(_number(raw, value, spread[1], spread[2], tuple(dict.fromkeys(sources[n] for n in used))))
     return Claim(entry["id"], entry["claim"], tuple(model), _record(entry["record"], rows), entry.get("note", ""),
                  side.get("note", ""), entry["record"].get("note", ""))  # fmt: skip
@@ -159,19 +159,19 @@ def _record(side: Mapping[str, Any], rows: Mapping[str, dict[str, str]]) -> tupl
     ids = side.get("rows") or {}
     results = {name: published(rows[id]) for name, id in ids.items()}
     values = {name: _first_number(rows[ids[name]]) if value is None else value.value for name, value in results.items()}
-    found = []
+    conditions = []
     for raw in side.get("checks") or ():
         if "lacks" in raw:
-            found.append(Condition(raw["what"], NAN, "", "evidence", False, raw["lacks"]))
+            conditions.append(Condition(raw["what"], NAN, "", "evidence", False, raw["lacks"]))
         elif "row" in raw:
-            found.append(_words(raw, rows[ids[raw["row"]]]))
+            conditions.append(_words(raw, rows[ids[raw["row"]]]))
         else:
             used = [ids[name] for name in _names(raw["formula"], ids)]
             value = compute(raw["formula"], values)
             alone = results.get(raw["formula"])
             low, high = (alone.low, alone.high) if alone is not None else (NAN, NAN)
-            found.append(_number(raw, value, low, high, tuple(used)))
-    return tuple(found)
+            conditions.append(_number(raw, value, low, high, tuple(used)))
+    return tuple(conditions)
 
 
 def _first_number(row: Mapping[str, str]) -> float:
@@ -210,17 +210,17 @@ class _Model:
         where = raw.get("study") or raw.get("experiment") or ""
         if "output" in raw:
             return self._typical(Value.of(raw, where)), NAN, NAN
-        found = self._trial(where)
+        trial = self._trial(where)
         name = f"{raw['arm']} {raw['endpoint']}"
         if "among" in raw:  # of the same virtual people, those without response in another arm
-            first = np.array(found["people"][f"{raw['among']['arm']} {raw['among']['endpoint']}"], float)
-            second = np.array(found["people"][name], float)
+            first = np.array(trial["people"][f"{raw['among']['arm']} {raw['among']['endpoint']}"], float)
+            second = np.array(trial["people"][name], float)
             failed = (first == 0) & np.isfinite(second)
             return (100 * float(second[failed].mean()) if failed.any() else NAN), NAN, NAN
         if "above" in raw:
-            people = np.array(found["people"][name], float)
+            people = np.array(trial["people"][name], float)
             return 100 * float((people[np.isfinite(people)] > raw["above"]).mean()), NAN, NAN
-        interval = found["endpoints"][name]
+        interval = trial["endpoints"][name]
         return tuple(NAN if x is None else float(x) for x in interval)  # type: ignore[return-value]
 
     def _typical(self, value: Value) -> float:

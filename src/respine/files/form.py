@@ -24,20 +24,20 @@ EXAMPLES = {
 
 def model_problems(doc: Document, error: ValidationError, model: type[BaseModel], place: Place = ()) -> None:
     """Note every error pydantic found, in the words of the file's author."""
-    found = error.errors(include_url=False)
+    faults = error.errors(include_url=False)
     if not place and (kind := _other_kind(doc, model)):
-        what = model.__name__.lower()
-        doc.problem(("schema",), f"This is a {kind} file, where a {what} file is meant.", f"Name a {what} file.")
+        form = model.__name__.lower()
+        doc.problem(("schema",), f"This is a {kind} file, where a {form} file is meant.", f"Name a {form} file.")
         return
     misspelt = {  # a wrong field name explains the missing one beside it: one mistake, one error
         (fault["loc"][:-1], hit)
-        for fault in found
+        for fault in faults
         if fault["type"] == "extra_forbidden"
         for hit in meant(str(fault["loc"][-1]), _fields(model, tuple(fault["loc"])))
     }
-    broken = {fault["loc"][:-1] for fault in found if fault["loc"] and isinstance(fault["loc"][-1], int)}
+    broken = {fault["loc"][:-1] for fault in faults if fault["loc"] and isinstance(fault["loc"][-1], int)}
     noted = {(problem.where, problem.field) for problem in doc.problems}
-    for fault in found:
+    for fault in faults:
         if fault["type"] == "too_short" and fault["loc"] in broken:
             continue  # entries that cannot be read are no empty list
         if fault["type"] == "missing" and (fault["loc"][:-1], fault["loc"][-1]) in misspelt:
@@ -163,9 +163,9 @@ def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: 
         return "This word is not known here.", nearest(str(fault["input"]), expected)
     if kind in ("string_type", "string_sub_type"):
         if fault["input"] is None or isinstance(fault["input"], (list, dict)):
-            return f"A text is expected, not {_kind(fault['input'])}.", f'Write "{name}: some text".'
+            return f"A text is expected, not {_shown_type(fault['input'])}.", f'Write "{name}: some text".'
         return (
-            f"A text is expected, not {_kind(fault['input'])}.",
+            f"A text is expected, not {_shown_type(fault['input'])}.",
             f'Put it in quotes if it is meant as text: "{_show(fault)}".',
         )
     if kind == "string_pattern_mismatch":
@@ -179,10 +179,10 @@ def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: 
         wanted = "A whole number" if kind.startswith("int") else "A number"
         value = fault["input"]
         if kind == "int_type" and isinstance(value, float) and value.is_integer() and abs(value) <= 1e7:
-            return f"A whole number is expected, written without point or exponent, not {_kind(value)}.", (
+            return f"A whole number is expected, written without point or exponent, not {_shown_type(value)}.", (
                 f'Write "{name}: {int(value)}".'
             )
-        return f"{wanted} is expected, not {_kind(value)}.", f"Write {wanted.lower()} without quotes or unit."
+        return f"{wanted} is expected, not {_shown_type(value)}.", f"Write {wanted.lower()} without quotes or unit."
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         return _bounds(name, context)
     if kind in ("tuple_type", "list_type", "model_type", "dict_type", "model_attributes_type"):
@@ -202,7 +202,7 @@ def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: 
             form = 'the fields of this entry, "- {field: value, ...}", or remove it'
         else:
             form = f'"{name}:" and its fields below, or {{field: value}}'
-        return f"{wanted} is expected, not {_kind(value)}.", f"Write {form}."
+        return f"{wanted} is expected, not {_shown_type(value)}.", f"Write {form}."
     return str(fault["msg"]).rstrip(".") + ".", "Correct the value; respine new FILE writes a commented example."
 
 
@@ -227,7 +227,7 @@ def _bounds(name: str, context: dict[str, Any]) -> tuple[str, str]:
     return f'"{name}" must be at least {least:g}.', f"Write a number of {least:g} or more."
 
 
-def _kind(value: Any) -> str:
+def _shown_type(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, bool):

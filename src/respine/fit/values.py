@@ -146,8 +146,8 @@ def _entry(place: Place) -> Number:
     line = _line_of(place.path.read_text(encoding="utf-8"), place)
 
     def number(field: str) -> float | None:
-        found = re.search(rf"\b{field}: (-?[\d.]+(?:[eE][-+]?\d+)?)", line)
-        return float(found[1]) if found else None
+        match = re.search(rf"\b{field}: (-?[\d.]+(?:[eE][-+]?\d+)?)", line)
+        return float(match[1]) if match else None
 
     value = number("value")
     status = re.search(r"\bstatus: ([\w-]+)", line)

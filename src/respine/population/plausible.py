@@ -118,8 +118,8 @@ def weigh(
 
     with np.errstate(over="ignore", invalid="ignore"):  # where no weights reach the targets the search runs away
         start = np.zeros(moments.shape[1])
-        found = minimize(dual, start, jac=True, method="BFGS", options={"gtol": 1e-8, "maxiter": STEPS})
-    a = -moments @ found.x
+        optimum = minimize(dual, start, jac=True, method="BFGS", options={"gtol": 1e-8, "maxiter": STEPS})
+    a = -moments @ optimum.x
     weight = np.exp(a - a.max())
     weight *= len(weight) / weight.sum()
     off = np.abs(weight @ moments / len(weight)).max()

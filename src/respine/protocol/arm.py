@@ -91,7 +91,9 @@ class Arm:
         """The dose records of these people: the written doses they have ``taken``, then those that rules have ``given``."""
         written = [dose_record(dose, people, None if taken is None else taken.times(dose)) for dose in self.planned]
         written += () if taken is None else taken.more
-        by_rule = [dose_record(self.plan(dose.place, f"rule {dose.rule}", dose.dose), people, [dose.time]) for dose in given]
+        by_rule = [
+            dose_record(self.plan(dose.place, f"rule {dose.rule}", dose.dose), people, [dose.time]) for dose in given
+        ]
         return (*written, *by_rule)
 
     # -- people and their trajectories -----------------------------------------------------------------------------

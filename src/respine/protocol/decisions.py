@@ -125,18 +125,18 @@ class Decisions:
             until = np.where(who, time + then.hold_for, -math.inf)
             self.held[then.hold] = np.maximum(self.held[then.hold], until)
         if rule.name in self.doses:
-            what = _words("dose", self.doses[rule.name])
-            give = self._within_limits(note, who, what, time)
-            self._write(note, give, what)
+            action = _words("dose", self.doses[rule.name])
+            give = self._within_limits(note, who, action, time)
+            self._write(note, give, action)
             self._give(self.doses[rule.name], give, np.full(len(who), time))
         if rule.name in self.courses:
             course = self.courses[rule.name]
-            what = _words("start", course.of)
+            action = _words("start", course.of)
             over = who & (course.of.written.until is not None and time > (course.of.written.until or 0.0))
-            self._write(note, who & course.running, what, "refused", "its course is running")
-            self._write(note, over, what, "refused", "the course would end before it begins")
+            self._write(note, who & course.running, action, "refused", "its course is running")
+            self._write(note, over, action, "refused", "the course would end before it begins")
             begin = who & ~course.running & ~over
-            self._write(note, begin, what)
+            self._write(note, begin, action)
             course.begin(begin, note.at(0))
 
     def give_until(self, time: float, until: float, able: np.ndarray) -> None:
@@ -147,9 +147,9 @@ class Decisions:
                 times = np.maximum(course.next(), time)
                 note = _Note(course.of.rule, times, {}, None)
                 held = due & (times < self.held[name] - JUST)
-                what = _words("course dose", course.of)
-                self._write(note, held, what, "refused", self.held[name])
-                give = self._within_limits(note, due & ~held, what, times)
+                action = _words("course dose", course.of)
+                self._write(note, held, action, "refused", self.held[name])
+                give = self._within_limits(note, due & ~held, action, times)
                 self._give(course.of, give, times)
                 course.advance(due, self.last)
 
@@ -159,7 +159,7 @@ class Decisions:
             self.given.append(Given(possible.rule.name, possible.place, possible.dose, when))
             self.taken[possible.rule.name].append(when)
 
-    def _within_limits(self, note: _Note, who: np.ndarray, what: str, times: float | np.ndarray) -> np.ndarray:
+    def _within_limits(self, note: _Note, who: np.ndarray, action: str, times: float | np.ndarray) -> np.ndarray:
         """Those of ``who`` that the limits of the rule still allow a dose; the others are written down as refused."""
         limit = note.rule.limit
         if limit is None:
@@ -169,7 +169,7 @@ class Decisions:
         ):  # fmt: skip
             if most is not None:
                 count = sum((t > times - span + JUST for t in self.taken[note.rule.name]), np.zeros(len(who), int))
-                self._write(note, who & (count >= most), what, "refused", f"limit: {most} {words}")
+                self._write(note, who & (count >= most), action, "refused", f"limit: {most} {words}")
                 who = who & (count < most)
         return who
 
@@ -255,18 +255,18 @@ def _holds(condition: Condition, seen: Mapping[str, Observed], ago: np.ndarray) 
 
 
 def _actions(rule: Rule) -> list[str]:
-    then, found = rule.then, []
+    then, actions = rule.then, []
     if then.stop is not None:
-        found.append(f"stop {then.stop}")
+        actions.append(f"stop {then.stop}")
     if then.hold is not None:
-        found.append(f"hold {then.hold} for {then.hold_for:g} h")
-    for what, action in (("dose", then.dose), ("start", then.start)):
+        actions.append(f"hold {then.hold} for {then.hold_for:g} h")
+    for field, action in (("dose", then.dose), ("start", then.start)):
         if action is not None:
             amount = "" if action.amount is None else f" {action.amount.text}"
-            found.append(f"{what} {action.drug} {action.route}{amount}")
-    return found
+            actions.append(f"{field} {action.drug} {action.route}{amount}")
+    return actions
 
 
-def _words(what: str, possible: Possible) -> str:
+def _words(field: str, possible: Possible) -> str:
     amount = "" if possible.written.amount is None else f" {possible.written.amount.text}"
-    return f"{what} {possible.written.drug} {possible.written.route}{amount}"
+    return f"{field} {possible.written.drug} {possible.written.route}{amount}"

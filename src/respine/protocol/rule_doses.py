@@ -41,12 +41,12 @@ def rules_of(study: Study, arm: str) -> list[Rule]:
 
 def possible(study: Study, arm: str) -> list[Possible]:
     """Every dose and course that rules of an arm could give."""
-    found = []
+    candidates = []
     for i, rule in enumerate(study.rules):
         for field, action in (("dose", rule.then.dose), ("start", rule.then.start)):
             if action is not None and (not rule.arms or arm in rule.arms):
-                found.append(Possible(rule, f"rules[{i}].then.{field}", action, _once(action)))
-    return found
+                candidates.append(Possible(rule, f"rules[{i}].then.{field}", action, _once(action)))
+    return candidates
 
 
 def _once(asked: RuleDose) -> Dose:
@@ -98,13 +98,13 @@ def chain(condition: Condition | None) -> Iterator[Condition]:
 
 def dose_times(study: Study) -> list[float]:
     """Hours at which rules could give a dose in some arm, ascending."""
-    last, found = max(study.visits), set()
+    last, due = max(study.visits), set()
     for arm in study.arms:
         times = decision_times(study, arm)
         for candidate in possible(study, arm):
             begins = times[asked(study, candidate.rule.when, times)].tolist()
-            found |= {t for begin in begins for t in _course(candidate.written, begin, last)}
-    return sorted(found)
+            due |= {t for begin in begins for t in _course(candidate.written, begin, last)}
+    return sorted(due)
 
 
 def _course(rule_dose: RuleDose, begin: float, last: float) -> list[float]:

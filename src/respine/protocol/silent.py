@@ -20,11 +20,11 @@ SAME = 1e-12  # relative
 def without_effect(protocol: Protocol, outputs: Sequence[str]) -> list[str]:
     """A sentence for every exposure, drug, parameter or rule that changes none of the ``outputs`` in any arm that has it."""
     reached = _reached(protocol.system, outputs)
-    told: dict[str, None] = {}
+    remarks: dict[str, None] = {}
     for arm in protocol.arms.values():
-        told |= dict.fromkeys((*_exposures(arm, reached), *_drugs(arm, reached)))
-    told |= dict.fromkeys((*_parameters(protocol, reached), *_rules(protocol)))
-    return list(told)
+        remarks |= dict.fromkeys((*_exposures(arm, reached), *_drugs(arm, reached)))
+    remarks |= dict.fromkeys((*_parameters(protocol, reached), *_rules(protocol)))
+    return list(remarks)
 
 
 def _reached(system: System, outputs: Sequence[str]) -> set[str]:

@@ -233,8 +233,8 @@ def _spread(values: np.ndarray) -> dict[str, Any]:
     known = values[np.isfinite(values)]
     if not len(known):
         return {"n": 0, **dict.fromkeys((*QUANTILES, "mean"), np.nan)}
-    found = np.quantile(known, list(QUANTILES.values()))
-    return {"n": len(known), **dict(zip(QUANTILES, map(float, found), strict=True)), "mean": float(known.mean())}
+    quantiles = np.quantile(known, list(QUANTILES.values()))
+    return {"n": len(known), **dict(zip(QUANTILES, map(float, quantiles), strict=True)), "mean": float(known.mean())}
 
 
 def write_table(out: Path, name: str, table: pd.DataFrame) -> None:

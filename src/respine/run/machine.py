@@ -49,14 +49,14 @@ def _groups(root: Path, own: Path) -> list[Path]:
 
 def memory() -> float | None:
     """MB of memory that may be used, None where nobody says."""
-    found = []
+    limits = []
     for folder in _groups(CGROUP, Path("/proc/self/cgroup")):
         for name in ("memory.max", "memory.limit_in_bytes"):
             with contextlib.suppress(OSError, ValueError):
-                found.append(int((folder / name).read_text()) / 1e6)
+                limits.append(int((folder / name).read_text()) / 1e6)
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6)
-    return min(found) if found else None
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6)
+    return min(limits) if limits else None
 
 
 def peak_memory() -> float:

@@ -69,13 +69,13 @@ def versions() -> dict[str, str]:
     """Versions of Python and the packages that results may depend on."""
     import platform
 
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            installed[name] = "not installed"
+    return installed
 
 
 def copy_of(out: Path) -> Path:
@@ -201,7 +201,7 @@ def check_same(out: Path, manifest: dict[str, Any], plan: Plan) -> None:
         for name, words in _FACTS.items()
         if parts.get(name) != now["parts"][name]
         # its digest changes with the number of subjects and the seed, which are told already
-        and not (name == "study" and any(field == f"identity.{name_}" for field, *_ in differences for name_ in asked))
+        and not (name == "study" and any(field == f"identity.{name}" for field, *_ in differences for name in asked))
     ]
     if differences:
         cure = "Run into another {folder}, or restore what was run there."

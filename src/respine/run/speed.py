@@ -57,9 +57,9 @@ def estimate(
 def seconds_per_unit() -> float:
     """Seconds of one core for one unit of work (see ``plan``), as last measured here."""
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-        found = float(json.loads(store.read_kept(NAME) or b"{}")["seconds_per_unit"])
-        if FASTEST * USUAL <= found <= SLOWEST * USUAL:
-            return found
+        seconds = float(json.loads(store.read_kept(NAME) or b"{}")["seconds_per_unit"])
+        if FASTEST * USUAL <= seconds <= SLOWEST * USUAL:
+            return seconds
     return USUAL
 
 

@@ -140,7 +140,7 @@ def _together(context: Context) -> None:
             doc.problem(("record_every",), why, cure)
 
 
-def _names(context: Context, field: str, known: list[str], what: str) -> None:
+def _names(context: Context, field: str, known: list[str], role: str) -> None:
     seen: set[str] = set()
     if not isinstance(context.doc.data.get(field, []), list):
         context.unsure.add(field)
@@ -150,7 +150,7 @@ def _names(context: Context, field: str, known: list[str], what: str) -> None:
             continue
         if name not in known:
             context.unsure.add(field)
-            context.doc.problem((field, i), f"There is no {what} of this name.", nearest(name, known))
+            context.doc.problem((field, i), f"There is no {role} of this name.", nearest(name, known))
         elif name in seen:
             context.doc.problem((field, i), "This name stands in the list twice.", "Remove one.")
         seen.add(name)

@@ -119,12 +119,12 @@ def _route(context: Context, place: Place, raw: dict[str, Any]) -> treatments.Ro
 
 def _empty_by(context: Context, way: str, species: str) -> list[str]:
     """Treatments without a drug in them that are given by a route: what a placebo by that route is called."""
-    found = []
+    names = []
     for name in context.library.names("drugs"):
         route = context.drug(name).species.get(species, {}).get(way)
         if route is not None and not (route.dose or route.into or route.sets):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _regular(context: Context, place: Place, timed: Dose | Exposure) -> None:

@@ -92,7 +92,9 @@ def _trial(context: Context, raw: dict[str, Any]) -> None:
         known = [*context.population.covariates, *(doc.data.get("covariates") or {})]
         strata = block.get("strata")
         for i, stratum in enumerate(strata if isinstance(strata, list) else [strata] if strata else []):
-            name = stratum if isinstance(stratum, str) else stratum.get("covariate") if isinstance(stratum, dict) else None
+            name = (
+                stratum if isinstance(stratum, str) else stratum.get("covariate") if isinstance(stratum, dict) else None
+            )
             if isinstance(name, str) and name not in known:
                 place = (
                     ("trial", "randomisation", "strata", i)

@@ -75,15 +75,15 @@ def strength_and_belief(
 
 def _unasked(study: Study, number: Mapping[str, Any], since_start: np.ndarray) -> Any:
     """What comes whatever people believe: care (a ward, more contacts than one a week) and the natural course."""
-    found: Any = np.zeros_like(since_start)
+    change: Any = np.zeros_like(since_start)
     if "natural" in number:
-        found = found + number["natural"] * -np.expm1(-since_start / number["natural_time"])
+        change = change + number["natural"] * -np.expm1(-since_start / number["natural_time"])
     if study.care.admission and "care_admission" in number:
-        found = found + number["care_admission"] * -np.expm1(-since_start / number["care_admission_time"])
+        change = change + number["care_admission"] * -np.expm1(-since_start / number["care_admission_time"])
     more = max(study.care.visits_per_week - 1.0, 0.0)
     if more and "care_visits" in number:
-        found = found + number["care_visits"] * more * -np.expm1(-since_start / number["course_time"])
-    return found
+        change = change + number["care_visits"] * more * -np.expm1(-since_start / number["course_time"])
+    return change
 
 
 def procedure_times(arm: Arm, model: Expectancy | None = None) -> np.ndarray:
@@ -108,7 +108,9 @@ def _own_procedures(arm: Arm, model: Expectancy) -> list[float]:
         if dose.why == "scheduled" and dose.dose.route in model.procedure_routes
         for t in dose.times
     ]
-    exposures = [t for exposure in arm.exposures if exposure.asked.exposure in model.procedure_exposures for t in exposure.times]
+    exposures = [
+        t for exposure in arm.exposures if exposure.asked.exposure in model.procedure_exposures for t in exposure.times
+    ]
     return [*doses, *exposures]
 
 

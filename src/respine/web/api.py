@@ -142,10 +142,10 @@ def power(body: Mapping[str, Any], stop: threading.Event) -> dict[str, Any]:
             _problem("n", str(n)[:40], "People an arm are written as text.", 'Write "20:200" or "20,40,80".')
         )
     _go_on(stop)
-    found = computed(study, n, replicates=MOST_REPLICATES, budget=MOST_SECONDS / 3, threads=1,
+    tables = computed(study, n, replicates=MOST_REPLICATES, budget=MOST_SECONDS / 3, threads=1,
                      progress=lambda *_: _go_on(stop)).plain()  # fmt: skip
     return {key: [{k: _plain(v) for k, v in row.items()} for row in value] if key in ("power", "sizes", "effects") else value
-            for key, value in found.items()}  # fmt: skip
+            for key, value in tables.items()}  # fmt: skip
 
 
 def _go_on(stop: threading.Event) -> None:

@@ -27,8 +27,8 @@ def record(compute: bool = False, *, threads: int | None = None, progress: Any =
         return dict(kept)
     if compute:
         rows = evidence.predict(threads=threads, progress=progress)
-        found = claims.evaluate(threads=threads, progress=progress)
-        made = {"complete": True, "claims": [claim.to_dict() for claim in found], "rows": [_row(row) for row in rows]}
+        judged = claims.evaluate(threads=threads, progress=progress)
+        made = {"complete": True, "claims": [claim.to_dict() for claim in judged], "rows": [_row(row) for row in rows]}
         store.write(KEPT, digest, made)
         return made
     there = _simulated()
@@ -43,8 +43,8 @@ def record(compute: bool = False, *, threads: int | None = None, progress: Any =
 def _simulated() -> dict[str, str]:
     """Studies of which `respine evidence` kept something, with the names of those files."""
     names = library.names("studies")
-    found = {name: ",".join(sorted(file.name for file in store.folder().glob(f"{name}.*.json"))) for name in names}
-    return {name: kept for name, kept in found.items() if kept}
+    files = {name: ",".join(sorted(file.name for file in store.folder().glob(f"{name}.*.json"))) for name in names}
+    return {name: kept for name, kept in files.items() if kept}
 
 
 def _claims() -> list[dict[str, Any]]:
@@ -71,12 +71,12 @@ def _rows(there: Mapping[str, str]) -> list[dict[str, Any]]:
             compared = ComparedRow.of(item)
             if not compared.reason:
                 kept.setdefault(compared.id, compared)
-    found = []
+    rows = []
     for table in library.names("evidence"):
         for row in library.rows("evidence", table):
             facts = about(row, table)
-            found.append(_row(kept.get(facts["id"], ComparedRow(**facts))))
-    return found
+            rows.append(_row(kept.get(facts["id"], ComparedRow(**facts))))
+    return rows
 
 
 def _row(compared_row: ComparedRow) -> dict[str, Any]:

@@ -56,11 +56,11 @@ def test_transit_chain_with_standard_errors(reference):
 def test_the_slope_is_zero_where_a_search_ends(method):
     found = fit(toy.problem(), method)
     assert found.converged, found.findings
-    outer = found.found.outer
+    outer = found.optimum.outer
     h = 1e-3
-    for k in range(len(found.found.x)):
-        step = h * np.eye(len(found.found.x))[k]
-        slope = (outer.value(found.found.x + step) - outer.value(found.found.x - step)) / (2 * h)
+    for k in range(len(found.optimum.x)):
+        step = h * np.eye(len(found.optimum.x))[k]
+        slope = (outer.value(found.optimum.x + step) - outer.value(found.optimum.x - step)) / (2 * h)
         assert abs(slope) < 0.02, found.vector.names[k]
 
 
@@ -102,8 +102,8 @@ def test_sandwich_r_and_s_agree_where_the_model_is_true():
 def test_starts_apart_end_together_and_bounds_hold():
     problem = with_options(toy.problem(), starts=3)
     found = fit(problem)
-    assert len(found.found.searches) == 3 and found.is_answer
-    ends = [s.value for s in found.found.searches if s.converged]
+    assert len(found.optimum.searches) == 3 and found.is_answer
+    ends = [s.value for s in found.optimum.searches if s.converged]
     assert len(ends) >= 2 and np.ptp(ends) < 1e-4
     bound = fit(
         toy.problem(

@@ -133,7 +133,7 @@ def test_time_varying_covariates_hold_until_their_record():
     frame = toy.data(2)
     frame.loc[frame.TIME > 1.5, "WT"] = 140.0
     fit = evaluate(toy.problem(frame))
-    record = fit.found.objective.predictor.predict(np.arange(2), fit.point.fixed, np.zeros((2, 2))).pieces[0]
+    record = fit.optimum.objective.predictor.predict(np.arange(2), fit.point.fixed, np.zeros((2, 2))).pieces[0]
     own = record.ipred.value[record.lane == 0]
     first = frame[(frame.ID == 1) & (frame.MDV == 0)].WT.to_numpy()
     rate = 4.0 * (first / 70) ** 0.75 / 50.0

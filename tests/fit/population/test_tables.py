@@ -53,8 +53,8 @@ def test_prediction_errors_are_normal_under_the_model():
 
 def test_simulated_data_have_the_moments_of_the_model():
     found = evaluate(toy.problem(toy.data(3)))
-    sample = simulate(found.found.objective, found.point, 4000, 1)
-    again = simulate(found.found.objective, found.point, 4000, 1)
+    sample = simulate(found.optimum.objective, found.point, 4000, 1)
+    again = simulate(found.optimum.objective, found.point, 4000, 1)
     assert np.array_equal(sample, again, equal_nan=True)
     first = sample[:, 1]  # t = 0.5: 2 exp(-eta_v) exp(-CL/V t), nearly log-normal
     assert np.log(np.abs(first)).std() == pytest.approx(np.sqrt(0.1 + 0.04), rel=0.1)

@@ -254,7 +254,11 @@ class Records:
     @property
     def dependent(self) -> tuple[str, ...]:
         """Names a dose depends on, with slopes."""
-        return tuple(dict.fromkeys(name for happenings in self._happenings for h in happenings for name in sorted(h.slopes.names)))
+        return tuple(
+            dict.fromkeys(
+                name for happenings in self._happenings for h in happenings for name in sorted(h.slopes.names)
+            )
+        )
 
     def moved(self, names: Collection[str]) -> set[str]:
         """States with doses that depend on one of the names."""
@@ -326,23 +330,23 @@ def _on_one_clock(records: Sequence[Record]) -> list[Record]:
 
 def _happenings(records: Sequence[Record], interpolation: str) -> list[_Happening]:
     """All events of one subject in the order in which they happen."""
-    found: list[_Happening] = []
+    happenings: list[_Happening] = []
     changes = _covariate_changes(records, interpolation)
     infusions = _Infusions(records)
     for k, record in enumerate(records):
         here = (record.time, 1, 2 * k)
         cancels = record.evid in (3, 4) or (record.evid == 1 and record.steady == 1)
         if cancels:
-            found = [h for h in found if h.order < here]
-        found += changes[k]
+            happenings = [h for h in happenings if h.order < here]
+        happenings += changes[k]
         if record.evid in (3, 4):
-            found.append(_Happening(here, record.time, RESET, "", 0.0))
+            happenings.append(_Happening(here, record.time, RESET, "", 0.0))
         if record.evid in (1, 4):
             if record.steady:
-                found += _steady_state(record, here, infusions)
+                happenings += _steady_state(record, here, infusions)
             if record.amount > 0:
-                found += _doses(record, here, infusions)
-    return sorted(found, key=lambda h: h.order)  # stable: equal order keeps the sequence of the records
+                happenings += _doses(record, here, infusions)
+    return sorted(happenings, key=lambda h: h.order)  # stable: equal order keeps the sequence of the records
 
 
 def _covariate_changes(records: Sequence[Record], way: str) -> list[list[_Happening]]:
@@ -446,7 +450,7 @@ def _steady_state(record: Record, here: tuple[float, int, int], infusions: _Infu
     behind = behind if behind > CLOSE * ii else ii
     arrival = now - behind
     interval, running = _interval(record)
-    doses = [at(arrival + dt, what, value, record.compartment, slopes) for dt, what, value, slopes in interval]
+    doses = [at(arrival + dt, change, value, record.compartment, slopes) for dt, change, value, slopes in interval]
     made = [begin, *(at(now, SET_RATE, rate, record.compartment, slopes) for rate, slopes in running)]
     made += [at(now, JUMP, arrival), at(arrival, CYCLE_START), *doses, at(arrival + ii, CYCLE_END, ii)]
     if record.lag:  # go on from the last arrival to the time of the record
@@ -462,14 +466,14 @@ def _steady_state(record: Record, here: tuple[float, int, int], infusions: _Infu
 
 def _still_to_arrive(record: Record, here: tuple[float, int, int], infusions: _Infusions) -> list[_Happening]:
     """Earlier doses of the steady regimen that a lag of an interval or more keeps from arriving before the record."""
-    found = []
+    arriving = []
     first = math.floor(record.lag / record.interval + CLOSE)
     for n in range(first, 0, -1):
         wait = record.lag - n * record.interval
         at_once = wait <= CLOSE * record.interval
         time = record.time if at_once else infusions.moment(record.time + wait)
-        found += infusions.dose(record, time, here if at_once else (time, 0, here[2]))
-    return found
+        arriving += infusions.dose(record, time, here if at_once else (time, 0, here[2]))
+    return arriving
 
 
 def _interval(
@@ -489,10 +493,10 @@ def _interval(
 
 def _ends_of_running_infusions(record: Record, arrival: float) -> list[_Happening]:
     """Infusions of earlier doses that are still running at the record's time end in their own time."""
-    found = []
+    ends = []
     end = arrival + record.duration
     while record.duration and end > record.time + CLOSE * record.interval:
         rate = record.given / record.duration
-        found.append(_Happening((end, 0, 0), end, SET_RATE, record.compartment, -rate, _infusion_slopes(record)[1]))
+        ends.append(_Happening((end, 0, 0), end, SET_RATE, record.compartment, -rate, _infusion_slopes(record)[1]))
         end -= record.interval
-    return found
+    return ends

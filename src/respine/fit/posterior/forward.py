@@ -40,18 +40,20 @@ class Forward:
         how = Settings(people=people or settings.people, replicates=settings.replicates)
         self.groups: list[tuple[list[int], TypicalTargets | CohortTargets, list[int]]] = []
         for (study, cohort, _), members in cohorts.items():
-            mine = [self.targets[i] for i in members]
+            of_study = [self.targets[i] for i in members]
             group: TypicalTargets | CohortTargets
             if cohort:
                 level = not any(
-                    scale_rule(study, target) == "severity" for target in mine
+                    scale_rule(study, target) == "severity" for target in of_study
                 )  # skewed, and quickly computed
                 mine_how = dataclasses.replace(how, people=4 * how.people) if level else how
-                group = CohortTargets(study, mine, free, mine_how, threads, trial_terms=True, rtol=COHORT_RTOL)
+                group = CohortTargets(study, of_study, free, mine_how, threads, trial_terms=True, rtol=COHORT_RTOL)
                 _keep_what_moves(group)
                 system = group.system
             else:
-                group = TypicalTargets(study, mine, [number.free for number in self.numbers], threads, rtol=TYPICAL_RTOL)
+                group = TypicalTargets(
+                    study, of_study, [number.free for number in self.numbers], threads, rtol=TYPICAL_RTOL
+                )
                 system = group.solved.system
             read = [
                 j for j, number in enumerate(self.numbers)
@@ -66,13 +68,13 @@ class Forward:
         n = len(z)
         columns = [number.values(z[:, j]) for j, number in enumerate(self.numbers)]
         extra = {name: z[:, len(self.numbers) + k] for k, name in enumerate(self.own)}
-        found: list[np.ndarray] = [np.full(n, np.nan)] * len(self.targets)
+        predicted: list[np.ndarray] = [np.full(n, np.nan)] * len(self.targets)
         for members, group, read in self.groups:
             vectors = {self.numbers[j].free.name: columns[j] for j in read} | extra
             for i, values in zip(members, group.predict(vectors, n), strict=True):
-                found[i] = values
+                predicted[i] = values
         self.evaluations += n
-        return found
+        return predicted
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """Residuals ``(n, n_residuals)``."""

@@ -79,12 +79,12 @@ def make(
     say(f"{len(forward.numbers)} numbers, {len(forward.own)} of trials, {len(forward.targets)} rows; kept in {place}")
     done = [0]
 
-    def told(count: int) -> None:
+    def progress(count: int) -> None:
         done[0] += count
         if done[0] // 100 != (done[0] - count) // 100:
             say(f"  {done[0]} vectors, {clock.perf_counter() - begun:.0f} s")
 
-    with workers.shared(forward, processes, told) as evaluate:
+    with workers.shared(forward, processes, progress) as evaluate:
         mode = _mode(forward, evaluate, place / "mode.npz", say, start)
         parts, gains = [], []
         for first in range(0, n, AT_ONCE):

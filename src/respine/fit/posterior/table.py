@@ -82,14 +82,14 @@ def _block(made: Made, block: str) -> dict[str, float]:
 def _misfits(made: Made) -> list[dict[str, Any]]:
     """Rows whose median residual stays away from zero, the farthest first."""
     middle = np.median(made.r, axis=0)
-    found = []
+    rows = []
     for k in np.argsort(-np.abs(middle)):
         if abs(middle[k]) < PULL:
             break
         target = made.forward.targets[made.forward.labels[k]]
-        what = target.endpoint or f"{target.output} {target.how}"
-        found.append({"row": target.id, "study": target.study, "what": what, "z": round(float(middle[k]), 2)})
-    return found
+        name = target.endpoint or f"{target.output} {target.how}"
+        rows.append({"row": target.id, "study": target.study, "what": name, "z": round(float(middle[k]), 2)})
+    return rows
 
 
 def write(content: bytes, path: Path | None = None) -> Path:

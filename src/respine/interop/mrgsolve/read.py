@@ -62,8 +62,8 @@ class _Reader:
         self.notes: list[str] = []
         self.blocks = self._split(text)
 
-    def fault(self, line: int, what: str, seen: str, why: str, cure: str) -> None:
-        self.problems.append(Problem(f"{self.name}:{line}", what, seen[:80], why, cure))
+    def fault(self, line: int, field: str, seen: str, why: str, cure: str) -> None:
+        self.problems.append(Problem(f"{self.name}:{line}", field, seen[:80], why, cure))
 
     def _split(self, text: str) -> list[_Block]:
         text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), text, flags=re.DOTALL)

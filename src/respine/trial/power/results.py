@@ -172,25 +172,25 @@ def _notes(
     curves: Mapping[Any, Any],
 ) -> list[str]:
     """Where the answers surprise, and why."""
-    label, told = counts.comparison.label, []
+    label, notes = counts.comparison.label, []
     outcome = counts.comparison.outcome
     when = f"{label}, {outcome.time / 24:g} d"
     curve = curves[counts.comparison.arm, counts.comparison.against, outcome.time, "assurance"]
     sign = -1 if outcome.lower_is_better else 1
     if curve is not None and power[-1] - assurance[-1] > SURPRISING:
-        told.append(
+        notes.append(
             f"{when}: assurance stays below power because the effect is not known: {effect['effect_over_draws']:.2f} with an "
             f"SD of {effect['sd_between_draws']:.2f} between parameter draws. More people do not mend that; "
             f"no size takes it above {100 * curve.limit:.0f} %"
         )
     if sign * effect["effect"] < 0:
-        told.append(f"{when}: the arm does worse than the one it is compared with, so that a trial can hardly be won")
+        notes.append(f"{when}: the arm does worse than the one it is compared with, so that a trial can hardly be won")
     short = float(1 / np.sqrt(counts.replicates * counts.weight.min()) / 2)
     if short > 0.02:
-        told.append(
+        notes.append(
             f"{counts.replicates} simulated trials: a power near 50 % has a Monte Carlo error of {100 * short:.1f} points"
         )
     for name, count in counts.fallbacks.items():
-        what = "could not be fitted at all and counts as lost" if name == NONE else f"took the covariance {name}"
-        told.append(f"{label}: {count} mixed models {what}, as an unstructured one could not be estimated")
-    return told
+        handling = "could not be fitted at all and counts as lost" if name == NONE else f"took the covariance {name}"
+        notes.append(f"{label}: {count} mixed models {handling}, as an unstructured one could not be estimated")
+    return notes

@@ -127,7 +127,7 @@ def relapses(event: RelapseEvent, course: Course, arm: Arm) -> np.ndarray:
     return _first(responded & worse & seen, course.times)
 
 
-def what_changes(
+def changed_doses(
     arm: Arm, people: People, course: Course, taken: Taken | None, behaviour: Behaviour
 ) -> tuple[np.ndarray, Taken]:
     """Who takes other doses than they were solved with, ``(k,)`` positions, and what everybody takes now."""

@@ -96,7 +96,7 @@ class Cohort:
         if behaviour is None:
             return course
         for _ in range(behave.MOST_PASSES):
-            again, taken = behave.what_changes(self.arm, people, course, taken, behaviour)
+            again, taken = behave.changed_doses(self.arm, people, course, taken, behaviour)
             if not len(again):
                 break
             course = _merged(course, self._once(_some(people, again), behave.of_some(taken, again)), again)

@@ -81,8 +81,8 @@ def crossover_answers(trials: Trials, scale: str, time: float, later: float) -> 
     difference = change[0] - change[1]
     first, two = chosen(trials, trials.arms)
     rows = np.arange(len(trials))[:, None]
-    found = ancova(difference[rows, first], difference[rows, two], None, None)
-    return Answers(found.estimate / 2, found.se / 2, found.df, found.p, {})
+    answer = ancova(difference[rows, first], difference[rows, two], None, None)
+    return Answers(answer.estimate / 2, answer.se / 2, answer.df, answer.p, {})
 
 
 def selected(trials: Trials) -> np.ndarray:

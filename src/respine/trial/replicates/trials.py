@@ -201,11 +201,11 @@ class _Arrays:
 
 def chosen(trials: Trials, arms: Sequence[str]) -> list[np.ndarray]:
     """Positions of the people of each of these arms in every trial, ``(R, n_arm)``; equal sizes in every trial are needed."""
-    found = []
+    places = []
     for name in arms:
         mask = trials.arm == trials.arms.index(name)
         counts = mask.sum(axis=1)
         if len(set(counts.tolist())) != 1:
             raise ValueError(f"arm {name} has different numbers of people in different trials")
-        found.append(np.nonzero(mask)[1].reshape(len(mask), int(counts[0])))
-    return found
+        places.append(np.nonzero(mask)[1].reshape(len(mask), int(counts[0])))
+    return places

@@ -57,14 +57,14 @@ def credibility(
     page = room.write(assessment, place)
     if json:
         print_json(assessment.to_dict())
-    _words(screen, assessment, page)
+    _print_summary(screen, assessment, page)
 
 
 def _whole(progress: Callable[[str, int, int], None]) -> Callable[[str, float, float], None]:
     return lambda task, done, total: progress(task, round(done), max(1, round(total)))
 
 
-def _words(screen: Screen, assessment: Assessment, page: Path) -> None:
+def _print_summary(screen: Screen, assessment: Assessment, page: Path) -> None:
     from respine.cli.screen import columns
     from respine.credibility import text
 

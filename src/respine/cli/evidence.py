@@ -55,7 +55,7 @@ def evidence(
         print_json([row.to_dict() for row in compared])
     else:
         _table(compared, everything or rows is not None)
-    _words(screen, compared, everything or rows is not None, count)
+    _print_summary(screen, compared, everything or rows is not None, count)
 
 
 def _both(rows: Path | None, studies: Path | None) -> None:
@@ -91,7 +91,7 @@ def _table(rows: Sequence[ComparedRow], everything: bool) -> None:
         typer.echo(columns(cells, ("id", "role", "what", "why")))
 
 
-def _words(screen: Screen, rows: Sequence[ComparedRow], everything: bool, subjects: int) -> None:
+def _print_summary(screen: Screen, rows: Sequence[ComparedRow], everything: bool, subjects: int) -> None:
     from respine import evidence as room
     from respine.cli.screen import columns
 
@@ -202,7 +202,7 @@ def claims(
             sides = (("model", claim.model, claim.model_note), ("record", claim.record, claim.record_note))
             for title, conditions, note in sides:
                 for condition in conditions:
-                    typer.echo(f"  {title:6}  {room.condition_words(condition)}")
+                    typer.echo(f"  {title:6}  {room.condition_text(condition)}")
                 if note:
                     typer.echo(f"  {title:6}  {note}")
             if claim.note:

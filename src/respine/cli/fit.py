@@ -147,7 +147,8 @@ def check(
         from respine.cli.screen import print_json
 
         print_json({"file": str(report.file), "usable": report.usable, "counts": dict(report.counts),
-                    "columns": list(report.others), "violations": [vars(v) for v in report.violations], "notes": list(report.notes)})  # fmt: skip
+                    "columns": list(report.others), "violations": [vars(v) for v in report.violations],
+                    "notes": list(report.notes)})  # fmt: skip
     else:
         _show(report)
     if not report.usable:

@@ -233,7 +233,7 @@ def _cost(plan: Plan, screen: Screen) -> None:
     screen.say(str(plan))
     screen.say(
         f" {plan.people} people in {len(plan.shards)} shards of {cost['people_a_shard']}, {plan.precision}, "
-        f"{plan.threads} threads\n about {speed.words(plan.seconds)}, {plan.memory:.0f} MB of memory, "
+        f"{plan.threads} threads\n about {speed.duration_text(plan.seconds)}, {plan.memory:.0f} MB of memory, "
         f"{max(1, round(plan.megabytes))} MB of disk\n nothing was simulated or written"
     )
 

@@ -34,7 +34,7 @@ def status(folder: Path = _DIR, json: bool = _JSON) -> None:
     screen.say(f"{progress.study}  {progress.state}: {progress.people_done} of {progress.people} people ({share}), "
                f"{progress.shards_done} of {progress.shards} shards")  # fmt: skip
     if progress.state != "complete" and progress.people_per_s and progress.seconds_left is not None:
-        left = speed.words(progress.seconds_left)
+        left = speed.duration_text(progress.seconds_left)
         screen.say(f" {progress.people_per_s:.0f} people/s, about {left} left at this pace")
     if progress.failed:
         screen.say(f" {progress.failed} not simulated to the end")

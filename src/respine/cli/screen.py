@@ -88,9 +88,9 @@ class Minutely:
         pace = (done - self.first) / (now - self.began) if now > self.began else 0.0
         line = f"{self.task} {done} of {total} people ({100 * done // max(1, total)} %)"
         if pace > 0:
-            from respine.run.speed import words
+            from respine.run.speed import duration_text
 
-            line += f", {pace:.0f} people/s, about {words((total - done) / pace)} left"
+            line += f", {pace:.0f} people/s, about {duration_text((total - done) / pace)} left"
         self.say(line)
 
 

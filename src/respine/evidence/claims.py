@@ -164,7 +164,7 @@ def _record(side: Mapping[str, Any], rows: Mapping[str, dict[str, str]]) -> tupl
         if "lacks" in raw:
             conditions.append(Condition(raw["what"], NAN, "", "evidence", False, raw["lacks"]))
         elif "row" in raw:
-            conditions.append(_words(raw, rows[ids[raw["row"]]]))
+            conditions.append(_text_condition(raw, rows[ids[raw["row"]]]))
         else:
             used = [ids[name] for name in _names(raw["formula"], ids)]
             value = compute(raw["formula"], values)
@@ -181,7 +181,7 @@ def _first_number(row: Mapping[str, str]) -> float:
     return plain if plain is not None else (float(match[1]) if match else NAN)
 
 
-def _words(raw: Mapping[str, Any], row: Mapping[str, str]) -> Condition:
+def _text_condition(raw: Mapping[str, Any], row: Mapping[str, str]) -> Condition:
     """A condition on the words of a row."""
     text = row.get(raw.get("column", "value")) or ""
     shown = text if "column" not in raw or raw["column"] == "quantity" else f"{text} ({row.get('value')})"
@@ -298,12 +298,12 @@ def _section(claim: Claim) -> str:
         ("Published record", claim.record, claim.record_verdict, claim.record_note),
     ):
         lines += [f"**{title}: {said}.**" + (f" {note}" if note else ""), ""]
-        lines += [f"- {condition_words(c)}" for c in conditions]
+        lines += [f"- {condition_text(c)}" for c in conditions]
         lines += [""] if conditions else []
     return "\n".join([*lines, *([claim.note, ""] if claim.note else [])])
 
 
-def condition_words(condition: Condition) -> str:
+def condition_text(condition: Condition) -> str:
     """One condition in a line: what, its number, what was asked for, whether it holds, where the number is from."""
     holds = "holds" if condition.holds else "does not hold"
     source = f" ({', '.join(condition.source)})" if condition.source else ""

@@ -45,7 +45,7 @@ def model_problems(doc: Document, error: ValidationError, model: type[BaseModel]
         at = place + tuple(part for part in fault["loc"])
         if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
             at = (*at, fault["ctx"]["discriminator"].strip("'"))
-        why, cure = _words(doc, fault, model, at, place)
+        why, cure = _explained(doc, fault, model, at, place)
         seen = str(at[-1]) if fault["type"] == "extra_forbidden" else None
         where = _file_place(doc, at, fault["type"] in ("missing", "union_tag_not_found"))
         if (doc.where(where), yaml_file.dotted(where)) not in noted:  # a fault of form explains it
@@ -125,7 +125,7 @@ _OF_MAPPINGS = ("doses", "co_medication", "exposures", "endpoints", "rules", "co
 _NUMBER = ("float_type", "float_parsing", "int_type", "int_parsing", "int_from_float", "finite_number")
 
 
-def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: Place) -> tuple[str, str]:
+def _explained(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: Place) -> tuple[str, str]:
     kind, context, name = fault["type"], fault.get("ctx", {}), str(at[-1]) if at else ""
     if kind == "respine":
         return context["why"], context["cure"]

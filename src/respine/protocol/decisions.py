@@ -125,13 +125,13 @@ class Decisions:
             until = np.where(who, time + then.hold_for, -math.inf)
             self.held[then.hold] = np.maximum(self.held[then.hold], until)
         if rule.name in self.doses:
-            action = _words("dose", self.doses[rule.name])
+            action = _action_text("dose", self.doses[rule.name])
             give = self._within_limits(note, who, action, time)
             self._write(note, give, action)
             self._give(self.doses[rule.name], give, np.full(len(who), time))
         if rule.name in self.courses:
             course = self.courses[rule.name]
-            action = _words("start", course.of)
+            action = _action_text("start", course.of)
             over = who & (course.of.written.until is not None and time > (course.of.written.until or 0.0))
             self._write(note, who & course.running, action, "refused", "its course is running")
             self._write(note, over, action, "refused", "the course would end before it begins")
@@ -147,7 +147,7 @@ class Decisions:
                 times = np.maximum(course.next(), time)
                 note = _Note(course.of.rule, times, {}, None)
                 held = due & (times < self.held[name] - JUST)
-                action = _words("course dose", course.of)
+                action = _action_text("course dose", course.of)
                 self._write(note, held, action, "refused", self.held[name])
                 give = self._within_limits(note, due & ~held, action, times)
                 self._give(course.of, give, times)
@@ -193,7 +193,7 @@ class Decisions:
                     "subject": self.subjects[i], "arm": self.arm.name, "time_h": note.at(i), "rule": note.rule.name,
                     "action": action, "outcome": outcome,
                     "why": why if isinstance(why, str) else f"held until {why[i]:g} h", "scale": scale,
-                    "value": note.seen[scale].now[i] if scale else math.nan, "seen": note.words(i),
+                    "value": note.seen[scale].now[i] if scale else math.nan, "seen": note.text(i),
                 }
             )  # fmt: skip
 
@@ -217,7 +217,7 @@ class _Note:
     def at(self, i: int) -> float:
         return float(self.time[i]) if isinstance(self.time, np.ndarray) else self.time
 
-    def words(self, i: int) -> str:
+    def text(self, i: int) -> str:
         parts = []
         for condition in chain(self.rule.when):
             if condition.scale is not None and condition.scale in self.seen:
@@ -267,6 +267,6 @@ def _actions(rule: Rule) -> list[str]:
     return actions
 
 
-def _words(field: str, possible: Possible) -> str:
+def _action_text(field: str, possible: Possible) -> str:
     amount = "" if possible.written.amount is None else f" {possible.written.amount.text}"
     return f"{field} {possible.written.drug} {possible.written.route}{amount}"

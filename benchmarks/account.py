@@ -103,17 +103,17 @@ def _step(ir: str, target: Target) -> tuple[Counter[str], int]:
 
 def _functions(assembly: str) -> dict[str, tuple[list[str], list[str]]]:
     """Per function its instructions outside and inside of its loop (the lines from a label to the jump back to it)."""
-    found = {}
+    entries = {}
     for name, body in re.findall(r"^(\w+):[^\n]*\n(.*?)^\.Lfunc_end", assembly, re.M | re.S):
         lines = [line.strip() for line in body.splitlines() if line.strip() and not line.strip().startswith("#")]
         back = next((re.match(r"j\w+\s+(\.L\w+)", line) for line in lines if re.match(r"j\w+\s+\.L", line)), None)
         label = next((k for k, line in enumerate(lines) if back and line.startswith(back.group(1) + ":")), None)
         jump = next((k for k, line in enumerate(lines) if re.match(r"j\w+\s+\.L", line)), None)
         if label is None or jump is None or jump < label:
-            found[name] = (lines, [])
+            entries[name] = (lines, [])
         else:
-            found[name] = (lines[:label] + lines[jump + 1 :], lines[label:jump])
-    return found
+            entries[name] = (lines[:label] + lines[jump + 1 :], lines[label:jump])
+    return entries
 
 
 def _assembly(ir: str, target: Target) -> str:

@@ -33,7 +33,7 @@ def independent(problem: Problem, people: np.ndarray, method: str) -> np.ndarray
     rhs, n = compiled(problem), len(problem.states)
     parts = segments.segments(problem)
 
-    def one(start: np.ndarray, row: np.ndarray) -> np.ndarray:
+    def solve_row(start: np.ndarray, row: np.ndarray) -> np.ndarray:
         def segment(k: int, part: segments.Segment, state: np.ndarray) -> np.ndarray:
             done = solve_ivp(
                 lambda t, y: rhs(t, y, row, part.infusion, np.empty(n)), (part.grid[0], part.grid[-1]), state,
@@ -43,19 +43,19 @@ def independent(problem: Problem, people: np.ndarray, method: str) -> np.ndarray
 
         return segments.walk(problem, parts, start, segment)
 
-    return np.array([one(s, row) for s, row in zip(problem.starts(people), people, strict=True)])
+    return np.array([solve_row(s, row) for s, row in zip(problem.starts(people), people, strict=True)])
 
 
-def errors(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def errors(result: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Per subject the largest error over times and states, each state scaled by its largest value in that subject.
 
     States that nobody was ever dosed into (largest value below 1e-9 in every subject) are left out.
     """
-    truth = truth[: len(found)]
-    found = found[: len(truth)]
+    truth = truth[: len(result)]
+    result = result[: len(truth)]
     scale = np.abs(truth).max(axis=1, keepdims=True)
     live = scale.max(axis=(0, 1)) > 1e-9
-    scaled = np.abs(found - truth)[:, :, live] / np.maximum(scale[:, :, live], 1e-300)
+    scaled = np.abs(result - truth)[:, :, live] / np.maximum(scale[:, :, live], 1e-300)
     return np.where(np.isnan(scaled), np.inf, scaled).max(axis=(1, 2))
 
 

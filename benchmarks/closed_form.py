@@ -52,7 +52,7 @@ def main() -> None:
         for threads in (1, 2):
             begun = time.perf_counter()
             solution = solver.solve(people, schedule, TIMES, threads=threads)
-            found = solution["central"] / people[:, [2]]
+            result = solution["central"] / people[:, [2]]
             seconds.setdefault(f"respine, {threads} threads", []).append(time.perf_counter() - begun)
         begun = time.perf_counter()
         by_hand = closed_form(people)
@@ -61,7 +61,7 @@ def main() -> None:
     for name, values in seconds.items():
         middle = statistics.median(values[1:])
         print(f"{name}: {1e3 * middle:.0f} ms for {asked.subjects} people, {middle / known:.1f} times NumPy by hand")
-    print(f"largest difference {np.max(np.abs(found / by_hand - 1)):.1e}, {solution.settings['subjects_by']}")
+    print(f"largest difference {np.max(np.abs(result / by_hand - 1)):.1e}, {solution.settings['subjects_by']}")
 
 
 if __name__ == "__main__":

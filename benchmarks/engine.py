@@ -121,9 +121,9 @@ def climb(entry: Entry, truth: np.ndarray, ladder: tuple[float, ...], patience: 
         entry.rtol = accuracy.tolerance_for(TARGET, entry.ladder)
         timed = entry.one.solve(entry.rtol, keep=True, limit=patience)
         assert timed.trajectories is not None
-        found = accuracy.errors(timed.trajectories, truth)
-        entry.error, entry.worst = float(np.median(found)), float(found.max())
-        entry.unsolved = int(np.isinf(found).sum())
+        result = accuracy.errors(timed.trajectories, truth)
+        entry.error, entry.worst = float(np.median(result)), float(result.max())
+        entry.unsolved = int(np.isinf(result).sum())
         entry.ladder[entry.rtol], entry.costs[entry.rtol] = entry.error, timed.seconds / entry.subjects
         if abs(np.log(max(entry.error, 1e-300) / TARGET)) < 0.12:
             break
@@ -171,7 +171,7 @@ def account(entry: Entry, problem: models.Problem, peaks: dict[str, float]) -> N
     entry.account = where(ir, solver.setup.target, seconds, peaks[options.precision], division, workspace).sentence()
 
 
-def one_model(name: str, asked: argparse.Namespace) -> list[Entry]:
+def measure_model(name: str, asked: argparse.Namespace) -> list[Entry]:
     """All solvers on one model."""
     problem = models.PROBLEMS[name]()
     print(f"\n{problem.title}: {len(problem.states)} states, {len(problem.vary)} parameters vary", flush=True)
@@ -227,7 +227,7 @@ def main() -> None:
     print(summary.machine())
     print(f"multiply-add peak of one core: {peaks['float64']:.0f} GFLOP/s float64, {peaks['float32']:.0f} float32")
     compile_times = {name: scaling.compile_times(name) for name in asked.models}
-    results = {name: one_model(name, asked) for name in asked.models}
+    results = {name: measure_model(name, asked) for name in asked.models}
     sizes = [] if asked.no_scaling else [1000, 10_000] if asked.quick else [1000, 3162, 10_000, 31_623, 100_000]
     grown = {name: scaling.against_population(name, sizes) for name in asked.models if sizes}
     rows = summary.rows(results, peaks, compile_times)

@@ -62,7 +62,7 @@ def recover(replicates: int, n: int = 50) -> pd.DataFrame:
     objective = Objective(true, "focei")
     data = simulate(objective, start_point(objective), replicates, seed=20)
     off = {name: value * f for (name, value), f in zip(TRUTH.items(), (0.7, 1.3, 1.2, 1.5, 0.6, 1.5, 1.5), strict=True)}
-    found, failed, begun = [], 0, time.perf_counter()
+    result, failed, begun = [], 0, time.perf_counter()
     for k in range(replicates):
         got = fit(problem(frame.assign(DV=data[k]), off), "focei")
         if not got.is_answer:
@@ -70,18 +70,18 @@ def recover(replicates: int, n: int = 50) -> pd.DataFrame:
             print(k, [str(f) for f in got.findings], flush=True)
             continue
         rows = got.estimates.set_index("name")
-        found.append(rows[["estimate", "low", "high"]])
+        result.append(rows[["estimate", "low", "high"]])
         if k % 20 == 19:
             print(f"{k + 1} of {replicates}, {time.perf_counter() - begun:.0f} s", flush=True)
     table = []
     for name, value in TRUTH.items():
-        own = np.array([rows.loc[name].to_numpy(float) for rows in found])
+        own = np.array([rows.loc[name].to_numpy(float) for rows in result])
         inside = (own[:, 1] <= value) & (value <= own[:, 2])
         table.append({"parameter": name, "truth": value, "mean": own[:, 0].mean(),
                       "bias %": 100 * (own[:, 0].mean() / value - 1),
                       "its error %": 100 * own[:, 0].std() / value / np.sqrt(len(own)),
                       "coverage %": 100 * inside.mean()})  # fmt: skip
-    print(f"{len(found)} answers, {failed} without, {time.perf_counter() - begun:.0f} s")
+    print(f"{len(result)} answers, {failed} without, {time.perf_counter() - begun:.0f} s")
     return pd.DataFrame(table)
 
 

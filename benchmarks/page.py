@@ -63,7 +63,7 @@ def measure(moves: int) -> dict[str, float]:
                 tab.context.close()
         for k in range(20):  # the browser compiles while the first moves are made
             tab.evaluate(MOVE, k)
-        found = np.array([tab.evaluate(MOVE, k) for k in range(moves)])
+        result = np.array([tab.evaluate(MOVE, k) for k in range(moves)])
         tab.wait_for_timeout(3000)
         bands = [tab.evaluate(BAND) for _ in range(3)]
         while_band = []
@@ -72,8 +72,8 @@ def measure(moves: int) -> dict[str, float]:
             while_band.append(tab.evaluate(MOVE, k)[0])
         browser.close()
     return {
-        "median_ms": float(np.median(found[:, 0])), "p95_ms": float(np.quantile(found[:, 0], 0.95)),
-        "solve_median_ms": float(np.median(found[:, 1])), "band_ms": float(np.median(bands)),
+        "median_ms": float(np.median(result[:, 0])), "p95_ms": float(np.quantile(result[:, 0], 0.95)),
+        "solve_median_ms": float(np.median(result[:, 1])), "band_ms": float(np.median(bands)),
         "median_while_band_ms": float(np.median(while_band)), "ready_ms": float(np.median(ready)),
     }  # fmt: skip
 
@@ -83,12 +83,12 @@ def main() -> None:
     words.add_argument("--moves", type=int, default=200)
     words.add_argument("--json", action="store_true")
     asked = words.parse_args()
-    found = measure(asked.moves)
-    missed = [name for name, goal in GOALS.items() if found[name] > goal]
+    result = measure(asked.moves)
+    missed = [name for name, goal in GOALS.items() if result[name] > goal]
     if asked.json:
-        print(json.dumps(found))
+        print(json.dumps(result))
     else:
-        for name, value in found.items():
+        for name, value in result.items():
             goal = f"  goal {GOALS[name]:g}" if name in GOALS else ""
             print(f"{name:22} {value:9.1f}{goal}{'  MISSED' if name in missed else ''}")
     sys.exit(bool(missed))

@@ -36,17 +36,17 @@ print(time.perf_counter() - begun)
 
 def against_population(problem: str, sizes: list[int]) -> list[dict[str, float]]:
     """Milliseconds a subject on two threads and peak memory, per precision and size; visit outputs only."""
-    found = []
+    answer = []
     for precision in ("float64", "float32"):
         for size in sizes:
             call = [sys.executable, str(Path(__file__)), problem, str(size), precision]
             done = subprocess.run(call, capture_output=True, text=True)
             if done.returncode:
                 raise RuntimeError(done.stderr[-2000:])
-            found.append(json.loads(done.stdout.splitlines()[-1]))
-            told = f"{found[-1]['ms']:.3f} ms each, {found[-1]['memory']:.0f} MB"
+            answer.append(json.loads(done.stdout.splitlines()[-1]))
+            told = f"{answer[-1]['ms']:.3f} ms each, {answer[-1]['memory']:.0f} MB"
             print(f"  {problem} {precision} {size} subjects: {told}", flush=True)
-    return found
+    return answer
 
 
 def compile_times(problem: str) -> tuple[float, float]:

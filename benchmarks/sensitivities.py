@@ -106,10 +106,12 @@ def main() -> int:
     unknown = [name for name in asked.problems if name not in PROBLEMS]
     if unknown:
         parser.error(f"no problem {unknown[0]}; choose from {', '.join(PROBLEMS)}")
-    found = [measure(PROBLEMS[name](), asked.subjects, asked.rounds, asked.rtol) for name in asked.problems or PROBLEMS]
-    verdict = "met" if all(found) else "missed"
+    result = [
+        measure(PROBLEMS[name](), asked.subjects, asked.rounds, asked.rtol) for name in asked.problems or PROBLEMS
+    ]
+    verdict = "met" if all(result) else "missed"
     print(f"bar: at most {BAR:g} plain solves and an error of {BAR_ERROR:g}; {verdict}")
-    return int(not all(found))
+    return int(not all(result))
 
 
 if __name__ == "__main__":

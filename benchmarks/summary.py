@@ -30,23 +30,23 @@ def machine() -> str:
 
 
 def _versions() -> str:
-    found = []
+    entries = []
     for name in PACKAGES:
         try:
-            found.append(f"{name} {version(name)}")
+            entries.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    return ", ".join(found)
+    return ", ".join(entries)
 
 
 def rows(
     results: dict[str, list[Any]], peaks: dict[str, float], compiled: dict[str, tuple[float, float]]
 ) -> list[dict[str, Any]]:
     """One row a solver and model; ``ratio`` is to the fastest peer on as many cores."""
-    found = []
+    rows = []
     for model, entries in results.items():
         best = {c: max((e.per_second(c) for e in entries if not e.ours), default=float("nan")) for c in (1, 2)}
-        found += [
+        rows += [
             {
                 "model": model, "solver": e.title + e.note, "rtol": f"{e.rtol:.3g}", "error_median": f"{e.error:.3g}",
                 "ms_per_subject": f"{1e3 / e.per_second(1):.3f}", "subjects_per_s_1": f"{e.per_second(1):.1f}",
@@ -61,10 +61,10 @@ def rows(
             }
             for e in entries
         ]  # fmt: skip
-    return found
+    return rows
 
 
-def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict[str, list[dict[str, float]]],
+def page(entries: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict[str, list[dict[str, float]]],
          peaks: dict[str, float], skipped: list[tuple[str, str, str]], compiled: dict[str, tuple[float, float]],
          *, quick: bool) -> str:  # fmt: skip
     """The Markdown page."""
@@ -88,7 +88,7 @@ def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict
         "",
     ]
     for model in results:
-        parts += [f"## {model}", "", *_table([r for r in found if r["model"] == model]), ""]
+        parts += [f"## {model}", "", *_table([r for r in entries if r["model"] == model]), ""]
         cold, cached = compiled[model]
         parts += [text for e in results[model] if e.ours for text in (e.account, "")]
         parts += [f"Machine code of the whole model: {cold:.2f} s from nothing, {cached:.2f} s from the cache.", ""]
@@ -98,13 +98,13 @@ def page(found: list[dict[str, Any]], results: dict[str, list[Any]], grown: dict
     return "\n".join(parts) + "\n"
 
 
-def _table(found: list[dict[str, Any]]) -> list[str]:
+def _table(entries: list[dict[str, Any]]) -> list[str]:
     heads = {
         "solver": "solver", "error_median": "error", "rtol": "rtol", "ms_per_subject": "ms/subject",
         "subjects_per_s_1": "subj/s 1 core", "subjects_per_s_2": "2 cores", "ratio_1": "ratio 1", "ratio_2": "ratio 2",
         "cold_start_s": "cold start s", "memory_mb": "memory MB", "share_of_peak": "share of peak",
     }  # fmt: skip
-    order = sorted(found, key=lambda r: -float(r["subjects_per_s_1"]))
+    order = sorted(entries, key=lambda r: -float(r["subjects_per_s_1"]))
     lines = ["| " + " | ".join(heads.values()) + " |", "|" + "---|" * len(heads)]
     for r in order:
         cells = {**r, "ms_per_subject": f"{r['ms_per_subject']} ({r['ms_low']}-{r['ms_high']})"}

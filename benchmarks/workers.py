@@ -122,12 +122,12 @@ def _serve(connection: Connection, peer: str, problem: str, subjects: int, cores
                 rtol, keep = asked
                 begun = time.perf_counter()
                 try:
-                    found = solve(rtol)
+                    result = solve(rtol)
                 except Exception as error:  # the next tolerance may do
                     connection.send((False, _reason(error)))
                     continue
                 seconds = time.perf_counter() - begun
-                connection.send((True, (seconds, found[:64] if keep else None)))
+                connection.send((True, (seconds, result[:64] if keep else None)))
     except EOFError:
         return
     except BaseException as error:

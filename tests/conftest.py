@@ -32,10 +32,10 @@ def needed(name: str = "") -> Path:
     return folder
 
 
-def cases_of(found: Sequence[str]) -> list[Any]:
+def cases_of(cases: Sequence[str]) -> list[Any]:
     """Names of cases found in the reference folder; where there are none, one that is skipped, or fails where they were asked for."""
     absent = pytest.mark.skip(reason=f"no cases at {reference_folder()}; set RESPINE_REFERENCE to run this test")
-    return list(found) or [pytest.param("(none found)", marks=() if asked_for() else absent)]
+    return list(cases) or [pytest.param("(none found)", marks=() if asked_for() else absent)]
 
 
 @pytest.fixture

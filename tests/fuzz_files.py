@@ -77,8 +77,8 @@ def judge(kind: Kind, file: Path, referee: bool = False) -> tuple[str, str]:
         return REFUSED, message
     except Exception:
         return TRACEBACK, traceback.format_exc()
-    found = kind.referee(file) if referee and kind.referee else ""
-    return (WRONG, found) if found else (ACCEPTED, "")
+    result = kind.referee(file) if referee and kind.referee else ""
+    return (WRONG, result) if result else (ACCEPTED, "")
 
 
 def _work(kind: str | Kind, folder: str, referee: bool, questions: Any, answers: Any) -> None:

@@ -81,10 +81,10 @@ def run_study(file: Path) -> str:
             return f"somebody weighs {table['weight_kg'].max():g} kg"
         if arm.rules:
             continue
-        found = arm.solve(people, planned.outputs, planned.times, vary=planned.vary)
-        whole = np.isfinite(found.values).all(axis=(1, 2))
-        if (whole != (found.status == 0)).any() or any(not (f.state and f.cure) for f in found.failures):
-            return f"{arm.name}: numbers {whole.tolist()}, status {found.status.tolist()}"
+        result = arm.solve(people, planned.outputs, planned.times, vary=planned.vary)
+        whole = np.isfinite(result.values).all(axis=(1, 2))
+        if (whole != (result.status == 0)).any() or any(not (f.state and f.cure) for f in result.failures):
+            return f"{arm.name}: numbers {whole.tolist()}, status {result.status.tolist()}"
     return ""
 
 
@@ -324,17 +324,17 @@ def read_nonmem_table(file: Path) -> object:
     from respine.model.system import System
 
     absorbed = ("mul", sym("KA"), sym("depot"))
-    one = System(
+    compartment = System(
         name="one", time_unit="h", parameters={"KA": 1.2, "CL": 2.0, "V": 20.0}, inputs={},
         rules={"cp": ("div", sym("central"), sym("V"))},
         rates={"depot": ("neg", absorbed), "central": ("sub", absorbed, ("mul", ("div", sym("CL"), sym("V")), sym("central")))},
         initial={"depot": num(0), "central": num(0)},
     )  # fmt: skip
     data = read_nonmem(file, {1: "depot", 2: "central"})
-    found = data.solve(one, "cp")
-    if not found.solution.failures:
-        assert np.isfinite(found["cp"]).all(), "no number, and nobody failed"
-    return found.table
+    result = data.solve(compartment, "cp")
+    if not result.solution.failures:
+        assert np.isfinite(result["cp"]).all(), "no number, and nobody failed"
+    return result.table
 
 
 @cache

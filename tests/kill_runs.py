@@ -86,11 +86,11 @@ def tables(out: Path) -> dict[str, str]:
 
 def contents(out: Path) -> dict[str, tuple[int, int, int]]:
     """Every file and folder with its number, size and time of change."""
-    found = {}
+    entries = {}
     for path in sorted(out.rglob("*")):
         facts = path.lstat()
-        found[str(path.relative_to(out))] = (facts.st_ino, facts.st_size if path.is_file() else 0, facts.st_mtime_ns)
-    return found
+        entries[str(path.relative_to(out))] = (facts.st_ino, facts.st_size if path.is_file() else 0, facts.st_mtime_ns)
+    return entries
 
 
 def kill(process: subprocess.Popen[str], after: float) -> bool:

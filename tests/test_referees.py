@@ -40,11 +40,11 @@ def test_a_whole_file_of_cases_fails_where_its_suite_is_missing(tmp_path: Path) 
 
 def test_no_test_skips_on_its_own_account() -> None:
     """``pytest.skip`` and ``importorskip`` for outside answers stand in one place."""
-    mine = {"conftest.py", Path(__file__).name}
+    own = {"conftest.py", Path(__file__).name}
     beside = ("mypy", "axe_playwright_python")  # of the extras dev and browser, which CI installs
     for file in sorted((ROOT / "tests").rglob("*.py")):
         text = file.read_text(encoding="utf-8")
-        if file.name not in mine:
+        if file.name not in own:
             left = re.findall(r"importorskip\(\"(\w+)", text)
             assert not [name for name in left if name not in beside], file
             assert "RESPINE_REFERENCE" not in text or "skip" not in text.replace("fmt: skip", ""), file

@@ -21,7 +21,7 @@ FREE = {"errors"}  # the shape of a user's mistake, for all
 
 def imported(source: str, package: list[str]) -> set[str]:
     """Names of the rooms a file imports; ``package`` is where the file stands, outermost first."""
-    found = set()
+    rooms = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -31,8 +31,8 @@ def imported(source: str, package: list[str]) -> set[str]:
             names = [".".join([*stem, alias.name]) for alias in node.names]
         else:
             continue
-        found |= {name.split(".")[1] for name in names if name.startswith("respine.")}
-    return found
+        rooms |= {name.split(".")[1] for name in names if name.startswith("respine.")}
+    return rooms
 
 
 def faults(room: str, source: str, package: list[str]) -> list[str]:

@@ -27,11 +27,11 @@ def test_every_test_named_is_there_and_tests_something() -> None:
 
 def test_every_kind_has_a_row_and_every_row_a_test() -> None:
     assert len(ROWS) > 30
-    found: set[int] = set()
+    names: set[int] = set()
     for row in ROWS:
         assert len(row) == 3 and all(row), row
         numbers = re.match(r"(\d+(?:, \d+)*) ", row[0])
         assert numbers, row
-        found |= {int(number) for number in numbers[1].split(", ")}
+        names |= {int(number) for number in numbers[1].split(", ")}
         assert re.search(r"`tests/[\w/]+\.py`", row[2]), row
-    assert found == KINDS
+    assert names == KINDS

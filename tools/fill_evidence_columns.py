@@ -110,7 +110,7 @@ def scale_in(text: str) -> str:
 
 def default_scales() -> dict[str, str]:
     """Row id: the scale of the endpoint that a library study ties the row to, or the first symptom scale of that study."""
-    found: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for name in library.names("studies"):
         study = studies.load(name)
         observed = [scales.load(study.library, scale) for scale in study.observe]
@@ -118,8 +118,8 @@ def default_scales() -> dict[str, str]:
         of = {endpoint.name: endpoint.of for endpoint in study.endpoints}
         for block in study.compare:
             for row, links in selection.rows_compared(study.library, block, study.endpoints):
-                found.setdefault(row["id"], of[links[0].endpoint] if links else first)
-    return found
+                entries.setdefault(row["id"], of[links[0].endpoint] if links else first)
+    return entries
 
 
 def main(check: bool) -> int:

@@ -41,14 +41,14 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
     def solve(rtol: float) -> np.ndarray:
         solver.set_relative_tolerance(rtol)
         solver.set_absolute_tolerance(rtol * ABSOLUTE)
-        found = []
+        entries = []
         for row, start in zip(people, starts, strict=True):
             values, begin = base.copy(), first.copy()
             values[columns], begin[wanted] = row, start
             model.set_free_parameters(values.tolist())
             model.set_initial_state(begin.tolist())
             result = run_simulation(model, solver)
-            found.append(np.array(result["x"])[:, wanted])
-        return np.array(found)
+            entries.append(np.array(result["x"])[:, wanted])
+        return np.array(entries)
 
     return solve

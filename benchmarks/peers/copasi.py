@@ -30,7 +30,7 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
     method = task.getMethod()
     method.getParameter("Max Internal Steps").setUIntValue(MOST_STEPS)
 
-    def one(row: np.ndarray) -> np.ndarray:
+    def solve_row(row: np.ndarray) -> np.ndarray:
         for name, value in zip(names, row, strict=True):
             by_name[name].setInitialValue(float(value))
         model.applyInitialValues()
@@ -47,6 +47,6 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
     def solve(rtol: float) -> np.ndarray:
         method.getParameter("Relative Tolerance").setDblValue(rtol)
         method.getParameter("Absolute Tolerance").setDblValue(rtol * ABSOLUTE)
-        return np.array([one(row) for row in values])
+        return np.array([solve_row(row) for row in values])
 
     return solve

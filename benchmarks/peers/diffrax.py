@@ -33,7 +33,7 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
         p, u = arguments
         return jnp.stack(rhs(t, y, p, u, [None] * n))
 
-    def one(start, p, rtol, atol):  # type: ignore[no-untyped-def]
+    def solve_row(start, p, rtol, atol):  # type: ignore[no-untyped-def]
         def segment(y, part):  # type: ignore[no-untyped-def]
             grid, u, jump = part
             solution = dx.diffeqsolve(
@@ -45,7 +45,7 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
 
         return jax.lax.scan(segment, start, (grids, infusion, jumps))[1]
 
-    many = jax.jit(jax.vmap(one, (0, 0, None, None)))
+    many = jax.jit(jax.vmap(solve_row, (0, 0, None, None)))
     starts = problem.starts(people)
 
     def solve(rtol: float) -> np.ndarray:

@@ -28,7 +28,7 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
     parts, starts, address = segments(problem), problem.starts(people), callback.address
 
     def solve(rtol: float) -> np.ndarray:
-        def one(start: np.ndarray, row: np.ndarray) -> np.ndarray:
+        def solve_row(start: np.ndarray, row: np.ndarray) -> np.ndarray:
             def segment(k: int, part: object, state: np.ndarray) -> np.ndarray:
                 numbers = np.concatenate([row, parts[k].infusion])
                 states, ok = lsoda(address, state, parts[k].grid, numbers, rtol=rtol, atol=rtol * ABSOLUTE)
@@ -36,7 +36,7 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
 
             return walk(problem, parts, start, segment)
 
-        return np.array([one(start, row) for start, row in zip(starts, people, strict=True)])
+        return np.array([solve_row(start, row) for start, row in zip(starts, people, strict=True)])
 
     callback_kept.append(callback)
     return solve

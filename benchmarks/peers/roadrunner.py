@@ -26,17 +26,17 @@ def prepare(problem: Problem, people: np.ndarray) -> Solve:
 
     def solve(rtol: float) -> np.ndarray:
         runner.integrator.relative_tolerance, runner.integrator.absolute_tolerance = rtol, rtol * ABSOLUTE
-        found: list[np.ndarray] = []
+        result: list[np.ndarray] = []
         lost = RuntimeError("nothing was solved")
         for row in values:
             runner.resetToOrigin()
             runner.model.setGlobalParameterValues(columns, row)
             try:
-                found.append(np.array(runner.simulate(0, last, n))[:, 1:])
+                result.append(np.array(runner.simulate(0, last, n))[:, 1:])
             except RuntimeError as error:  # its user would go on with the next subject
-                lost, found = error, [*found, np.full((n, len(problem.states)), np.nan)]
-        if np.isnan(np.array(found)).all(axis=(1, 2)).mean() > 0.5:
+                lost, result = error, [*result, np.full((n, len(problem.states)), np.nan)]
+        if np.isnan(np.array(result)).all(axis=(1, 2)).mean() > 0.5:
             raise lost
-        return np.array(found)
+        return np.array(result)
 
     return solve

@@ -19,7 +19,7 @@ def prepare_method(problem: Problem, people: np.ndarray, method: str) -> Solve:
     rhs(0.0, starts[0], people[0], np.zeros(n), np.empty(n))
 
     def solve(rtol: float) -> np.ndarray:
-        def one(start: np.ndarray, row: np.ndarray) -> np.ndarray:
+        def solve_row(start: np.ndarray, row: np.ndarray) -> np.ndarray:
             def segment(k: int, part: Segment, state: np.ndarray) -> np.ndarray:
                 done = solve_ivp(
                     lambda t, y: rhs(t, y, row, part.infusion, np.empty(n)), (part.grid[0], part.grid[-1]), state,
@@ -29,6 +29,6 @@ def prepare_method(problem: Problem, people: np.ndarray, method: str) -> Solve:
 
             return walk(problem, parts, start, segment)
 
-        return np.array([one(start, row) for start, row in zip(starts, people, strict=True)])
+        return np.array([solve_row(start, row) for start, row in zip(starts, people, strict=True)])
 
     return solve

@@ -28,7 +28,7 @@ def segments(problem: Problem) -> list[Segment]:
         edges |= {time, time + duration}
     edges = {e for e in edges if 0 <= e <= problem.times[-1]}
     cuts = sorted(edges)
-    found = []
+    entries = []
     for begin, end in pairwise(cuts):
         infusion, jump = np.zeros(len(index)), np.zeros(len(index))
         for state, time, amount, duration in problem.doses:
@@ -38,8 +38,8 @@ def segments(problem: Problem) -> list[Segment]:
                 jump[index[state]] += amount
         inner = problem.times[(problem.times > begin) & (problem.times <= end)]
         grid = np.unique(np.concatenate([[begin], inner, [end]]))
-        found.append(Segment(grid, np.isin(grid[1:], problem.times), infusion, jump))
-    return found
+        entries.append(Segment(grid, np.isin(grid[1:], problem.times), infusion, jump))
+    return entries
 
 
 def walk(

@@ -74,9 +74,9 @@ class InputError(ValueError):
         """All problems as text; ``arguments`` says how to call the arguments they speak of."""
         n = len(self.problems)
         count = "1 error" if n == 1 else f"{n} errors"
-        told = [one.told(arguments) for one in self.problems[:MOST_TOLD]]
+        texts = [problem.told(arguments) for problem in self.problems[:MOST_TOLD]]
         more = [f"... and {n - MOST_TOLD} more"] if n > MOST_TOLD else []
-        return "\n".join([*told, *more]) + f"\n{count}; nothing was run."
+        return "\n".join([*texts, *more]) + f"\n{count}; nothing was run."
 
     def _render_traceback_(self) -> list[str]:
         """In a notebook a user's mistake is its message, not forty lines of our code."""

@@ -38,9 +38,9 @@ def test_what_differs(respine: Respine, runs: Path) -> None:
 
 def test_as_json_and_into_a_file(respine: Respine, runs: Path, tmp_path: Path) -> None:
     done = respine("compare", runs / "full", runs / "half", "--json", "--out", "both.png")
-    found = json.loads(done.stdout)
-    assert [row["field"] for row in found["changed"]] == ["arms.ketamine.doses[0].amount"]
-    assert found["figure"] == "both.png" and (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
+    answer = json.loads(done.stdout)
+    assert [row["field"] for row in answer["changed"]] == ["arms.ketamine.doses[0].amount"]
+    assert answer["figure"] == "both.png" and (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_beside_itself(respine: Respine, runs: Path, tmp_path: Path) -> None:

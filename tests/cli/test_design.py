@@ -19,11 +19,11 @@ from .conftest import Respine
 
 def test_sizes_and_bounds_are_those_of_rpact(respine: Respine) -> None:
     told = respine("design", "--effect", "0.4", "--power", "90%", "--boundary", "OF", "--looks", "2", "--json")
-    one = json.loads(told.stdout)[0]
-    assert one["maximum"] == pytest.approx(266.506934, rel=1e-6) and one["expected"] == pytest.approx(
+    design = json.loads(told.stdout)[0]
+    assert design["maximum"] == pytest.approx(266.506934, rel=1e-6) and design["expected"] == pytest.approx(
         225.2175843, rel=1e-6
     )
-    assert [row["z"] for row in one["looks"]] == pytest.approx([2.796509681, 1.977430959], rel=1e-6)
+    assert [row["z"] for row in design["looks"]] == pytest.approx([2.796509681, 1.977430959], rel=1e-6)
     rates = json.loads(respine("design", "--rates", "50%,30%", "--power", "90%", "--json").stdout)[0]
     assert rates["maximum"] == pytest.approx(247.9972599, rel=1e-7)
     events = json.loads(respine("design", "--hazard-ratio", "0.7", "--power", "90%", "--json").stdout)[0]
@@ -33,11 +33,11 @@ def test_sizes_and_bounds_are_those_of_rpact(respine: Respine) -> None:
 def test_chances_of_the_looks_add_up_and_dropout_asks_for_more(respine: Respine) -> None:
     told = respine("design", "--effect", "0.5", "--power", "80%", "--boundary", "asP", "--looks", "0.5,1", "--futility", "0",
                    "--dropout", "20%", "--json")  # fmt: skip
-    one = json.loads(told.stdout)[0]
-    assert sum(row["win_null"] + 0 for row in one["looks"]) < 0.025
-    assert one["enrol"] == pytest.approx(one["maximum"] / 0.8) and one["looks"][0]["futile_null"] == pytest.approx(
-        0.5, abs=1e-3
-    )
+    design = json.loads(told.stdout)[0]
+    assert sum(row["win_null"] + 0 for row in design["looks"]) < 0.025
+    assert design["enrol"] == pytest.approx(design["maximum"] / 0.8) and design["looks"][0][
+        "futile_null"
+    ] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_conditional_power_and_a_new_size(respine: Respine) -> None:

@@ -21,11 +21,11 @@ def text(name: str | Path) -> str:
 
 
 def python_blocks() -> list[tuple[str, str]]:
-    found = []
+    entries = []
     for page in (p for p in PAGES if p.name != "architecture.md"):  # its blocks are contracts, with names left open
         for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", text(page), re.DOTALL | re.MULTILINE)):
-            found.append((f"{page.name}-{number}", block))
-    return found
+            entries.append((f"{page.name}-{number}", block))
+    return entries
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

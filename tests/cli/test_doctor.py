@@ -11,7 +11,7 @@ from .conftest import Respine
 
 def test_this_machine_is_well(respine: Respine) -> None:
     result = respine("doctor", "--json")
-    found = {one["what"]: one for one in json.loads(result.stdout)}
+    answer = {check["what"]: check for check in json.loads(result.stdout)}
     assert {
         "Python",
         "numpy",
@@ -22,8 +22,8 @@ def test_this_machine_is_well(respine: Respine) -> None:
         "cache folder",
         "disk",
         "library",
-    } <= {name.replace("ruamel-yaml", "ruamel.yaml") for name in found}
-    assert [one for one in found.values() if not one["ok"]] == []
+    } <= {name.replace("ruamel-yaml", "ruamel.yaml") for name in answer}
+    assert [value for value in answer.values() if not value["ok"]] == []
     assert result.exit_code == 0
 
 
@@ -51,8 +51,8 @@ def test_a_problem_comes_with_its_cure(respine: Respine, monkeypatch: pytest.Mon
 )
 def test_packages(monkeypatch: pytest.MonkeyPatch, required: str, ok: bool, cure: str) -> None:
     monkeypatch.setattr("importlib.metadata.requires", lambda name: [required, 'pytest>=8; extra == "test"'])
-    (found,) = doctor._packages()
-    assert (found.ok, found.cure) == (ok, cure)
+    (result,) = doctor._packages()
+    assert (result.ok, result.cure) == (ok, cure)
 
 
 def test_a_wrong_answer_of_the_engine_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

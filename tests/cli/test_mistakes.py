@@ -47,11 +47,11 @@ def test_troubles_of_the_machine_are_one_clear_line(trouble: BaseException, code
 
 
 def test_bad_input_is_printed_whole() -> None:
-    one = Problem(
+    first = Problem(
         "mine.yaml:14", "arms.ketamine.doses[0].amount", "0.5 mg", "dosed per body weight.", 'Write "0.5 mg/kg".'
     )
     two = Problem("mine.yaml:21", "visits[2]", "-24 h", "before the first visit.", "Write a time at or after 0 h.")
-    result = outcome(InputError(one, two))
+    result = outcome(InputError(first, two))
     assert result.exit_code == 2
     assert result.stderr == (
         'mine.yaml:14  arms.ketamine.doses[0].amount: "0.5 mg"\n  dosed per body weight.\n  Write "0.5 mg/kg".\n'

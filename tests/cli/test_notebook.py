@@ -28,7 +28,7 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
             value = eval(compile(ast.Expression(last.value), name, "eval"), space)
             forms = ("_repr_html_", "_repr_png_", "_repr_svg_")
             drawn = (getattr(value, form)() for form in forms if getattr(value, form, None))
-            shown.append(next((one for one in drawn if one is not None), repr(value)))
+            shown.append(next((drawing for drawing in drawn if drawing is not None), repr(value)))
     assert len(shown) >= 7 and all(0 < len(form) < 400_000 for form in shown)
     assert "cell-3.py" in capsys.readouterr().out  # the refused study names the line of its cell
 

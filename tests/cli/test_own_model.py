@@ -19,8 +19,8 @@ def test_a_file_is_shown(suffix: str, tmp_path: Path) -> None:
     file.write_text(TEXT if suffix.lower() == ".ant" else to_sbml(load(TEXT)))
     done = CliRunner().invoke(app, ["model", "show", str(file)])
     assert done.exit_code == 0 and "central' = ka * depot - CL / Vc * central" in done.stdout
-    one = CliRunner().invoke(app, ["model", "show", "ka", "--model", str(file)])
-    assert one.exit_code == 0 and "1.5" in one.stdout
+    shown_model = CliRunner().invoke(app, ["model", "show", "ka", "--model", str(file)])
+    assert shown_model.exit_code == 0 and "1.5" in shown_model.stdout
 
 
 @pytest.mark.parametrize(

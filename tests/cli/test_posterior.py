@@ -23,9 +23,11 @@ def test_the_posterior_as_json(respine: Respine) -> None:
     result = respine("posterior", "--json")
     told = json.loads(result.stdout)
     assert {"draws", "seed", "blocks", "recipe", "numbers", "faults"} <= set(told)
-    one = told["numbers"][0]
-    assert {"number", "prior", "prior_low", "prior_high", "median", "low", "high", "contraction", "moved"} <= set(one)
-    assert one["low"] < one["median"] < one["high"]
+    number = told["numbers"][0]
+    assert {"number", "prior", "prior_low", "prior_high", "median", "low", "high", "contraction", "moved"} <= set(
+        number
+    )
+    assert number["low"] < number["median"] < number["high"]
 
 
 def test_forecasts_are_told_by_role_and_written_to_files(
@@ -43,4 +45,4 @@ def test_forecasts_are_told_by_role_and_written_to_files(
     assert "Question of interest" in (tmp_path / "table.md").read_text()
     told = json.loads(respine("forecasts", "--json").stdout)
     assert {"rows", "trials", "arm_types", "histogram"} == set(told)
-    assert [one["arm_type"] for one in told["arm_types"]["fit"]] == ["active", "control", "contrast", "all"]
+    assert [arm_type["arm_type"] for arm_type in told["arm_types"]["fit"]] == ["active", "control", "contrast", "all"]

@@ -56,9 +56,9 @@ def cloud(name: str) -> dict[str, Any]:
     ids = ["decides", "opposes", "idle"]
     x = np.random.default_rng(3).normal(size=(200, 3))
     rows = []
-    for k, one in enumerate(question.read().of_experiment(name)):
+    for k, readout in enumerate(question.read().of_experiment(name)):
         y = np.zeros(200) if k == 3 else 3 * x[:, 0] - x[:, 1] ** 3
-        rows.append(sensitivity.readout_facts(one, "1", ids, x, y, 1.0))
+        rows.append(sensitivity.readout_facts(readout, "1", ids, x, y, 1.0))
     return {"experiment": name, "failures": [], "readouts": rows}
 
 
@@ -67,21 +67,21 @@ def small() -> Iterator[Assessment]:
     """The findings of a small report."""
     asked = question.read()
     lines = [line("a", "fit", 10.5), line("b", "validate", 30.0), line("c", "validate", 9.5)]
-    found: dict[str, Any] = {"assertions": ASSERTIONS, "kinetics": [one.to_dict() for one in lines]}
+    result: dict[str, Any] = {"assertions": ASSERTIONS, "kinetics": [row.to_dict() for row in lines]}
     for name in fit.names():
         if name == "side-effects":
-            found[f"block-{name}"] = calibration.block(name)
+            result[f"block-{name}"] = calibration.block(name)
         elif name == "expectancy":
-            found[f"block-{name}"] = calibration.outline(name)
+            result[f"block-{name}"] = calibration.outline(name)
         else:
-            found[f"block-{name}"] = dict(calibration.NOTHING) | {"block": name, "problem": "not asked for"}
+            result[f"block-{name}"] = dict(calibration.NOTHING) | {"block": name, "problem": "not asked for"}
     few = {name: trials.completed(studies.load(name)) for name in ("murrough-2013", "naive-ketamine-li-2010")}
     for name in asked.experiments:
-        found[f"sensitivity-{name}"] = cloud(name)
-        found[f"numerical-{name}"] = verification.numerical(name) if name == "rat-dose" else []
+        result[f"sensitivity-{name}"] = cloud(name)
+        result[f"numerical-{name}"] = verification.numerical(name) if name == "rat-dose" else []
     planned = Work(Options(draws=200, quick=True), (), ())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "carry_out", lambda *_: found)
+        patch.setattr(jobs, "carry_out", lambda *_: result)
         patch.setattr(validation, "_compared", lambda: few)
         findings = assess(planned)
     yield findings

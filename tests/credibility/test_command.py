@@ -49,9 +49,9 @@ def test_bad_input_ends_with_2_before_any_work(
 def test_json_is_pure_and_the_page_is_there(ready: Path) -> None:
     result = respine("--quick", "--json")
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert {"question", "criteria", "facts", "calibrated", "by_role", "effects", "failing"} <= set(found)
-    assert found["facts"]["failing"] == ["A2"] and "criterion" in result.stderr
+    answer = json.loads(result.stdout)
+    assert {"question", "criteria", "facts", "calibrated", "by_role", "effects", "failing"} <= set(answer)
+    assert answer["facts"]["failing"] == ["A2"] and "criterion" in result.stderr
     assert (ready / "respine-credibility.html").is_file()
 
 

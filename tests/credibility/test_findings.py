@@ -19,9 +19,9 @@ from tests.credibility.conftest import line
 def test_the_question_can_be_asked() -> None:
     asked = question.read()
     assert asked.experiments == list(asked.data["experiments"])
-    for one in asked.readouts:
-        system = model.load(population_of(asked.study(one.experiment)).model)
-        assert one.of in {*system.rates, *system.rules} or one.of in library.names("scales")
+    for readout in asked.readouts:
+        system = model.load(population_of(asked.study(readout.experiment)).model)
+        assert readout.of in {*system.rates, *system.rules} or readout.of in library.names("scales")
     assert "\a" not in str(asked.data) and "  " not in asked.data["question"]
 
 
@@ -73,7 +73,7 @@ def test_numbers_of_scales_are_counted_with_their_line() -> None:
 
 
 def test_a_block_agrees_with_the_fit_it_looks_at(small: Assessment) -> None:
-    block = next(one for one in small.blocks if one["block"] == "side-effects")
+    block = next(block for block in small.blocks if block["block"] == "side-effects")
     recipe = fit.load("side-effects")
     objective = fit.Objective(recipe)
     x = np.array([f.prior.to_scale(values.read(f.place).value) for f in recipe.parameters])
@@ -89,26 +89,26 @@ def test_a_block_agrees_with_the_fit_it_looks_at(small: Assessment) -> None:
 
 
 def test_a_block_that_cannot_be_used_says_why() -> None:
-    found = calibration.block("no-such-block")
-    assert "no such file" in found["problem"] and found["parameters"] == []
+    result = calibration.block("no-such-block")
+    assert "no such file" in result["problem"] and result["parameters"] == []
 
 
 def test_read_outs_are_those_of_the_typical_subject() -> None:
     asked = question.read()
-    (one,) = (r for r in asked.readouts if r.name == "spines-rat-24h")
+    (readout,) = (r for r in asked.readouts if r.name == "spines-rat-24h")
     protocol = resolve(asked.study("rat-dose"))
     course = typical(protocol, ["spine_total"], [0.0, 24.0])["ketamine"]["spine_total"]
     id = sensitivity.uncertain(protocol.arm("ketamine"))[0]
     value = protocol.system.parameters[id]
-    found = sensitivity.Courses(protocol, "ketamine", [one], [id]).values(np.array([[value]]))
-    assert found[0, 0] == pytest.approx(course[1] / course[0], rel=1e-5)
+    result = sensitivity.Courses(protocol, "ketamine", [readout], [id]).values(np.array([[value]]))
+    assert result[0, 0] == pytest.approx(course[1] / course[0], rel=1e-5)
 
 
 def test_every_row_of_the_evidence_has_a_line() -> None:
     lines = validation.gather([], list(validation.library_studies()))
     ids = {row["id"] for table in ("clinical", "preclinical") for row in library.rows("evidence", table)}
-    assert {one.id for one in lines} == ids
-    assert any(one.reason == validation.LEFT_OUT.text for one in lines)
+    assert {row.id for row in lines} == ids
+    assert any(row.reason == validation.LEFT_OUT.text for row in lines)
 
 
 def test_a_simulated_study_is_known_to_be_kept(own_cache) -> None:  # type: ignore[no-untyped-def]

@@ -35,7 +35,7 @@ def test_processes_do_not_change_results(own_cache: Path) -> None:
 def test_processes_are_gone_when_stopped(own_cache: Path) -> None:
     before = multiprocessing.active_children()
 
-    def stop(what: str, done: float, total: float) -> None:
+    def stop(task: str, done: float, total: float) -> None:
         if done:
             raise KeyboardInterrupt
 

@@ -77,7 +77,7 @@ def test_failures_are_told_and_texts_escaped(page: str, small: Assessment) -> No
     failures = page[page.index('<h2 id="failures">') : page.index('<h2 id="limits">')]
     assert "fails &amp; is told" in failures and "4.25" in failures and "result b" in failures
     assert "1 of 2 named checks hold; A2 do not." in page and "holds <b>" not in page
-    met = {one["what"]: one["met"] for one in small.criteria}
+    met = {criterion["what"]: criterion["met"] for criterion in small.criteria}
     assert met["assertions that hold"] is False
 
 
@@ -92,12 +92,12 @@ def test_the_page_is_written_whole_and_over_none_but_its_own(
     out = write(small, tmp_path / "report.html")
     assert out.read_text(encoding="utf-8") == page and list(tmp_path.iterdir()) == [out]
     assert place_for(out) == out and MARK in page
-    mine = tmp_path / "mine.html"
-    mine.write_text("<p>my own</p>")
-    for place in (mine, tmp_path / "report.txt", tmp_path, tmp_path / "nowhere" / "x.html"):
+    own_page = tmp_path / "mine.html"
+    own_page.write_text("<p>my own</p>")
+    for place in (own_page, tmp_path / "report.txt", tmp_path, tmp_path / "nowhere" / "x.html"):
         with pytest.raises(InputError):
             write(small, place)
-    assert mine.read_text() == "<p>my own</p>"
+    assert own_page.read_text() == "<p>my own</p>"
 
 
 def test_stored_qualifications_are_read_or_refused(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ DAY = "(t - 24*floor(t/24))"
 
 def both(*texts: str):
     first, *rest = map(formula, texts)
-    for one in rest:
-        first = ("and", first, one)
+    for part in rest:
+        first = ("and", first, part)
     return first
 
 
@@ -175,9 +175,9 @@ def test_the_same_bits_at_any_number_of_threads_and_neighbours():
     s = fed(both("t >= when", "t < when + 0.1"), parameters={"when": 1.0})
     solver = engine.build(s, outputs=["A"], vary=["when"])
     p = np.linspace(1, 90, 60)[:, None]
-    one, two = (solver.solve(p, times=[50.0, 100.0], threads=n).values for n in (1, 2))
+    first, two = (solver.solve(p, times=[50.0, 100.0], threads=n).values for n in (1, 2))
     alone = solver.solve(p[31:32], times=[50.0, 100.0]).values
-    assert np.array_equal(one, two) and np.array_equal(one[31], alone[0])
+    assert np.array_equal(first, two) and np.array_equal(first[31], alone[0])
 
 
 @given(st.floats(0.1, 900), st.floats(-7, 1).map(lambda e: 10.0**e), st.floats(1e-3, 50.0))

@@ -21,21 +21,21 @@ DIMER = system({"one": "2*back*two - 2*join*one**2", "two": "join*one**2 - back*
                {"join": 0.3, "back": 0.2})  # fmt: skip
 
 
-def found(of, vary=()):
+def totals(of, vary=()):
     return conservation_laws(of, vary, {**of.parameters, **of.inputs})
 
 
 def test_totals_are_found_with_their_weights():
-    assert found(BINDING) == [{"free": 1.0, "bound": 1.0}]
-    (total,) = found(DIMER)
+    assert totals(BINDING) == [{"free": 1.0, "bound": 1.0}]
+    (total,) = totals(DIMER)
     assert total["two"] / total["one"] == pytest.approx(2.0)
 
 
 def test_a_loss_keeps_nothing_and_two_loops_keep_two():
-    assert found(system({"a": "-k*a", "b": "k*a - b"}, {"a": 1.0, "b": 0.0}, {"k": 1.0})) == []
+    assert totals(system({"a": "-k*a", "b": "k*a - b"}, {"a": 1.0, "b": 0.0}, {"k": 1.0})) == []
     rates = {"a": "y - x", "b": "x - y", "c": "v - u", "d": "u - v", "rest": "0*a"}
     two = system(rates, dict.fromkeys(rates, 1.0), rules={"x": "a*b", "y": "b*3", "u": "c*c", "v": "d/7"})
-    assert sorted(sorted(t) for t in found(two)) == [["a", "b"], ["c", "d"]]
+    assert sorted(sorted(t) for t in totals(two)) == [["a", "b"], ["c", "d"]]
 
 
 @pytest.mark.parametrize("precision,limit", [("float64", 1e-13), ("float32", 1e-5)])
@@ -78,4 +78,4 @@ def test_the_human_model_keeps_nothing_silently():
     from respine import model
 
     human = model.load("human")
-    assert all(len(total) > 1 for total in found(human))
+    assert all(len(total) > 1 for total in totals(human))

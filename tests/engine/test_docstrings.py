@@ -9,22 +9,22 @@ from respine import engine
 
 
 def without_docstring(file: Path) -> list[str]:
-    found = []
+    entries = []
 
     def look(node: ast.Module | ast.ClassDef, above: str = "") -> None:
         for part in node.body:
             if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and not part.name.startswith("_"):
                 if not ast.get_docstring(part):
-                    found.append(above + part.name)
+                    entries.append(above + part.name)
                 if isinstance(part, ast.ClassDef):
                     look(part, f"{part.name}.")
 
     look(ast.parse(file.read_text(encoding="utf-8")))
-    return found
+    return entries
 
 
 def test_everything_public_has_a_docstring() -> None:
     missing = {
-        file.name: found for file in Path(engine.__file__).parent.rglob("*.py") if (found := without_docstring(file))
+        file.name: result for file in Path(engine.__file__).parent.rglob("*.py") if (result := without_docstring(file))
     }
     assert not missing

@@ -166,9 +166,9 @@ def test_states_inputs_and_resting_states_change():
     s = system({"x": "k*r - x", "r": "0"}, {"x": 0.0, "r": "2*k0"}, {"k0": 0.5}, inputs={"k": 1.0})
     s = replace(s, events=(event("e", "t >= 1", r=3, x="x + 1"), event("f", "t >= 2", k=0)))
     got = run(s, ["x", "r", "k"], times=[0.0, 1.0, 2.0, 4.0])
-    one = 1 - np.exp(-1) + 1
-    two = 3 + (one - 3) * np.exp(-1)
-    assert np.allclose(got["x"][0], [0, one, two, two * np.exp(-2)], rtol=1e-9)
+    first = 1 - np.exp(-1) + 1
+    two = 3 + (first - 3) * np.exp(-1)
+    assert np.allclose(got["x"][0], [0, first, two, two * np.exp(-2)], rtol=1e-9)
     assert got["r"][0].tolist() == [1, 3, 3, 3] and got["k"][0].tolist() == [1, 1, 0, 0]
 
 

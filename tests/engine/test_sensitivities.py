@@ -28,8 +28,8 @@ def richardson(function: Callable[[float], np.ndarray], at: float, size: float) 
     def central(h: float) -> np.ndarray:
         return (function(at + h) - function(at - h)) / (2 * h)
 
-    one, two, four = central(size / 4), central(size / 2), central(size)
-    return (64 * one - 20 * two + four) / 45
+    first, two, four = central(size / 4), central(size / 2), central(size)
+    return (64 * first - 20 * two + four) / 45
 
 
 def error(got: np.ndarray, want: np.ndarray) -> float:
@@ -254,11 +254,11 @@ def test_gradients_do_not_depend_on_threads_or_neighbours_and_failures_stay_alon
     make = np.linspace(0.05, 0.3, 41)[:, None]
     make[17] = -0.3
     solver = engine.build(s, outputs=["x"], vary=["make"], sensitivities=["make", "n"])
-    one, two = (solver.solve(make, times=[1.0, 40.0], threads=t) for t in (1, 2))
-    assert np.flatnonzero(one.status).tolist() == [17]
-    assert np.array_equal(one.gradients, two.gradients, equal_nan=True)
-    assert np.isnan(one.gradients[17, -1]).all() and np.isfinite(np.delete(one.gradients, 17, axis=0)).all()
-    assert np.array_equal(solver.solve(make[5:6], times=[1.0, 40.0]).gradients[0], one.gradients[5])
+    first, two = (solver.solve(make, times=[1.0, 40.0], threads=t) for t in (1, 2))
+    assert np.flatnonzero(first.status).tolist() == [17]
+    assert np.array_equal(first.gradients, two.gradients, equal_nan=True)
+    assert np.isnan(first.gradients[17, -1]).all() and np.isfinite(np.delete(first.gradients, 17, axis=0)).all()
+    assert np.array_equal(solver.solve(make[5:6], times=[1.0, 40.0]).gradients[0], first.gradients[5])
 
 
 def test_error_follows_the_tolerance():

@@ -47,12 +47,12 @@ def test_gradients_of_the_full_human_model():
     values = tight.values.reshape(len(names), len(STEPS), len(TIMES), len(OUTPUTS))
     checked = 0
     for k, name in enumerate(names):
-        four, two, one = ((values[k, j] - values[k, j + 1]) / (2 * STEPS[j] * size[name]) for j in (0, 2, 4))
-        want = (64 * one - 20 * two + four) / 45
+        four, two, first = ((values[k, j] - values[k, j + 1]) / (2 * STEPS[j] * size[name]) for j in (0, 2, 4))
+        want = (64 * first - 20 * two + four) / 45
         for o, output in enumerate(OUTPUTS):
             got, largest = solution.gradients[0, :, o, k], np.max(np.abs(want[:, o]))
             noise = 1e-11 * np.max(np.abs(values[k, :, :, o])) / size[name]  # of the differences
-            doubt = np.abs(want - (4 * one - two) / 3)[:, o]  # wide and narrow steps disagree across a corner
+            doubt = np.abs(want - (4 * first - two) / 3)[:, o]  # wide and narrow steps disagree across a corner
             clear = doubt < 2e-7 * largest
             if largest > 1e5 * noise and clear.any():
                 error = np.max(np.abs(got - want[:, o])[clear])

@@ -85,7 +85,7 @@ def test_many_people_together_are_as_each_alone(orders, lag):
     people = [[Record(0, 1, "central", 10), *(lines[k] for k in order), Record(9)] for order in orders]
     solver = engine.build(CENTRAL, outputs=["central"])
     together = solver.solve(np.zeros((len(people), 0)), Records(people)).values
-    alone = [solver.solve(np.zeros((1, 0)), Records([one])).values for one in people]
+    alone = [solver.solve(np.zeros((1, 0)), Records([person])).values for person in people]
     assert np.array_equal(together, np.concatenate(alone))
 
 

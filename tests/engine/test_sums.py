@@ -46,9 +46,9 @@ def test_sums_keep_their_value(rates, numbers):
 def test_exchange_is_the_same_number_on_both_sides():
     graph = Graph()
     names = {name: graph.state(k) for k, name in enumerate("abc")}
-    one, two = share_sums(graph, [graph.build(formula("b - a"), names), graph.build(formula("a - c - b"), names)])
+    first, two = share_sums(graph, [graph.build(formula("b - a"), names), graph.build(formula("a - c - b"), names)])
     big, tiny = 0.1, 1e-9
-    exchange = value(graph, one, [big, big * (1 + 1e-12), tiny])
+    exchange = value(graph, first, [big, big * (1 + 1e-12), tiny])
     assert value(graph, two, [big, big * (1 + 1e-12), tiny]) == -exchange - tiny
 
 

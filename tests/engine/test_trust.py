@@ -43,12 +43,12 @@ def run(parameters, **settings):
 
 def test_bits_do_not_depend_on_threads_or_neighbours():
     p = population(203)
-    one, two = run(p, threads=1), run(p, threads=2)
-    assert np.array_equal(one.values, two.values)
+    first, two = run(p, threads=1), run(p, threads=2)
+    assert np.array_equal(first.values, two.values)
     solver = engine.build(nonlinear(), outputs=["x", "y"], vary=["k", "s", "n"])
     schedule = engine.Schedule(1)
     schedule.dose("y", time=np.linspace(0, 40, 203)[77], amount=1.0)
-    assert np.array_equal(solver.solve(p[77:78], schedule, TIMES).values[0], one.values[77])
+    assert np.array_equal(solver.solve(p[77:78], schedule, TIMES).values[0], first.values[77])
 
 
 @pytest.mark.parametrize("lanes", [2, 4])
@@ -222,7 +222,7 @@ def test_wrong_input_is_refused():
     with pytest.raises(ValueError, match="did you mean central"):
         engine.build(s, outputs=["centrel"])
     solver = engine.build(s, outputs=["central"], vary=["CL"])
-    one = np.ones((1, 1))
+    parameters = np.ones((1, 1))
     for settings_, text in (
         ({"rtol": 0.0}, "rtol is 0"),
         ({"atol": 0.0}, "atol must be positive"),
@@ -235,7 +235,7 @@ def test_wrong_input_is_refused():
         with pytest.raises(ValueError, match=text):
             schedule = engine.Schedule(1)
             schedule.dose("depot", time=0, amount=1)
-            solver.solve(one, schedule, **{"times": [1.0], **settings_})
+            solver.solve(parameters, schedule, **{"times": [1.0], **settings_})
     schedule = engine.Schedule(1)
     with pytest.raises(ValueError, match="cannot be negative"):
         schedule.dose("depot", time=0.0, amount=-5.0)
@@ -243,7 +243,7 @@ def test_wrong_input_is_refused():
         schedule.dose("depot", time=0.0, amount=5.0, duration=-1.0)
     schedule.dose("depott", time=0.0, amount=5.0)
     with pytest.raises(ValueError, match="did you mean depot"):
-        solver.solve(one, schedule, [1.0])
+        solver.solve(parameters, schedule, [1.0])
 
 
 def test_two_processes_share_the_code_cache(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from respine.errors import InputError
 from respine.evidence import claims
-from respine.evidence.claims import VERDICTS, Claim, Condition, condition_words, markdown, verdict
+from respine.evidence.claims import VERDICTS, Claim, Condition, condition_text, markdown, verdict
 
 DOCS = Path(__file__).parents[2] / "docs" / "claims.md"
 
@@ -37,10 +37,10 @@ def test_the_record_contradicts_and_supports_what_it_should() -> None:
 
 
 def test_numbers_of_the_record_are_those_of_the_rows() -> None:
-    found = claims.record(["works-almost-every-time"])["works-almost-every-time"]
-    assert found[0].value == 52.2 and found[0].source == ("han-2016-ketamine-response-24h",)
-    assert found[0].low < 52.2 < found[0].high
-    assert found[3].value == pytest.approx(46.5 - 25.9)
+    result = claims.record(["works-almost-every-time"])["works-almost-every-time"]
+    assert result[0].value == 52.2 and result[0].source == ("han-2016-ketamine-response-24h",)
+    assert result[0].low < 52.2 < result[0].high
+    assert result[3].value == pytest.approx(46.5 - 25.9)
 
 
 def test_unknown_claims_are_refused() -> None:
@@ -49,9 +49,9 @@ def test_unknown_claims_are_refused() -> None:
 
 
 def test_words_of_a_condition() -> None:
-    text = condition_words(condition(False))
+    text = condition_text(condition(False))
     assert text == "response: 52.2 [47 to 57.2] %, asked for at least 90 - does not hold (row)"
-    absent = condition_words(Condition("x", math.nan, "", "evidence", False, "no row"))
+    absent = condition_text(Condition("x", math.nan, "", "evidence", False, "no row"))
     assert absent == "x: no row - does not hold"
 
 
@@ -67,13 +67,13 @@ def test_the_page_in_the_docs_has_the_form_of_its_generator() -> None:
     assert page.startswith(claims.HEADER)
     rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", page[len(claims.HEADER) :], re.M)
     wanted = claims.read()["claims"]
-    assert [row[0] for row in rows] == [one["claim"] for one in wanted]
+    assert [row[0] for row in rows] == [claim["claim"] for claim in wanted]
     record = claims.record()
-    assert [row[2] for row in rows] == [verdict(record[one["id"]]) for one in wanted]
+    assert [row[2] for row in rows] == [verdict(record[claim["id"]]) for claim in wanted]
     assert {row[1] for row in rows} <= set(VERDICTS)
-    for one in wanted:
-        section = page.split(f"## {one['claim']}\n", 1)[1].split("\n## ", 1)[0]
-        lines = [condition_words(c) for c in record[one["id"]]]
-        assert all(f"- {line}" in section for line in lines), one["id"]
-        checks = one["model"].get("checks") or []
-        assert sum(f"- {check['what']}: " in section for check in checks) == len(checks), one["id"]
+    for claim in wanted:
+        section = page.split(f"## {claim['claim']}\n", 1)[1].split("\n## ", 1)[0]
+        lines = [condition_text(c) for c in record[claim["id"]]]
+        assert all(f"- {line}" in section for line in lines), claim["id"]
+        checks = claim["model"].get("checks") or []
+        assert sum(f"- {check['what']}: " in section for check in checks) == len(checks), claim["id"]

@@ -79,8 +79,8 @@ def test_no_later_trial_is_used_where_two_earlier_ones_are_there() -> None:
 
 
 def test_random_effects_of_equal_results_have_no_spread_between_trials() -> None:
-    found = forecasts._meta_analysis(np.array([2.0, 2.0, 2.0]), np.array([1.0, 1.0, 1.0]), 1.0)
-    assert found is not None and found.mean == 2.0 and found.sd == pytest.approx(math.sqrt(1 / 3 + 1))
+    result = forecasts._meta_analysis(np.array([2.0, 2.0, 2.0]), np.array([1.0, 1.0, 1.0]), 1.0)
+    assert result is not None and result.mean == 2.0 and result.sd == pytest.approx(math.sqrt(1 / 3 + 1))
 
 
 def test_rows_without_a_distribution_or_a_number_are_left_out() -> None:

@@ -26,10 +26,10 @@ def test_score_is_in_standard_deviations() -> None:
 
 
 def test_calibration_counts_shares() -> None:
-    found = calibration([line("a", 0.1), line("b", 1.0), line("c", 3.0), line("d", -0.5), line("e", 0.0, role="fit")])
-    assert found["rows"] == 4
-    assert (found["inside_50"], found["inside_90"]) == (0.5, 0.75)
-    assert found["root_mean_square_z"] == pytest.approx(math.sqrt((0.01 + 1 + 9 + 0.25) / 4))
+    result = calibration([line("a", 0.1), line("b", 1.0), line("c", 3.0), line("d", -0.5), line("e", 0.0, role="fit")])
+    assert result["rows"] == 4
+    assert (result["inside_50"], result["inside_90"]) == (0.5, 0.75)
+    assert result["root_mean_square_z"] == pytest.approx(math.sqrt((0.01 + 1 + 9 + 0.25) / 4))
     assert calibration([line("p", kind="parameter")])["rows"] == 0  # an input carried over tests nothing
 
 
@@ -52,8 +52,8 @@ def test_reasons_are_counted_by_what_made_them_not_by_their_words() -> None:
     nameless = read_row(row | {"scale": ""}, 0.0).reason
     assert unknown and timeless and nameless
     own = NotCompared.EXPLAINED.because("measured in cells")
-    found = reasons(unpredicted(row, "clinical", reason) for reason in (timeless, unknown, nameless, own))
-    assert found == {NotCompared.LEFT_OPEN.value: 2, NotCompared.NO_SCALE.value: 1, "measured in cells": 1}
+    result = reasons(unpredicted(row, "clinical", reason) for reason in (timeless, unknown, nameless, own))
+    assert result == {NotCompared.LEFT_OPEN.value: 2, NotCompared.NO_SCALE.value: 1, "measured in cells": 1}
 
 
 def test_lines_survive_being_kept() -> None:

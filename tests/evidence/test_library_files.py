@@ -38,10 +38,10 @@ def test_every_experiment_is_a_study_that_can_be_run(data: dict[str, Any]) -> No
 def entries(data: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
     """Every value of a file: its entry's name, the value, the study it is of."""
     if "assertions" in data:
-        return [(one["label"], raw, raw.get("study") or raw.get("experiment") or one.get("study") or one["experiment"])
-                for one in data["assertions"] for raw in one["values"].values()]  # fmt: skip
-    return [(one["id"], raw, raw.get("study") or raw["experiment"])
-            for one in data["claims"] for raw in (one["model"].get("values") or {}).values()]  # fmt: skip
+        return [(assertion["label"], raw, raw.get("study") or raw.get("experiment") or assertion.get("study") or assertion["experiment"])
+                for assertion in data["assertions"] for raw in assertion["values"].values()]  # fmt: skip
+    return [(claim["id"], raw, raw.get("study") or raw["experiment"])
+            for claim in data["claims"] for raw in (claim["model"].get("values") or {}).values()]  # fmt: skip
 
 
 @pytest.mark.parametrize("data", [assertions.read(), claims.read()], ids=["assertions", "claims"])
@@ -60,10 +60,12 @@ def test_values_name_arms_outputs_and_endpoints_that_exist(data: dict[str, Any])
 
 
 def test_checks_are_formulas_of_their_values() -> None:
-    sides = [(one["label"], one["values"], one["checks"]) for one in assertions.read()["assertions"]]
-    for one in claims.read()["claims"]:
-        sides.append((one["id"], one["model"].get("values") or {}, one["model"].get("checks") or []))
-        sides.append((one["id"], one["record"].get("rows") or {}, one["record"].get("checks") or []))
+    sides = [
+        (assertion["label"], assertion["values"], assertion["checks"]) for assertion in assertions.read()["assertions"]
+    ]
+    for claim in claims.read()["claims"]:
+        sides.append((claim["id"], claim["model"].get("values") or {}, claim["model"].get("checks") or []))
+        sides.append((claim["id"], claim["record"].get("rows") or {}, claim["record"].get("checks") or []))
     for label, values, checks in sides:
         used: set[str] = set()
         for check in checks:
@@ -83,37 +85,43 @@ def test_checks_are_formulas_of_their_values() -> None:
 
 def test_evidence_ids_exist() -> None:
     rows = rows_by_id()
-    asked = [id for one in assertions.read()["assertions"] for id in one["evidence"]]
-    asked += [id for one in claims.read()["claims"] for id in (one["record"].get("rows") or {}).values()]
+    asked = [id for assertion in assertions.read()["assertions"] for id in assertion["evidence"]]
+    asked += [id for claim in claims.read()["claims"] for id in (claim["record"].get("rows") or {}).values()]
     assert [id for id in asked if id not in rows] == []
 
 
 def test_labels_are_unique_and_the_required_ones_are_there() -> None:
-    labels = [one["label"] for one in assertions.read()["assertions"]]
+    labels = [assertion["label"] for assertion in assertions.read()["assertions"]]
     assert len(set(labels)) == len(labels) >= 25
     assert {"A7", "A23", "A25"} <= set(labels)
-    ids = [one["id"] for one in claims.read()["claims"]]
+    ids = [claim["id"] for claim in claims.read()["claims"]]
     assert len(set(ids)) == len(ids) >= 20
 
 
 def test_kinetic_experiments_name_rows_outputs_and_references_that_exist() -> None:
     data = experiment.read("pk_experiments", kinetics.SCHEMA)
     rows = {row["id"] for row in library.rows("evidence", "pk")}
-    names = [one["name"] for one in data["experiments"]]
-    asked = [ask["id"] for one in data["experiments"] for ask in one["rows"]] + [p["id"] for p in data["parameters"]]
+    names = [experiment["name"] for experiment in data["experiments"]]
+    asked = [ask["id"] for experiment in data["experiments"] for ask in experiment["rows"]] + [
+        p["id"] for p in data["parameters"]
+    ]
     assert len(set(names)) == len(names) and len(set(asked)) == len(asked)
     assert set(asked) <= rows
-    for one in data["experiments"]:
-        study = experiment.study_of(one["name"], one["population"], {"only": {"doses": [one["give"]]}}, one["until"])
+    for entry in data["experiments"]:
+        study = experiment.study_of(
+            entry["name"], entry["population"], {"only": {"doses": [entry["give"]]}}, entry["until"]
+        )
         known = known_outputs(studies.population_of(study).model)
-        for ask in one["rows"]:
+        for ask in entry["rows"]:
             assert ask["output"] in known and ask.get("over_output", ask["output"]) in known, ask
             assert ask.get("against", names[0]) in names, ask
-            assert (ask.get("accept") or one["give"]["route"]) in data["acceptance"], ask
-    for one in data["parameters"]:
-        assert set(symbols(formula.parse(one["formula"]))) <= set(model.load(one["model"]).parameters), one
+            assert (ask.get("accept") or entry["give"]["route"]) in data["acceptance"], ask
+    for parameter in data["parameters"]:
+        assert set(symbols(formula.parse(parameter["formula"]))) <= set(model.load(parameter["model"]).parameters), (
+            parameter
+        )
     people = {row["id"] for row in library.rows("evidence", "population")}
-    assert {one["id"] for one in data["people"]} <= people
+    assert {person["id"] for person in data["people"]} <= people
 
 
 def test_exposures_are_in_the_unit_of_their_row() -> None:
@@ -123,8 +131,8 @@ def test_exposures_are_in_the_unit_of_their_row() -> None:
     flows = ("L/h", "L/h/70kg", "L/h at 70 kg")
     expected = {"peak": ("ng/mL", "uM"), "area": ("ng*h/mL",), "clearance": flows, "half-life": ("h",),
                 "bioavailability": ("%",), "area-ratio": ("ratio",), "mean": ("ng/mL",)}  # fmt: skip
-    for one in data["experiments"]:
-        for ask in one["rows"]:
+    for entry in data["experiments"]:
+        for ask in entry["rows"]:
             if "factor" not in ask:
                 assert rows[ask["id"]]["unit"] in expected[ask["measure"]], ask
 
@@ -135,5 +143,5 @@ def test_formulas() -> None:
 
 
 def test_patterns_compile() -> None:
-    for one in experiment.read("pk_experiments", kinetics.SCHEMA)["not_compared"]:
-        re.compile(one["pattern"])
+    for pattern in experiment.read("pk_experiments", kinetics.SCHEMA)["not_compared"]:
+        re.compile(pattern["pattern"])

@@ -27,7 +27,7 @@ def write(folder: Path, rows: str = CSV, **studies: str) -> tuple[Path, Path]:
 def problems(file: Path, folder: Path) -> list[str]:
     with pytest.raises(InputError) as error:
         user_data.predict(file, folder, 40)
-    return [f"{one.where} {one.field}" for one in error.value.problems]
+    return [f"{problem.where} {problem.field}" for problem in error.value.problems]
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -35,15 +35,15 @@ def test_the_example_of_the_docs_runs(tmp_path: Path) -> None:
     more = CSV + "North,2026,ketamine,QIDS-SR change,QIDS-SR,change,7 d,-5.0,points,5.0,SD,40\n"
     more += "North,2026,ketamine,clinical global impression,CGI,score,24,3,points,,,40\n"
     more += "South,2025,esketamine,MADRS change,MADRS,change,24,-12,points,,,20\n"
-    found = user_data.predict(*write(tmp_path, more), subjects=60)
-    assert len(found) == 7
-    assert [one.time_h for one in found[:5]] == [24, 24, 72, 24, 168]  # 3 d and 7 d are no visits of the file
-    assert all(one.kind == "trial" and one.low < one.predicted < one.high for one in found[:4])
-    assert all(one.role == "validate" and one.inside == (one.low <= one.published <= one.high) for one in found[:4])
-    assert found[0].n == 40 and found[3].published_low == -13.2
-    assert "CGI" in found[5].reason and "South 2025" in found[6].reason
+    predicted = user_data.predict(*write(tmp_path, more), subjects=60)
+    assert len(predicted) == 7
+    assert [row.time_h for row in predicted[:5]] == [24, 24, 72, 24, 168]  # 3 d and 7 d are no visits of the file
+    assert all(row.kind == "trial" and row.low < row.predicted < row.high for row in predicted[:4])
+    assert all(row.role == "validate" and row.inside == (row.low <= row.published <= row.high) for row in predicted[:4])
+    assert predicted[0].n == 40 and predicted[3].published_low == -13.2
+    assert "CGI" in predicted[5].reason and "South 2025" in predicted[6].reason
     again = user_data.predict(tmp_path / "results.csv", tmp_path / "studies", subjects=60)
-    assert [one.to_dict() for one in again] == [one.to_dict() for one in found]
+    assert [row.to_dict() for row in again] == [row.to_dict() for row in predicted]
 
 
 def test_all_mistakes_of_all_files_at_once(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_all_mistakes_of_all_files_at_once(tmp_path: Path) -> None:
     seen = problems(file, folder)
     for place in (f"{file}:2 year", f"{file}:2 time_h", f"{file}:2 value", f"{file}:3 study", f"{file}:3 arm"):
         assert place in seen
-    assert any("north.yaml" in one for one in seen)
+    assert any("north.yaml" in place for place in seen)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_rows_under_other_names_are_met_with_compare(tmp_path: Path) -> None:
     assert table == "clinical" and read[0]["role"] == "validate"
     missing = rows.replace("saline infusion", "sugar pill")
     file.write_text(missing, encoding="utf-8")
-    assert any("compare" in one for one in problems(file, folder))  # the study names an arm no row has
+    assert any("compare" in problem for problem in problems(file, folder))  # the study names an arm no row has
 
 
 def test_ids_of_the_library_are_taken(tmp_path: Path) -> None:
@@ -136,8 +136,8 @@ def test_what_the_columns_do_not_say_is_asked_for_not_taken_from_the_text(
     file, folder = write(tmp_path, HEADER + row + "\n")
     with pytest.raises(InputError) as error:
         user_data.predict(file, folder, 40)
-    (found,) = error.value.problems
-    assert (found.where, found.field) == (f"{file}:2", field) and cure in found.cure
+    (fault,) = error.value.problems
+    assert (fault.where, fault.field) == (f"{file}:2", field) and cure in fault.cure
 
 
 ODD = """\
@@ -160,9 +160,9 @@ North,2026,ketamine,PHQ-9 response,PHQ-9,response,24,50,%,,,40
 def test_odd_rows_are_predicted_or_refused_by_name(tmp_path: Path) -> None:
     header = "study,year,arm,endpoint,scale,measure,time_h,value,unit,dispersion,dispersion_type,n,sign\n"
     rows = "".join(f"{row}{'' if row.endswith('benefit') else ','}\n" for row in ODD.splitlines())
-    found = user_data.predict(*write(tmp_path, header + rows), subjects=60)
-    assert [one.where.rpartition(":")[2] for one in found] == [str(k) for k in range(2, 14)]
-    sd, wide, iqr, timeless, ratio, odds, effect, pre_post, sem, two, percent, other = found
+    predicted = user_data.predict(*write(tmp_path, header + rows), subjects=60)
+    assert [row.where.rpartition(":")[2] for row in predicted] == [str(k) for k in range(2, 14)]
+    sd, wide, iqr, timeless, ratio, odds, effect, pre_post, sem, two, percent, other = predicted
     assert "no number of people is given for placebo; taken: 40" in sd.note
     assert wide.published_low < -12.5 and '"1203-1428" is no whole number' in wide.note  # 90 % became 95 %
     assert iqr.published_low == pytest.approx(17 - 1.96 * 14 / 1.349 * 1.2533 / 40**0.5, rel=1e-3)

@@ -140,7 +140,7 @@ def test_what_others_may_have_written_is_left_out(home: Path, how: str) -> None:
         warnings.simplefilter("always")
         assert store.read_kept("models/x.json") is None
         assert store.read_kept("models/x.json") is None
-    messages = [str(one.message) for one in told if "the cache is left out" in str(one.message)]
+    messages = [str(message.message) for message in told if "the cache is left out" in str(message.message)]
     assert len(messages) == (0 if how in ("a link", "a folder") else 1) and all("\n" not in text for text in messages)
 
 

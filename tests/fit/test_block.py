@@ -34,15 +34,15 @@ def test_values_behind_made_data_are_found_again(tmp_path: Path) -> None:
     made = study.predict(np.array([list(truth.values())]))[0, 0, 1:, 0]
     file = tmp_path / "made.yaml"
     file.write_text(RECIPE.format(*made), encoding="utf-8")
-    found = block.calibrate(file)
-    assert found.minimum.converged
-    values = dict(zip(found.parameters["parameter"], found.parameters["value"], strict=True))
+    calibration = block.calibrate(file)
+    assert calibration.minimum.converged
+    values = dict(zip(calibration.parameters["parameter"], calibration.parameters["value"], strict=True))
     assert values == pytest.approx(truth, rel=0.02)
-    assert (found.parameters["low"] < found.parameters["value"]).all()
-    assert found.targets["within"].all()
-    assert not found.reproduced  # the library does not hold them, and nothing was written
+    assert (calibration.parameters["low"] < calibration.parameters["value"]).all()
+    assert calibration.targets["within"].all()
+    assert not calibration.reproduced  # the library does not hold them, and nothing was written
     again = block.calibrate(file)
-    assert again.parameters["value"].tolist() == found.parameters["value"].tolist()
+    assert again.parameters["value"].tolist() == calibration.parameters["value"].tolist()
 
 
 def target(**changes: object) -> Target:

@@ -39,10 +39,10 @@ def problems(tmp_path: Path, text: str) -> str:
 def test_a_good_recipe_loads(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(GOOD, encoding="utf-8")
-    found = recipe.load(file)
-    assert found.parameters[0].name == "k_mtorc1"
-    assert found.targets[0].at == 1.0
-    assert (found.targets[0].value, found.targets[0].tolerance) == (2.5, 0.3)
+    loaded = recipe.load(file)
+    assert loaded.parameters[0].name == "k_mtorc1"
+    assert loaded.targets[0].at == 1.0
+    assert (loaded.targets[0].value, loaded.targets[0].tolerance) == (2.5, 0.3)
 
 
 @pytest.mark.parametrize("role", ["validate", "context"])
@@ -109,10 +109,10 @@ def test_the_library_has_its_blocks() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_recipe_of_the_library_loads_under_its_name_and_keeps_to_rows_of_role_fit(block: str) -> None:
-    found = recipe.load(block)
-    assert found.block == block
-    assert all(target.row["role"] == "fit" for target in found.targets)
-    for free in found.parameters:
+    loaded = recipe.load(block)
+    assert loaded.block == block
+    assert all(target.row["role"] == "fit" for target in loaded.targets)
+    for free in loaded.parameters:
         assert free.prior.low < free.prior.median < free.prior.high
 
 
@@ -154,6 +154,6 @@ def test_hardly_ill_is_one_floor_of_the_scale_unless_the_recipe_says_more(tmp_pa
         outputs=["symptom"], protocol=SimpleNamespace(scale=lambda name: scales.load(library.BUILT_IN, name)),
     )  # fmt: skip
     path = np.array([[[0.05]], [[0.2]]])
-    shares = [CohortTargets._hardly_ill(fit, one, path) for one in (target, more)]  # type: ignore[arg-type]
+    shares = [CohortTargets._hardly_ill(fit, target, path) for target in (target, more)]  # type: ignore[arg-type]
     assert shares == [50.0, 100.0]
     assert "Floors of a scale" in problems(tmp_path, HARDLY_ILL.replace("statistic: hardly-ill", "floors: 3"))

@@ -10,6 +10,6 @@ from respine import fit
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(fit.names()))
 def test_the_library_holds_what_the_recipe_gives(name: str) -> None:
-    found = fit.calibrate(name)
-    off = found.parameters.loc[~found.parameters["within"], ["parameter", "value", "library"]]
-    assert found.reproduced, off.to_string()
+    calibration = fit.calibrate(name)
+    off = calibration.parameters.loc[~calibration.parameters["within"], ["parameter", "value", "library"]]
+    assert calibration.reproduced, off.to_string()

@@ -32,9 +32,9 @@ def test_a_cell_of_a_table(copy: Path) -> None:
     file = copy / "parameters" / "bdnf.csv"
     before = file.read_text(encoding="utf-8")
     assert values.write([Calibrated(place, 11.23456, 7.0, 18.0, "signalling")]) == [file]
-    found = values.read(place)
-    assert (found.value, found.low, found.high, found.status) == (11.23, 7.0, 18.0, "calibrated")
-    assert found.where.startswith("recipe signalling")
+    result = values.read(place)
+    assert (result.value, result.low, result.high, result.status) == (11.23, 7.0, 18.0, "calibrated")
+    assert result.where.startswith("recipe signalling")
     assert len(changed_lines(before, file.read_text(encoding="utf-8"))) == 1
     values.write([Calibrated(place, 11.23456, 7.0, 18.0, "signalling")])
     assert values.read(place).where.count("recipe") == 1
@@ -58,9 +58,9 @@ def test_an_entry_of_a_scale_file(copy: Path, file: str, id: str) -> None:
     place = Place(file, id)
     before = place.path.read_text(encoding="utf-8")
     values.write([Calibrated(place, 0.4321, 0.1, 0.9, "expectancy")])
-    found = values.read(place)
-    assert (found.value, found.low, found.high, found.status) == (0.4321, 0.1, 0.9, "calibrated")
-    assert found.where == "recipe expectancy"
+    result = values.read(place)
+    assert (result.value, result.low, result.high, result.status) == (0.4321, 0.1, 0.9, "calibrated")
+    assert result.where == "recipe expectancy"
     assert len(changed_lines(before, place.path.read_text(encoding="utf-8"))) == 1
 
 

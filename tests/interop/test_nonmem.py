@@ -303,8 +303,8 @@ def test_names_that_the_system_does_not_have(tmp_path: Path) -> None:
 
 def test_parameters_for_all_and_for_each(tmp_path: Path) -> None:
     data = read_nonmem(write(tmp_path, TABLE), MAP)
-    one = data.solve(system(), "cp", parameters={"CL": 4.0}, rtol=1e-9).table["PRED"]
-    np.testing.assert_allclose(one, [bolus(2, 100, 4), bolus(5, 100, 4), bolus(2, 50, 4)], rtol=1e-7)
+    first = data.solve(system(), "cp", parameters={"CL": 4.0}, rtol=1e-9).table["PRED"]
+    np.testing.assert_allclose(first, [bolus(2, 100, 4), bolus(5, 100, 4), bolus(2, 50, 4)], rtol=1e-7)
     each = data.solve(system(), "cp", parameters={"CL": [4.0, 1.0]}, rtol=1e-9).table["PRED"]
     np.testing.assert_allclose(each, [bolus(2, 100, 4), bolus(5, 100, 4), bolus(2, 50, 1)], rtol=1e-7)
 

@@ -68,12 +68,12 @@ def conversion(a: float, total: float, k1: float, k2: float, t: float) -> float:
 
 def likelihood_1(k2: float, scale: float) -> float:
     a, total = 2 * k2 / (0.3 + k2), 2.0  # A starts at 1 and B at 1
-    found = 0.0
+    result = 0.0
     for t, y, sigma in ((0.5, 2, 0.2), (3, 1.5, 0.3)):
         f = scale * conversion(a, total, 0.8, k2, t) + 0.1
         r = (math.log10(y) - math.log10(f)) / sigma
-        found += -0.5 * math.log(2 * math.pi) - math.log(sigma * y * math.log(10)) - r * r / 2
-    return found
+        result += -0.5 * math.log(2 * math.pi) - math.log(sigma * y * math.log(10)) - r * r / 2
+    return result
 
 
 def test_version_1_through_a_steady_state(tmp_path):
@@ -93,13 +93,13 @@ def test_version_2_with_a_change_on_the_way(tmp_path):
     rest = 0.6 / 0.9
     before = conversion(rest, 1.0, 0.8, 0.6, 2.0)
     wanted = [conversion(rest, 1.0, 0.8, 0.6, 1.0), before + 5, conversion(before + 5, 6.0, 0.8, 0.6, 1.0)]
-    found = problem.evaluate()
-    np.testing.assert_allclose(found.simulated[0], wanted, rtol=1e-6)
+    result = problem.evaluate()
+    np.testing.assert_allclose(result.simulated[0], wanted, rtol=1e-6)
     density = sum(-math.log(2 * 0.5) - abs(y - f) / 0.5 for y, f in zip((0.7, 5, 3), wanted, strict=True))
-    assert found.log_likelihood[0] == pytest.approx(density, abs=1e-6)
+    assert result.log_likelihood[0] == pytest.approx(density, abs=1e-6)
     inside = 0.5 * (math.erf(4.5 / math.sqrt(2)) + math.erf(0.5 / math.sqrt(2)))
     normal = -math.log(2 * math.sqrt(2 * math.pi)) - 0.5 * ((0.6 - 1) / 2) ** 2 - math.log(inside)
-    assert found.log_prior[0] == pytest.approx(normal + math.log(1 / 10), abs=1e-9)
+    assert result.log_prior[0] == pytest.approx(normal + math.log(1 / 10), abs=1e-9)
 
 
 def test_sensitivities_give_the_gradient_where_there_is_no_steady_state(tmp_path):

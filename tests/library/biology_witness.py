@@ -96,7 +96,7 @@ class Witness:
         """Every state and rule at every time (h), from the first change on."""
         values, y = {**self.parameters, **self.inputs}, self.start.copy()
         changes = sorted(changes, key=lambda change: change.time)
-        found: dict[float, dict[str, float]] = {}
+        entries: dict[float, dict[str, float]] = {}
         for i, change in enumerate(changes):
             values |= change.inputs
             for name, amount in change.doses.items():
@@ -110,6 +110,6 @@ class Witness:
                     self.rates, (change.time, end), y, "LSODA", grid, args=(values,), rtol=1e-5, atol=1e-8
                 )
                 assert solved.success, solved.message
-                found |= {time: self.all_values(time, solved.y[:, grid.index(time)], values) for time in asked}
+                entries |= {time: self.all_values(time, solved.y[:, grid.index(time)], values) for time in asked}
                 y = solved.y[:, -1].copy()
-        return found
+        return entries

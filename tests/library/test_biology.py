@@ -394,7 +394,11 @@ def recipe_numbers(block: str) -> frozenset[tuple[str, str]]:
     from ruamel.yaml import YAML
 
     recipe = YAML(typ="safe").load(library.text("recipes", block))
-    return frozenset((one["in"], one["id"]) for one in recipe["parameters"] if one.get("field", "value") == "value")
+    return frozenset(
+        (parameter["in"], parameter["id"])
+        for parameter in recipe["parameters"]
+        if parameter.get("field", "value") == "value"
+    )
 
 
 @pytest.mark.parametrize("name", library.names("parameters"))

@@ -137,7 +137,7 @@ def test_ideation_is_partly_independent_of_mood() -> None:
     """The same mood with two degrees of ideation, and part of the fall without any change of mood."""
     calm, prone = (witness(parameters=(("distress_sensitivity", value),)) for value in (0.4, 2.0))
     times = [-0.1]
-    low, high = (one.run([ILL, Change(0.0)], times)[-0.1] for one in (calm, prone))
+    low, high = (model.run([ILL, Change(0.0)], times)[-0.1] for model in (calm, prone))
     assert low["symptom"] == pytest.approx(high["symptom"], rel=1e-3)
     assert low["ideation"] < 0.85 * high["ideation"]
     before, soon = infused()[-0.1], infused()[0.67]
@@ -349,13 +349,13 @@ def everything(node: Any) -> Iterator[tuple[str, Any]]:
 
 
 def keys_in(text: str) -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     for key, value in everything(YAML(typ="safe").load(text)):
         if key == "source" and isinstance(value, str):
-            found |= {part.strip() for part in value.split(";") if part.strip()}
+            names |= {part.strip() for part in value.split(";") if part.strip()}
         elif key == "source" and isinstance(value, list):
-            found |= {str(part) for part in value}
-    return found
+            names |= {str(part) for part in value}
+    return names
 
 
 def test_every_source_anywhere_in_the_library_has_an_entry() -> None:

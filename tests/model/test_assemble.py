@@ -110,8 +110,8 @@ def test_a_broken_library_names_file_line_and_symbol(
     home: Home, file: str, old: str, new: str, where: str, field: str, why: str
 ) -> None:
     home.change(file, old, new)
-    found = problems(home)
-    assert any(w.endswith(where) and f == field and why in text for w, f, text in found), found
+    fault = problems(home)
+    assert any(w.endswith(where) and f == field and why in text for w, f, text in fault), fault
 
 
 def test_all_mistakes_are_told_at_once(home: Home) -> None:
@@ -167,9 +167,9 @@ def test_a_name_in_two_modules_is_told_with_both_places(home: Home) -> None:
     home.write("modules/other.ant", "body_level := 2 * body / distribution_volume;")
     home.write("variables/other.csv", VARIABLES + "body_level,rule,mg/L,,,,\n")
     home.change("models/oral.yaml", "modules: [absorption]", "modules: [absorption, other]")
-    found = problems(home)
-    assert any(w.endswith("other.ant:1") and "absorption.ant:2 already defines" in why for w, _, why in found)
-    assert any(w.endswith("other.csv:2") and "absorption.csv:4 already" in why for w, _, why in found)
+    fault = problems(home)
+    assert any(w.endswith("other.ant:1") and "absorption.ant:2 already defines" in why for w, _, why in fault)
+    assert any(w.endswith("other.csv:2") and "absorption.csv:4 already" in why for w, _, why in fault)
 
 
 def test_a_parameter_named_only_by_a_drug_is_in_use(home: Home) -> None:

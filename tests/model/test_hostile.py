@@ -95,8 +95,8 @@ def test_nesting_below_the_limit_is_read(kind: str) -> None:
 
 
 def test_a_hundred_thousand_reactions_are_refused_by_their_number() -> None:
-    one = '<reaction id="J{0}" reversible="false"><kineticLaw><math xmlns="http://www.w3.org/1998/Math/MathML"><cn>1</cn></math></kineticLaw></reaction>'
-    text = sbml(f"<listOfReactions>{''.join(map(one.format, range(100_000)))}</listOfReactions>")
+    reaction = '<reaction id="J{0}" reversible="false"><kineticLaw><math xmlns="http://www.w3.org/1998/Math/MathML"><cn>1</cn></math></kineticLaw></reaction>'
+    text = sbml(f"<listOfReactions>{''.join(map(reaction.format, range(100_000)))}</listOfReactions>")
     assert "more than 200,000 elements" in str(refusal(text))
 
 
@@ -115,8 +115,8 @@ def test_every_limit_can_be_widened() -> None:
 
 
 def test_five_thousand_reactions_are_read() -> None:
-    one = '<reaction id="J{0}" reversible="false"><kineticLaw><math xmlns="http://www.w3.org/1998/Math/MathML"><cn>1</cn></math></kineticLaw></reaction>'
-    text = sbml(f"<listOfReactions>{''.join(map(one.format, range(5_000)))}</listOfReactions>")
+    reaction = '<reaction id="J{0}" reversible="false"><kineticLaw><math xmlns="http://www.w3.org/1998/Math/MathML"><cn>1</cn></math></kineticLaw></reaction>'
+    text = sbml(f"<listOfReactions>{''.join(map(reaction.format, range(5_000)))}</listOfReactions>")
     assert len(load(text, limits=Limits(seconds=60)).rules) == 5_000
 
 

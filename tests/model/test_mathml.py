@@ -96,8 +96,8 @@ OPERATORS = ["add", "sub", "mul", "div", "pow", "min", "max", "lt", "le", "gt", 
 
 def tree(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
     two = st.tuples(st.sampled_from(OPERATORS), inner, inner)
-    one = st.tuples(st.sampled_from(["neg", "exp", "abs", "floor", "tanh", "not"]), inner)
-    return st.one_of(two, one, st.tuples(st.just("if"), inner, inner, inner))
+    unary = st.tuples(st.sampled_from(["neg", "exp", "abs", "floor", "tanh", "not"]), inner)
+    return st.one_of(two, unary, st.tuples(st.just("if"), inner, inner, inner))
 
 
 @given(st.recursive(leaf, tree, max_leaves=12))
@@ -111,5 +111,5 @@ def test_formulas_survive_mathml_and_infix(expr: Expr) -> None:
     if not _chained(expr):
         again.append(read(infix(expr)))
     for other in again:
-        found = float(evaluate(other, values, 3.0))
-        assert found == pytest.approx(expected, rel=1e-13, nan_ok=True)  # libSBML may take x (y z) for (x y) z
+        result = float(evaluate(other, values, 3.0))
+        assert result == pytest.approx(expected, rel=1e-13, nan_ok=True)  # libSBML may take x (y z) for (x y) z

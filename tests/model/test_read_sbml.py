@@ -90,17 +90,17 @@ def test_growth_dilutes_and_keeps_amounts() -> None:
     system = load_sbml(text)
     times = np.linspace(0, 3, 4)
     ask = {"S": ("sym", "S"), "amount": system.species["S"].amount, "B": ("sym", "B")}
-    found = simulate(system, times, ask)
+    values = simulate(system, times, ask)
     expected = np.column_stack([12 / (4 + 2 * times), np.full(4, 12.0), 12 / (4 + 2 * times)])
-    assert found == pytest.approx(expected, rel=1e-9)
+    assert values == pytest.approx(expected, rel=1e-9)
 
 
 def test_reactions_in_a_growing_volume_conserve_mass() -> None:
     """A = 12, V = 4 + 2t, dA/dt = -k A / V, so A = 12 (4 / (4 + 2t))^(k/2)."""
     system = load_sbml(species_model(GROWING, substance(), rules(rate("c", "<cn>2</cn>")), decay()))
     times = np.linspace(0, 3, 4)
-    found = simulate(system, times, {"amount": system.species["S"].amount})[:, 0]
-    assert found == pytest.approx(12 * (4 / (4 + 2 * times)) ** 0.25, rel=1e-8)
+    values = simulate(system, times, {"amount": system.species["S"].amount})[:, 0]
+    assert values == pytest.approx(12 * (4 / (4 + 2 * times)) ** 0.25, rel=1e-8)
 
 
 def event(trigger: str, *changes: tuple[str, str], delay: str = "") -> str:
@@ -125,8 +125,8 @@ def test_an_event_on_the_volume_keeps_amounts(how: str) -> None:
             f"<listOfCompartments>{GROWING}</listOfCompartments><listOfSpecies>{substance()}</listOfSpecies>{held}{event(AT_ONE, ('c', '<cn>8</cn>'))}"
         )
     )
-    found = simulate(system, np.array([0.0, 2.0]), {"S": ("sym", "S"), "c": ("sym", "c")})
-    assert found[-1] == pytest.approx([1.5, 8])
+    values = simulate(system, np.array([0.0, 2.0]), {"S": ("sym", "S"), "c": ("sym", "c")})
+    assert values[-1] == pytest.approx([1.5, 8])
 
 
 @pytest.mark.parametrize("turn", [1, -1])
@@ -136,8 +136,8 @@ def test_an_event_sets_a_concentration_in_the_volume_it_finds(turn: int) -> None
     system = load_sbml(
         sbml(f"<listOfCompartments>{GROWING}</listOfCompartments><listOfSpecies>{substance()}</listOfSpecies>{both}")
     )
-    found = simulate(system, np.array([0.0, 2.0]), {"S": ("sym", "S"), "amount": system.species["S"].amount})
-    assert found[-1] == pytest.approx([2.5, 20])
+    values = simulate(system, np.array([0.0, 2.0]), {"S": ("sym", "S"), "amount": system.species["S"].amount})
+    assert values[-1] == pytest.approx([2.5, 20])
 
 
 def test_what_only_events_change_is_an_input() -> None:

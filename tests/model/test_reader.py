@@ -151,9 +151,9 @@ def test_a_forked_process_has_a_reader_of_its_own() -> None:
     assert reader._reader is not None
     own = reader._reader.process.pid
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        found = pool.map(_read_in_child, range(6))
-    assert [values for _, values in found] == [{f"a{k}": k} for k in range(6)]
-    assert own not in {pid for pid, _ in found}
+        result = pool.map(_read_in_child, range(6))
+    assert [values for _, values in result] == [{f"a{k}": k} for k in range(6)]
+    assert own not in {pid for pid, _ in result}
     assert load(GOOD).parameters == {"a": 1}
 
 

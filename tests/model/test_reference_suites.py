@@ -36,10 +36,12 @@ def test_semantic_case(case: str) -> None:
         for kind in ("amount", "concentration"):
             if name in settings[kind].replace(" ", "").split(","):
                 wanted[name] = getattr(system.species[name], kind)
-    found = simulate(system, data[:, 0], wanted)
+    values = simulate(system, data[:, 0], wanted)
     allowed = float(settings["absolute"]) + float(settings["relative"]) * np.abs(data[:, 1:])
-    same = (np.abs(found - data[:, 1:]) <= allowed) | (found == data[:, 1:]) | (np.isnan(found) & np.isnan(data[:, 1:]))
-    assert same.all(), [(names[1 + j], data[i, 0], found[i, j], data[i, 1 + j]) for i, j in np.argwhere(~same)[:3]]
+    same = (
+        (np.abs(values - data[:, 1:]) <= allowed) | (values == data[:, 1:]) | (np.isnan(values) & np.isnan(data[:, 1:]))
+    )
+    assert same.all(), [(names[1 + j], data[i, 0], values[i, j], data[i, 1 + j]) for i, j in np.argwhere(~same)[:3]]
 
 
 @pytest.mark.parametrize("model", cases_of(MODELS))

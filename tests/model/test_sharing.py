@@ -296,10 +296,10 @@ def test_naming_parts_keeps_every_value(expr: Expr, times: int) -> None:
 @settings(max_examples=60, deadline=None)
 def test_equal_formulas_are_one_tuple(first: Expr, second: Expr) -> None:
     shared = Shared(10_000)
-    one, two = shared.intern(first), shared.intern(second)
-    assert one == first and two == second
-    assert (one is two) == (repr(first) == repr(second))
-    assert shared.intern(("neg", first)) is shared.intern(("neg", one))
+    first_shared, two = shared.intern(first), shared.intern(second)
+    assert first_shared == first and two == second
+    assert (first_shared is two) == (repr(first) == repr(second))
+    assert shared.intern(("neg", first)) is shared.intern(("neg", first_shared))
 
 
 @given(FORMULA, FORMULA)

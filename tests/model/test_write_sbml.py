@@ -30,8 +30,8 @@ def complaints(text: str, *, units: bool = True) -> list[str]:
 
 def test_a_bolus_adds_at_once() -> None:
     times = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
-    found = simulate(DECAY, times, {"x": sym("x")}, doses=[("x", 2.0, 10.0, 0.0), ("x", 2.0, 5.0, 0.0)])[:, 0]
-    assert found[[0, 1, 3, 4]] == pytest.approx(
+    values = simulate(DECAY, times, {"x": sym("x")}, doses=[("x", 2.0, 10.0, 0.0), ("x", 2.0, 5.0, 0.0)])[:, 0]
+    assert values[[0, 1, 3, 4]] == pytest.approx(
         [8, 8 * np.exp(-0.5), *(8 * np.exp(-0.5 * times[3:]) + 15 * np.exp(-0.5 * (times[3:] - 2)))], rel=1e-8
     )
 
@@ -43,21 +43,23 @@ def test_infusions_overlap_and_leave_nothing_behind() -> None:
     )
     times = np.linspace(0, 8, 9)
 
-    def one(begin: float) -> np.ndarray:
+    def solution(begin: float) -> np.ndarray:
         during = 4 * (1 - np.exp(-0.5 * np.clip(times - begin, 0, 3)))
         return during * np.exp(-0.5 * np.clip(times - begin - 3, 0, None))
 
     doses = [("x", 0.0, 6.0, 3.0), ("x", 1.0, 6.0, 3.0)]
     ask = {"x": sym("x")}
-    assert simulate(resting, times, ask, doses=doses)[:, 0] == pytest.approx(one(0) + one(1), rel=1e-7, abs=1e-10)
+    assert simulate(resting, times, ask, doses=doses)[:, 0] == pytest.approx(
+        solution(0) + solution(1), rel=1e-7, abs=1e-10
+    )
     runner = roadrunner.RoadRunner(model.to_sbml(resting, doses=doses))
     runner.simulate(0, 8, 9)
     assert runner.getValue("infusion_into_x") == 0.0
 
 
 def test_an_input_is_switched() -> None:
-    found = simulate(DECAY, np.array([0.0, 1.0, 5.0]), {"x": sym("x")}, inputs=[("block", 1.0, 1.0)])[:, 0]
-    assert found[2] == pytest.approx(8 * np.exp(-0.5), rel=1e-7)
+    values = simulate(DECAY, np.array([0.0, 1.0, 5.0]), {"x": sym("x")}, inputs=[("block", 1.0, 1.0)])[:, 0]
+    assert values[2] == pytest.approx(8 * np.exp(-0.5), rel=1e-7)
 
 
 def test_events_survive_writing_and_reading() -> None:

@@ -269,9 +269,9 @@ def test_correlations_within_their_bounds_come_back(tmp_path: Path, r: float) ->
 
 
 def test_a_correlation_with_what_everybody_shares_is_refused(tmp_path: Path) -> None:
-    one = TWO.replace("normal, mean: 40, sd: 2", "constant, value: 40", 1)
+    constant = TWO.replace("normal, mean: 40, sd: 2", "constant, value: 40", 1)
     more = f"correlations: [{{between: [age_y, weight_kg], r: 0.5, {SAID}}}]"
-    assert "same for everybody" in refusal(tmp_path, one, more=more)
+    assert "same for everybody" in refusal(tmp_path, constant, more=more)
     more = f"correlations: [{{between: [weight_kg, feedback_half_level], r: 0.5, {SAID}}}]"
     known = model.load("human").quantities["feedback_half_level"]
     assert known.variability or "same for everybody" in refusal(tmp_path, TWO, more=more)

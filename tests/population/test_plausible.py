@@ -25,9 +25,9 @@ def wide(n: int = 6000) -> pd.DataFrame:
 
 
 def test_the_accepted_are_spread_as_the_cohort_is() -> None:
-    found = accept(wide(), TARGETS, held_out=["age"])
-    table = found.table.set_index("quantity")
-    assert found.size == len(found.accepted) > 400
+    accepted = accept(wide(), TARGETS, held_out=["age"])
+    table = accepted.table.set_index("quantity")
+    assert accepted.size == len(accepted.accepted) > 400
     for name in ("madrs", "crp"):
         row = table.loc[name]
         assert row["mean_cohort"] == pytest.approx(row["mean_wanted"], abs=0.15 * row["sd_wanted"])
@@ -40,17 +40,17 @@ def test_targets_may_be_correlated() -> None:
     people = wide(8000)
     people["other"] = np.random.default_rng(1).uniform(-4, 4, len(people))
     wanted = {"madrs": {"mean": 33, "sd": 5}, "other": {"mean": 0, "sd": 1}}
-    found = accept(people, wanted, correlation=np.array([[1, 0.6], [0.6, 1]]))
-    kept = people.iloc[found.accepted]
+    accepted = accept(people, wanted, correlation=np.array([[1, 0.6], [0.6, 1]]))
+    kept = people.iloc[accepted.accepted]
     assert np.corrcoef(kept["madrs"], kept["other"])[0, 1] == pytest.approx(0.6, abs=0.08)
 
 
 def test_weights_give_the_moments_exactly_at_the_price_of_a_smaller_sample() -> None:
-    found = weigh(wide(), TARGETS, held_out=["age"])
-    table = found.table.set_index("quantity")
+    weighed = weigh(wide(), TARGETS, held_out=["age"])
+    table = weighed.table.set_index("quantity")
     assert table.loc["madrs", "mean_cohort"] == pytest.approx(33, abs=1e-4)
     assert table.loc["madrs", "sd_cohort"] == pytest.approx(5, abs=1e-3)
-    assert 500 < found.size < 6000 and found.weight.mean() == pytest.approx(1)
+    assert 500 < weighed.size < 6000 and weighed.weight.mean() == pytest.approx(1)
 
 
 def test_equal_targets_keep_everybody() -> None:

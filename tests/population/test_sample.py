@@ -165,10 +165,10 @@ def test_correlations_between_covariates_and_random_effects() -> None:
 def test_truncated_normal_has_the_printed_mean_and_sd() -> None:
     u = (np.arange(200_000) + 0.5) / 200_000
     for mean, sd, low, high in ((37.7, 5.73, 28, 56), (6.1, 3.3, 2, 20), (50, 10, 0, 100), (3, 2, 0, 8)):
-        one = Normal.model_validate(
+        truncated = Normal.model_validate(
             {"distribution": "normal", "mean": mean, "sd": sd, "low": low, "high": high, "source": "x"}
         )
-        values = one.values(u)
+        values = truncated.values(u)
         assert values.mean() == pytest.approx(mean, rel=1e-3) and values.std() == pytest.approx(sd, rel=2e-3)
         assert low <= values.min() and values.max() <= high
     exact = stats.truncnorm.ppf(u[::500], -1, 3, loc=2, scale=1)
@@ -201,20 +201,22 @@ def test_covariates_feed_parameters_of_their_name() -> None:
 
 @pytest.mark.parametrize("name", library.names("populations"))
 def test_library_population(name: str) -> None:
-    one = population.load(name)
-    assert one.name == name
-    own = model.load(one.model)  # its overrides name numbers that only the real model has
-    everyone = population.sample(one, own, range(4000), seed=5)
-    for id, override in one.parameters.items():
+    loaded = population.load(name)
+    assert loaded.name == name
+    own = model.load(loaded.model)  # its overrides name numbers that only the real model has
+    everyone = population.sample(loaded, own, range(4000), seed=5)
+    for id, override in loaded.parameters.items():
         if own.quantities[id].variability or id not in everyone.parameters:
             continue
         assert np.median(everyone.parameters[id]) == pytest.approx(float(override.value), rel=0.05)
     table = everyone.covariates
     assert not table.isna().any().any() and (table["weight_kg"] > 0).all()
-    assert table["weight_kg"].median() == pytest.approx({"human": 78, "rat": 0.3, "mouse": 0.025}[one.species], rel=0.1)
-    if one.history:
-        assert table["history_h"].max() <= one.run_in
-    if one.species == "human":
+    assert table["weight_kg"].median() == pytest.approx(
+        {"human": 78, "rat": 0.3, "mouse": 0.025}[loaded.species], rel=0.1
+    )
+    if loaded.history:
+        assert table["history_h"].max() <= loaded.run_in
+    if loaded.species == "human":
         women, men = (table["weight_kg"][table["sex"] == sex].median() for sex in ("female", "male"))
         assert women < men
 
@@ -255,7 +257,7 @@ def test_one_mistake_one_error(name: str, tmp_path) -> None:
     file.write_text(text.replace(right, wrong, 1))
     with pytest.raises(InputError) as caught:
         population.load(file)
-    assert [one.field for one in caught.value.problems] == [field]
+    assert [problem.field for problem in caught.value.problems] == [field]
     assert words in str(caught.value) and "mine.yaml:" in str(caught.value)
 
 
@@ -273,9 +275,9 @@ def test_spread_in_history(tmp_path) -> None:
     with pytest.raises(InputError, match="not between low and high"):
         population.load(file)
     file.write_text(text.replace("high: 2 wk", "high: 720 d"))
-    one = population.load(file)
-    assert one.run_in == 720 * 24
-    table = population.sample(one, system(), range(3000), seed=5).covariates
+    loaded = population.load(file)
+    assert loaded.run_in == 720 * 24
+    table = population.sample(loaded, system(), range(3000), seed=5).covariates
     assert table["history_h"].median() == pytest.approx(180 * 24, rel=0.05)
     assert table["history_stress"].between(0.4, 2.5).all() and table["history_stress"].std() > 0.2
 

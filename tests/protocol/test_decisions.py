@@ -26,8 +26,8 @@ def deciding(
         "schema: respine/study/1\nname: one\ntitle: One\npopulation: mdd-treatment-resistant\nsubjects: 9\nseed: 1\n"
         f"arms: {{a: {{doses: {doses}}}, b: {{}}}}\nvisits: {visits}\nobserve: [MADRS, SBP]\nrules:\n{listed}"
     )
-    one = study.load(file)
-    chosen = protocol_of(one).arm(arm)
+    loaded = study.load(file)
+    chosen = protocol_of(loaded).arm(arm)
     return Decisions(chosen, chosen.people(range(n)))
 
 
@@ -46,7 +46,7 @@ def carry_out(work: Decisions, madrs=30.0, sbp=120.0, able=True) -> Decisions:
 
 
 def days(work: Decisions, person: int = 0, rule: str | None = None) -> list[float]:
-    times = [one.time[person] / 24 for one in work.given if rule in (None, one.rule)]
+    times = [dose.time[person] / 24 for dose in work.given if rule in (None, dose.rule)]
     return [float(t) for t in times if np.isfinite(t)]
 
 
@@ -82,9 +82,9 @@ def test_limits(tmp_path: Path, limit: str, wanted: list[float]) -> None:
     work = carry_out(deciding(tmp_path, PRN + f", limit: {limit}}}"))
     assert days(work) == wanted
     rows = work.table()
-    one = rows[rows["subject"] == 0]
-    assert len(one) == 15 and (one["outcome"] == "done").sum() == len(wanted)
-    refused = one[one["outcome"] == "refused"]
+    of_person = rows[rows["subject"] == 0]
+    assert len(of_person) == 15 and (of_person["outcome"] == "done").sum() == len(wanted)
+    refused = of_person[of_person["outcome"] == "refused"]
     assert refused["why"].str.startswith("limit: ").all() and set(refused["seen"]) == {"MADRS 30"}
 
 
@@ -137,11 +137,11 @@ def test_courses_are_held_stopped_limited_and_do_not_overlap(tmp_path: Path) -> 
     assert days(carry_out(deciding(tmp_path, start % ("times: 4", ", limit: {per-day: 1}")))) == [
         float(d) for d in range(15)
     ]
-    one = start.replace("visit: daily", "visit: 0 h") % ("until: 14 d", "")
+    once = start.replace("visit: daily", "visit: 0 h") % ("until: 14 d", "")
     hold = "{name: h, when: {visit: 7 d}, then: {hold: c, for: 36 h}}"
-    assert days(carry_out(deciding(tmp_path, one, hold))) == [0.5 * k for k in range(29) if not 14 <= k < 17]
+    assert days(carry_out(deciding(tmp_path, once, hold))) == [0.5 * k for k in range(29) if not 14 <= k < 17]
     stop = "{name: s, when: {visit: 7 d}, then: {stop: c}}"
-    assert days(carry_out(deciding(tmp_path, one, stop))) == [0.5 * k for k in range(14)]
+    assert days(carry_out(deciding(tmp_path, once, stop))) == [0.5 * k for k in range(14)]
 
 
 def test_a_rule_may_hold_itself(tmp_path: Path) -> None:

@@ -48,30 +48,30 @@ def test_a_pickled_protocol_gives_the_same_bits_where_there_is_no_library(tmp_pa
     np.testing.assert_array_equal(np.load(tmp_path / "there.npy"), here.values)
 
 
-def _fingerprint(one: study.Study, system=None) -> str:
-    return resolve(one, system=system or tiny_system()).fingerprint
+def _fingerprint(asked: study.Study, system=None) -> str:
+    return resolve(asked, system=system or tiny_system()).fingerprint
 
 
 def test_the_fingerprint_tells_every_input_apart(tmp_path: Path) -> None:
-    one = small_study(tmp_path)
-    whole = _fingerprint(one)
-    assert whole == _fingerprint(study.Study.from_yaml(one.to_yaml()))  # comments and layout are no part of it
+    asked = small_study(tmp_path)
+    whole = _fingerprint(asked)
+    assert whole == _fingerprint(study.Study.from_yaml(asked.to_yaml()))  # comments and layout are no part of it
     people = [{"id": str(k), "weight_kg": 60.0 + k} for k in range(60)]
     changed = {
-        "dose": one.arm("drug").replace(doses=[{**one.arms["drug"].doses[0].to_dict(), "amount": "1 mg/kg"}]),
-        "seed": one.replace(seed=6),
-        "subjects": one.replace(subjects=61),
-        "visits": one.replace(visits=["0 h", "4 h", "24 h", "8 d"]),
-        "title": one.replace(title="Another title"),
-        "population": one.replace(population="mdd"),
-        "people": one.replace(people=people),
-        "people's numbers": one.replace(people=[*people[:-1], {"id": "59", "weight_kg": 1.0 + 60}]),
-        "scales": one.replace(observe=["MADRS", "CADSS"]),
-        "covariates": one.replace(covariates={"baseline_MADRS": {
+        "dose": asked.arm("drug").replace(doses=[{**asked.arms["drug"].doses[0].to_dict(), "amount": "1 mg/kg"}]),
+        "seed": asked.replace(seed=6),
+        "subjects": asked.replace(subjects=61),
+        "visits": asked.replace(visits=["0 h", "4 h", "24 h", "8 d"]),
+        "title": asked.replace(title="Another title"),
+        "population": asked.replace(population="mdd"),
+        "people": asked.replace(people=people),
+        "people's numbers": asked.replace(people=[*people[:-1], {"id": "59", "weight_kg": 1.0 + 60}]),
+        "scales": asked.replace(observe=["MADRS", "CADSS"]),
+        "covariates": asked.replace(covariates={"baseline_MADRS": {
             "distribution": "constant", "value": 30, "status": "assumed", "note": "all alike"}}),
     }  # fmt: skip
     prints = {name: _fingerprint(other) for name, other in changed.items()}
-    prints["model"] = _fingerprint(one, tiny_system(relief=0.7))
+    prints["model"] = _fingerprint(asked, tiny_system(relief=0.7))
     assert whole not in prints.values() and len(set(prints.values())) == len(prints)
 
 
@@ -84,14 +84,14 @@ def test_the_fingerprint_tells_every_input_apart(tmp_path: Path) -> None:
     ],
 )
 def test_an_edited_library_file_is_another_protocol(kind: str, name: str, old: str, new: str, tmp_path: Path) -> None:
-    one = small_study(tmp_path)
+    asked = small_study(tmp_path)
     text = library.text(kind, name)
     if old not in text:
         pytest.fail(f"{kind}/{name} no longer holds {old!r}: choose another edit")
     (tmp_path / "own" / kind).mkdir(parents=True)
     (tmp_path / "own" / kind / f"{name}.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
     edited = library.BUILT_IN.overlay(tmp_path / "own")
-    assert resolve(one, edited, tiny_system()).fingerprint != _fingerprint(one)
+    assert resolve(asked, edited, tiny_system()).fingerprint != _fingerprint(asked)
 
 
 def test_a_population_edited_between_two_shards_is_told_not_mixed_in(
@@ -99,8 +99,8 @@ def test_a_population_edited_between_two_shards_is_told_not_mixed_in(
 ) -> None:
     people = library.text("populations", "mdd-treatment-resistant")
     (tmp_path / "people.yaml").write_text(people, encoding="utf-8")
-    one = small_study(tmp_path, **{"mdd-treatment-resistant": "people.yaml"})
-    plan = run.plan(one, system=tiny_system(), shard=30, threads=1)
+    asked = small_study(tmp_path, **{"mdd-treatment-resistant": "people.yaml"})
+    plan = run.plan(asked, system=tiny_system(), shard=30, threads=1)
     compute, kept = shards.compute, []
 
     def stops(*args, **more):
@@ -114,20 +114,20 @@ def test_a_population_edited_between_two_shards_is_told_not_mixed_in(
         run.execute(plan, tmp_path / "run")
     monkeypatch.undo()
     (tmp_path / "people.yaml").write_text(people.replace("sd: 13.33", "sd: 9", 1) + "\n# edited\n", encoding="utf-8")
-    edited = study.load(one.file)
+    edited = study.load(asked.file)
     assert resolve(edited, system=tiny_system()).facts["population"] != plan.protocol.facts["population"]
     with pytest.raises(InputError, match="the population or the table of people differed"):
         run.execute(run.plan(edited, system=tiny_system(), shard=30, threads=1), tmp_path / "run", resume=True)
 
 
 def test_results_belong_to_the_study_they_were_made_from(tmp_path: Path) -> None:
-    one = small_study(tmp_path)
-    run.execute(run.plan(one, system=tiny_system(), threads=1), tmp_path / "run")
-    assert one.file is not None
-    one.file.write_text(one.text.replace("A small study", "Quite another one"), encoding="utf-8")
+    asked = small_study(tmp_path)
+    run.execute(run.plan(asked, system=tiny_system(), threads=1), tmp_path / "run")
+    assert asked.file is not None
+    asked.file.write_text(asked.text.replace("A small study", "Quite another one"), encoding="utf-8")
     assert run.load(tmp_path / "run").study.title == "A small study"
-    one.file.unlink()
-    assert run.load(tmp_path / "run").study == one
+    asked.file.unlink()
+    assert run.load(tmp_path / "run").study == asked
 
 
 def test_changed_tables_of_a_run_are_refused(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_changed_tables_of_a_run_are_refused(tmp_path: Path) -> None:
 def test_a_table_of_people_is_who_takes_part(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("id,weight_kg,baseline_MADRS\n" + "".join(
         f"p{k},{50 + k},{25 + k % 10}\n" for k in range(60)))  # fmt: skip
-    one = small_study(tmp_path, **{"subjects: 60": "subjects: 60\npeople: people.csv"})
-    people = resolve(one, system=tiny_system()).arm("drug").people(range(10, 20))
+    asked = small_study(tmp_path, **{"subjects: 60": "subjects: 60\npeople: people.csv"})
+    people = resolve(asked, system=tiny_system()).arm("drug").people(range(10, 20))
     assert people.covariates["weight_kg"].tolist() == [60.0 + k for k in range(10)]
     assert people.covariates["baseline_MADRS"].tolist() == [25.0 + k for k in range(10)]
 

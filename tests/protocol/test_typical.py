@@ -25,9 +25,9 @@ def test_vectors_do_not_depend_on_each_other() -> None:
 
 
 def test_an_arm_in_which_nothing_moves_has_values() -> None:
-    found = typical(STUDY, ["plasma_ketamine"], TIMES)
-    assert np.array_equal(found["vehicle"]["plasma_ketamine"], np.zeros(4))
-    assert found["ketamine"]["plasma_ketamine"].max() > 0
+    courses = typical(STUDY, ["plasma_ketamine"], TIMES)
+    assert np.array_equal(courses["vehicle"]["plasma_ketamine"], np.zeros(4))
+    assert courses["ketamine"]["plasma_ketamine"].max() > 0
 
 
 def test_what_an_arm_sets_is_not_varied() -> None:

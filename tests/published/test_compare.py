@@ -123,11 +123,11 @@ def test_every_row_of_the_evidence_is_read_or_refused_with_a_reason(table: str) 
 @pytest.mark.parametrize("name", library.names("studies"))
 def test_no_published_row_of_a_library_study_is_dropped(name: str) -> None:
     study = studies.load(name)
-    found = published.matches(study)
+    result = published.matches(study)
     for block in study.compare:
         named = {row["id"] for row, _ in rows_compared(study.library, block, study.endpoints)}
-        assert named <= {match.row["id"] for match in found}
-    for match in found:
+        assert named <= {match.row["id"] for match in result}
+    for match in result:
         assert (match.endpoint is None) == (match.reason is not None)
 
 

@@ -32,6 +32,6 @@ def test_pass_fail_and_bad_input(tmp_path):
 
 def test_json(tmp_path):
     result = run("stiff", folder(tmp_path, linear=LINEAR), "--json")
-    found = json.loads(result.output)
-    assert result.exit_code == 0 and found["passed"] == found["bound"] == 1
-    assert found["cases"][0]["case"] == "linear" and found["cases"][0]["outcome"] == "pass"
+    answer = json.loads(result.output)
+    assert result.exit_code == 0 and answer["passed"] == answer["bound"] == 1
+    assert answer["cases"][0]["case"] == "linear" and answer["cases"][0]["outcome"] == "pass"

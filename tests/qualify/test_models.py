@@ -30,8 +30,8 @@ def test_within_the_limit(tmp_path, size):
 
 @pytest.mark.parametrize("size", [1.0, 1e-20])
 def test_beyond_the_limit(tmp_path, size):
-    (found,) = models.qualify(folder(tmp_path, 1 + 1.5e-4, size=size)).cases
-    assert found.outcome == "FAIL" and found.note.startswith("S at 0")
+    (case,) = models.qualify(folder(tmp_path, 1 + 1.5e-4, size=size)).cases
+    assert case.outcome == "FAIL" and case.note.startswith("S at 0")
 
 
 def test_refusal_names_its_reason(tmp_path):
@@ -43,8 +43,8 @@ def test_refusal_names_its_reason(tmp_path):
 def test_unknown_variable_fails(tmp_path):
     path = folder(tmp_path) / "reference" / "A1.csv"
     path.write_text(path.read_text().replace("time,S", "time,Z"), encoding="utf-8")
-    (found,) = models.qualify(tmp_path).cases
-    assert found.outcome == "FAIL" and "no Z" in found.note
+    (case,) = models.qualify(tmp_path).cases
+    assert case.outcome == "FAIL" and "no Z" in case.note
 
 
 def test_damaged_reference_is_named(tmp_path):
@@ -74,15 +74,15 @@ def test_a_concentration_in_a_compartment_without_size_is_refused(tmp_path):
     path.write_text(
         text.replace('initialConcentration="1.0"', 'initialAmount="1"').replace('Units="false"', 'Units="true"')
     )
-    (found,) = models.qualify(home).cases
-    assert found.outcome == "refused" and "C has no size" in found.note
+    (case,) = models.qualify(home).cases
+    assert case.outcome == "refused" and "C has no size" in case.note
 
 
 def test_a_missing_model_is_no_refusal(tmp_path):
     home = folder(tmp_path)
     (home / "models" / "A1.xml").unlink()
-    (found,) = models.qualify(home).cases
-    assert found.outcome == "FAIL" and "missing" in found.note
+    (case,) = models.qualify(home).cases
+    assert case.outcome == "FAIL" and "missing" in case.note
 
 
 POLES = {  # equations, values at 100 (closed forms or a close run at default tolerances, see the comments)

@@ -14,7 +14,7 @@ from respine.qualify import nonmem
 KA, K, V = 1.5, 1.1 / 20, 20.0
 
 
-def found(t: float, doses: list[tuple[float, float]]) -> str:
+def concentration(t: float, doses: list[tuple[float, float]]) -> str:
     """The concentration after boluses into the central compartment, with the digits NONMEM prints."""
     return f"{1000 / V * sum(a * math.exp(-K * (t - d)) for d, a in doses if t >= d):.5g}"
 
@@ -28,7 +28,7 @@ def table(rows: list[dict[str, object]], columns: str = "id time cp cmt amt evid
 
 
 DOSE = {"id": 1, "time": 0, "cp": "NA", "cmt": 2, "amt": 100, "evid": 1}
-ROWS = [DOSE, *({"id": 1, "time": t, "cp": found(t, [(0, 100)]), "cmt": 2, "evid": 0} for t in (1, 5, 20))]
+ROWS = [DOSE, *({"id": 1, "time": t, "cp": concentration(t, [(0, 100)]), "cmt": 2, "evid": 0} for t in (1, 5, 20))]
 
 
 def run(tmp_path, text: str):

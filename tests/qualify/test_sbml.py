@@ -68,8 +68,8 @@ def test_amounts_and_concentrations(tmp_path):
 
 def test_a_wrong_value_fails_and_says_where(tmp_path):
     case(tmp_path, "00001", 4.0 * 1.0002)
-    (found,) = sbml.qualify(tmp_path).cases
-    assert found.outcome == "FAIL" and found.note.startswith("S at") and "expected" in found.note
+    (judged,) = sbml.qualify(tmp_path).cases
+    assert judged.outcome == "FAIL" and judged.note.startswith("S at") and "expected" in judged.note
 
 
 def test_values_within_the_tolerance_of_the_case_pass(tmp_path):

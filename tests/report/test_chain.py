@@ -46,9 +46,9 @@ def test_the_table_is_what_is_drawn(folder: Folder) -> None:
     assert set(table["panel"]) == {"plasma_ketamine", "circuit", "MADRS"}
     whole = figure.axes[3]  # strip of doses, strip of doses, plasma left, plasma right
     drawn = next(line for line in whole.lines if len(line.get_xdata()) > 1)
-    mine = table[(table["panel"] == "plasma_ketamine") & (table["arm"] == "ketamine")]
-    np.testing.assert_allclose(drawn.get_xdata(), mine["time_h"] / 24)
-    np.testing.assert_allclose(drawn.get_ydata(), mine["median"])
+    of_arm = table[(table["panel"] == "plasma_ketamine") & (table["arm"] == "ketamine")]
+    np.testing.assert_allclose(drawn.get_xdata(), of_arm["time_h"] / 24)
+    np.testing.assert_allclose(drawn.get_ydata(), of_arm["median"])
 
 
 def test_axes_carry_units_and_the_legend_counts(folder: Folder) -> None:

@@ -12,8 +12,8 @@ from respine.report.text import decimals, hours, thousands
 
 def rows(folder: Folder, **columns: object) -> list[tuple[str, ...]]:
     """The text of a table that has one row, with other values in it."""
-    one = folder.comparison.iloc[[0]].assign(**columns)
-    return list(text_table(dataclasses.replace(folder, comparison=one)).rows)
+    row = folder.comparison.iloc[[0]].assign(**columns)
+    return list(text_table(dataclasses.replace(folder, comparison=row)).rows)
 
 
 def test_rows_read_as_people_write_them(folder: Folder) -> None:
@@ -104,8 +104,8 @@ def test_a_difference_names_the_arm_it_is_set_against(folder: Folder) -> None:
 def test_a_recorded_output_is_shown_with_its_unit(folder: Folder) -> None:
     endpoint = folder.study.endpoints[0].model_copy(update={"name": "plasma", "of": "plasma_ketamine", "kind": "score"})
     study = folder.study.model_copy(update={"endpoints": (endpoint,)})
-    one = folder.comparison.iloc[[0]].assign(endpoint="plasma", unit="ng/mL")
-    table = text_table(dataclasses.replace(folder, study=study, comparison=one))
+    row = folder.comparison.iloc[[0]].assign(endpoint="plasma", unit="ng/mL")
+    table = text_table(dataclasses.replace(folder, study=study, comparison=row))
     assert (table.rows[0][0], table.rows[0][3]) == ("plasma ketamine score 24 h", "ng/mL")
 
 

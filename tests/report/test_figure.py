@@ -45,7 +45,7 @@ def test_every_mistake_of_own_results_is_told_with_its_line(tmp_path):
     text = "arm,output,time,mean,sd,n\nnobody,spine_total,24 h,1,,\na,spine_totl,24,x,2,\na,spine_total,1 h,,,\n"
     with pytest.raises(InputError) as told:
         own_data.read(table(tmp_path, text), ["a", "b"], ["spine_total"])
-    where = [(one.where.rpartition(":")[2], one.field) for one in told.value.problems]
+    where = [(problem.where.rpartition(":")[2], problem.field) for problem in told.value.problems]
     assert {("2", "arm"), ("3", "output"), ("3", "time"), ("3", "mean"), ("3", "n"), ("4", "mean")} <= set(where)
 
 

@@ -55,7 +55,7 @@ def test_a_budget_ends_with_equal_arms_and_says_what_it_is_worth(whole: tuple[Pa
     out, plan = tmp_path / "run", whole[1]
     part = run.execute(plan, out, budget=Budget(people=60))
     assert part.details["state"] == "running" and part.details["so_far"] == 25
-    assert any("from 25 of 60 people an arm" in one for one in part.warnings)
+    assert any("from 25 of 60 people an arm" in warning for warning in part.warnings)
     assert set(part.endpoints["n_simulated"].dropna()) == {25} and not (out / "visits.parquet").exists()
     run.execute(plan, out, resume=True)
     assert _bytes(out) == _bytes(whole[0])
@@ -71,9 +71,9 @@ def test_budgets_in_words() -> None:
 
 
 def test_status_of_a_run_on_its_way_and_of_a_finished_one(whole: tuple[Path, Plan], half: Path) -> None:
-    found = run.status(half)
-    assert (found.state, found.shards_done, found.shards, found.people) == ("running", 3, 6, 120)
-    assert found.people_done == 75 and found.study == "small" and found.last
+    progress = run.status(half)
+    assert (progress.state, progress.shards_done, progress.shards, progress.people) == ("running", 3, 6, 120)
+    assert progress.people_done == 75 and progress.study == "small" and progress.last
     done = run.status(whole[0])
     assert (done.state, done.shards_done, done.people_done, done.seconds_left) == ("complete", 6, 120, None)
     with pytest.raises(InputError, match="no such folder"):
@@ -91,17 +91,17 @@ def test_a_clock_that_was_set_back_gives_no_pace(half: Path) -> None:
 @pytest.mark.usefixtures("same_system")
 def test_verify_names_what_is_damaged_and_repair_mends_it(whole: tuple[Path, Plan], half: Path) -> None:
     assert run.verify(whole[0]).sound and run.verify(whole[0]).checked == len(TABLES)
-    found = run.verify(half)
-    assert found.sound and len(found.missing) == 3 and found.state == "running"
+    verified = run.verify(half)
+    assert verified.sound and len(verified.missing) == 3 and verified.state == "running"
     first, second = sorted((half / "shards").iterdir())[:2]
     data = first.read_bytes()
     first.write_bytes(data[:500] + bytes([data[500] ^ 4]) + data[501:])
     second.write_bytes(second.read_bytes()[:-50])
     (half / "shards" / "00077.shard").write_bytes(data)
     (half / "shards" / ".00004.zz.part").write_bytes(b"half")
-    found = run.verify(half)
-    assert not found.sound
-    assert {one.what for one in found.findings if one.harm} == {
+    verified = run.verify(half)
+    assert not verified.sound
+    assert {finding.what for finding in verified.findings if finding.harm} == {
         f"shard {first.stem}",
         f"shard {second.stem}",
         "shard 00077",
@@ -124,7 +124,7 @@ def test_a_lost_manifest_is_restored(whole: tuple[Path, Plan], half: Path, tmp_p
         file.unlink()
         if made[lost] is not None:
             file.write_text(made[lost])
-        assert [one.what for one in run.verify(folder).findings if one.harm] == [manifest.NAME]
+        assert [finding.what for finding in run.verify(folder).findings if finding.harm] == [manifest.NAME]
         run.repair(folder)
         assert _bytes(folder) == _bytes(whole[0])
 

@@ -50,7 +50,7 @@ TABLES = ("visits", "doses", "decisions", "endpoints", "chain", "failures", "sub
 
 def planned(folder: Path, *rules: str, doses: str = "[]", shard: int = 24, system: System | None = None) -> run.Plan:
     text = HEAD.replace("DOSES", doses)
-    text += "rules:\n" + "".join(f"  - {one}\n" for one in rules) if rules else ""
+    text += "rules:\n" + "".join(f"  - {rule}\n" for rule in rules) if rules else ""
     return run.plan(small_study(folder, text), system=system or tiny_system(), shard=shard, threads=1)
 
 
@@ -72,11 +72,11 @@ def in_one_go(plan: run.Plan, arm: str, people: range, given):
     return chosen.solve(who, plan.outputs, plan.times, vary=plan.vary, schedule=schedule, threads=1)
 
 
-def alike(one, other, tolerance: float = 1e-4) -> None:
+def alike(first, other, tolerance: float = 1e-4) -> None:
     """The same trajectories at the times both keep, to the tolerance of the solver."""
-    times = np.intersect1d(one.times, other.times)
-    assert len(times) > 50 and one.outputs == other.outputs
-    a, b = (s.values[:, np.isin(s.times, times)] for s in (one, other))
+    times = np.intersect1d(first.times, other.times)
+    assert len(times) > 50 and first.outputs == other.outputs
+    a, b = (s.values[:, np.isin(s.times, times)] for s in (first, other))
     size = np.maximum(np.abs(b).max(axis=(0, 1)), 1e-6)
     assert np.isfinite(a).all() and np.abs((a - b) / size).max() < tolerance
 
@@ -94,10 +94,10 @@ def test_a_rule_that_always_acts_is_a_fixed_dose(tmp_path: Path, over: str) -> N
     ruled, without = planned(tmp_path, rule), planned(tmp_path, doses=fixed)
     alike(solved(ruled)[0], solved(without)[0])
     a, b = run.execute(ruled, tmp_path / "a"), run.execute(without, tmp_path / "b")
-    doses = [pd.read_parquet(one.folder / "doses.parquet").drop(columns="why") for one in (a, b)]
+    doses = [pd.read_parquet(result.folder / "doses.parquet").drop(columns="why") for result in (a, b)]
     pd.testing.assert_frame_equal(*doses)
-    visits = [pd.read_parquet(one.folder / "visits.parquet") for one in (a, b)]
-    kept = [one[(one["arm"] == "a") & one["scale"].isin(["MADRS", "SBP"])] for one in visits]
+    visits = [pd.read_parquet(result.folder / "visits.parquet") for result in (a, b)]
+    kept = [table[(table["arm"] == "a") & table["scale"].isin(["MADRS", "SBP"])] for table in visits]
     np.testing.assert_allclose(kept[0]["true_value"], kept[1]["true_value"], atol=0.02)
     assert np.mean(kept[0]["value"].to_numpy() == kept[1]["value"].to_numpy()) > 0.98  # a step where rounding differs
 
@@ -128,7 +128,7 @@ def test_a_frozen_replay_of_the_ledger_gives_the_same_path(
 ) -> None:
     plan, _ = needed
     solution, work = solved(plan)
-    assert {one.rule for one in work.given} == {"needed", "switch"}
+    assert {dose.rule for dose in work.given} == {"needed", "switch"}
     who = plan.people_of("a", range(24))
     alike(in_one_go(plan, "a", range(24), work.given), solution)
     # and as a study of fixed doses, written for one person after the other
@@ -157,7 +157,7 @@ def test_every_decision_is_kept_with_what_was_seen(needed: tuple[run.Plan, run.R
     assert len(merged) > 20 and (merged["value"] == merged["value_kept"]).all()  # a decision at a visit sees the visit
     counted = results.details["decisions"]
     assert counted["a"]["needed"]["done"] == len(gave) and set(counted["b"]) == {"hold"}
-    assert not any("never acted" in one for one in results.warnings)
+    assert not any("never acted" in warning for warning in results.warnings)
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -172,7 +172,7 @@ def test_the_size_of_the_shards_changes_nothing(needed: tuple[run.Plan, run.Resu
     _, results = needed
     other = run.execute(planned(tmp_path, *NEEDED, shard=24), tmp_path / "run")
     for name in TABLES:
-        a, b = (pd.read_parquet(one.paths[name]) for one in (results, other))
+        a, b = (pd.read_parquet(result.paths[name]) for result in (results, other))
         pd.testing.assert_frame_equal(a, b, check_exact=True)
 
 
@@ -221,15 +221,15 @@ def test_who_fails_is_named_and_decides_no_more(tmp_path: Path) -> None:
     assert 0 < len(failed) < 24 and (failed["time_h"] >= 0).all() and failed["reason"].str.len().min() > 10
     rows, visits = (pd.read_parquet(results.paths[name]) for name in ("decisions", "visits"))
     last = rows.groupby("subject")["time_h"].max()
-    for one in failed.itertuples():
-        assert last[one.subject] <= one.time_h + SAME_MOMENT_H
+    for failure in failed.itertuples():
+        assert last[failure.subject] <= failure.time_h + SAME_MOMENT_H
     assert set(failed["subject"]).isdisjoint(visits[visits["arm"] == "a"]["subject"])
     assert (rows[~rows["subject"].isin(failed["subject"])].groupby("subject").size() == 8).all()
 
 
 def test_a_rule_nobody_meets_is_said(tmp_path: Path) -> None:
     results = run.execute(planned(tmp_path, NEVER), tmp_path / "run")
-    assert any("the rule never never acted on anybody" in one for one in results.warnings)
+    assert any("the rule never never acted on anybody" in warning for warning in results.warnings)
     assert run.load(tmp_path / "run").details["decisions"] == {"a": {"never": {"done": 0, "refused": 0}}, "b": {}}
 
 
@@ -273,16 +273,16 @@ def test_an_independent_solver_with_the_ledger_alone_gives_the_same_path(needed:
         times = plan.times
         edges = np.unique(np.concatenate([[-2000.0], begin, begin + lasts, [times[-1]]]))
         edges = edges[edges <= times[-1]]
-        y, found = np.zeros(4), np.full(len(times), np.nan)
+        y, result = np.zeros(4), np.full(len(times), np.nan)
         for a, b in pairwise(edges):
             inside = (times > a - 1e-9) & (times <= b)
             part = solve_ivp(slopes, (a, b - 1e-9), y, method="LSODA", rtol=1e-8, atol=1e-10,
                              t_eval=np.clip(times[inside], a, b - 1e-9))  # fmt: skip
-            found[inside], y = (
+            result[inside], y = (
                 part.y[3],
                 part.y[:, -1] if inside.any() and times[inside][-1] == b else _end(slopes, a, b, y),
             )
-        np.testing.assert_allclose(trajectories[person, :, column], found, rtol=2e-3)
+        np.testing.assert_allclose(trajectories[person, :, column], result, rtol=2e-3)
 
 
 def _end(slopes, a: float, b: float, y: np.ndarray) -> np.ndarray:
@@ -333,7 +333,7 @@ def test_titration_and_taper_to_the_longest_interval_that_holds(tmp_path: Path) 
     text = HEAD.replace("DOSES", "[]").replace(
         "visits: [0 h, 4 h, 3 d, 7 d]", "visits: [0 h, 7 d, 28 d, 56 d, 70 d, 84 d]"
     )
-    text = text.replace("at: 7 d", "at: 84 d") + "rules:\n" + "".join(f"  - {one}\n" for one in TITRATE)
+    text = text.replace("at: 7 d", "at: 84 d") + "rules:\n" + "".join(f"  - {rule}\n" for rule in TITRATE)
     plan = run.plan(small_study(tmp_path, text), system=tiny_system(), threads=1)
     _, work = solved(plan)
     ledger = plan.protocol.arm("a").ledger(plan.people_of("a", range(24)), work.given)

@@ -69,12 +69,12 @@ def test_the_estimate_learns_from_what_runs_took(tmp_path: Path, monkeypatch: py
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RESPINE_CACHE", str(tmp_path / "file"))
     speed.remember(1e8, 10.0, 1)  # nowhere to keep it: no harm
-    assert [speed.words(s) for s in (0.2, 12.4, 600, 7200, 1e6)] == ["1 s", "12 s", "10 min", "2 h", "12 d"]
+    assert [speed.duration_text(s) for s in (0.2, 12.4, 600, 7200, 1e6)] == ["1 s", "12 s", "10 min", "2 h", "12 d"]
 
 
 def test_few_people_hold_little_of_the_uncertainty(whole: tuple[Path, Plan, run.Results]) -> None:
     _, plan, results = whole
-    assert plan.draws == 6 and any("6 draws of the uncertain parameters" in one for one in results.warnings)
+    assert plan.draws == 6 and any("6 draws of the uncertain parameters" in warning for warning in results.warnings)
 
 
 def test_subjects_and_seed_can_be_replaced_and_are_checked(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_finished_run_is_read_back_not_simulated(
 
 
 @pytest.mark.parametrize(
-    ("what", "words"),
+    ("subject", "words"),
     [
         ("seed", "the seed"),
         ("subjects", "number of subjects"),
@@ -280,17 +280,17 @@ def test_a_finished_run_is_read_back_not_simulated(
     ],
 )
 def test_a_folder_of_another_run_is_refused(
-    whole: tuple[Path, Plan, run.Results], tmp_path: Path, what: str, words: str
+    whole: tuple[Path, Plan, run.Results], tmp_path: Path, subject: str, words: str
 ) -> None:
     out, before = whole[0], _bytes(whole[0])
-    text = STUDY.replace("A small study", "Another study") if what == "study" else STUDY
+    text = STUDY.replace("A small study", "Another study") if subject == "study" else STUDY
     given = (
         {"seed": 6}
-        if what == "seed"
+        if subject == "seed"
         else {"subjects": 50}
-        if what == "subjects"
+        if subject == "subjects"
         else {"shard": 20}
-        if what == "shard"
+        if subject == "shard"
         else {}
     )
     other = run.plan(small_study(tmp_path, text), system=tiny_system(), **({"shard": 25} | given))

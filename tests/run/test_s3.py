@@ -28,9 +28,9 @@ def bucket() -> Iterator[str]:
     from obstore.store import S3Store
 
     with pytest.MonkeyPatch.context() as patch:
-        one = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        one.start()
-        host, port = one.get_host_and_port()
+        moto = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        moto.start()
+        host, port = moto.get_host_and_port()
         for name, value in (("AWS_ENDPOINT_URL", f"http://{host}:{port}"), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"),
                             ("AWS_REGION", "us-east-1")):  # fmt: skip
             patch.setenv(name, value)
@@ -39,7 +39,7 @@ def bucket() -> Iterator[str]:
         urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/bucket", method="PUT"), timeout=10)
         assert obstore and S3Store
         yield "s3://bucket"
-        one.stop()
+        moto.stop()
 
 
 def _plan(folder: Path) -> Plan:
@@ -78,17 +78,17 @@ def test_a_run_in_a_store_is_the_same_and_goes_on(bucket: str, tmp_path: Path, m
 def test_what_is_written_once_stays(bucket: str) -> None:
     from respine.run.shard_file import pack
 
-    one = pickle.loads(pickle.dumps(Bucket(f"{bucket}/once")))
+    once = pickle.loads(pickle.dumps(Bucket(f"{bucket}/once")))
     first, second = (pack({"a": data}, {}) for data in (b"1", b"2"))
-    one.write("00001", first)
-    one.write("00001", second)
-    assert one.read("00001") == first and one.shards() == ["00001"] and one.read("00002") is None
-    assert one.put(f"shards/00003{'.shard'}", b"half") and one.read("00003") == b"half"
-    one.write("00003", second)  # damaged: replaced
-    assert one.read("00003") == second
-    one.remove("00001")
-    one.remove("00001")
-    assert one.shards() == ["00003"]
+    once.write("00001", first)
+    once.write("00001", second)
+    assert once.read("00001") == first and once.shards() == ["00001"] and once.read("00002") is None
+    assert once.put(f"shards/00003{'.shard'}", b"half") and once.read("00003") == b"half"
+    once.write("00003", second)  # damaged: replaced
+    assert once.read("00003") == second
+    once.remove("00001")
+    once.remove("00001")
+    assert once.shards() == ["00003"]
 
 
 def test_a_store_without_the_guarantee_is_refused(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,9 @@ def _together(parts: list[np.ndarray], exact: bool) -> summary.Summary:
 def test_few_people_are_exact() -> None:
     values = np.random.default_rng(1).normal(size=(300, 4, 2)).astype(np.float32).astype(float)
     made = _together([values[:100], values[100:101], values[101:]], True)
-    found = made.quantiles()
+    result = made.quantiles()
     wanted = np.quantile(values, list(summary.QUANTILES.values()), axis=0).transpose(0, 2, 1)
-    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(result, wanted)
     assert made.people == 300
 
 
@@ -32,17 +32,17 @@ def test_many_people_are_within_the_stated_error(shards: int) -> None:
                       np.round(draws.normal(size=(shards, *shape[:2])) * 3)], axis=-1)  # fmt: skip
     made = _together(list(kinds), False)
     assert bool(made._blocks) == (shards == 90)  # many shards are put together on the way
-    found, everybody = made.quantiles(), np.sort(kinds.reshape(-1, 2, 3), axis=0)
+    result, everybody = made.quantiles(), np.sort(kinds.reshape(-1, 2, 3), axis=0)
     for q, share in enumerate(summary.QUANTILES.values()):
         for output in range(3):
             for time in range(2):
-                column, value = everybody[:, time, output], found[q, output, time]
+                column, value = everybody[:, time, output], result[q, output, time]
                 spread = 1e-6 * np.ptp(column)
                 below = np.searchsorted(column, value - spread, "left") / len(column)
                 above = np.searchsorted(column, value + spread, "right") / len(column)
-                one = 1 / len(column)
+                person = 1 / len(column)
                 if output < 2:  # where people tie, a mean of neighbours may lie between two values that people have
-                    assert below - summary.MOST_ERROR - one <= share <= above + summary.MOST_ERROR + one
+                    assert below - summary.MOST_ERROR - person <= share <= above + summary.MOST_ERROR + person
                 else:
                     near = np.quantile(column, [max(0, share - 0.005), min(1, share + 0.005)])
                     assert near[0] - 1e-6 <= value <= near[1] + 1e-6

@@ -33,32 +33,32 @@ def test_axes_in_words() -> None:
 
 def test_a_grid_has_every_combination_and_the_same_people(tmp_path: Path) -> None:
     study = small_study(tmp_path, STUDY)
-    found = run.sweep(
+    swept = run.sweep(
         study, [Axis("dose", (0.25, 0.5, 1.0)), Axis("k_spine_mature", (0.002, 0.004))], tmp_path / "out", subjects=8
     )
-    table = found.table
+    table = swept.table
     assert set(zip(table["dose"], table["k_spine_mature"], strict=True)) == {
         (d, r) for d in (0.25, 0.5, 1.0) for r in (0.002, 0.004)
     }
-    one = table[(table["endpoint"] == "change-24h") & (table["arm"] == "drug")].pivot(
+    wide = table[(table["endpoint"] == "change-24h") & (table["arm"] == "drug")].pivot(
         index="dose", columns="k_spine_mature", values="value"
     )
     assert (
-        np.diff(one.to_numpy(), axis=0) < 0
+        np.diff(wide.to_numpy(), axis=0) < 0
     ).all()  # the same people: more drug, less symptom, without noise between cells
     first, last = (pd.read_parquet(tmp_path / "out" / "cells" / f"{k:05d}" / "subjects.parquet") for k in (0, 5))
     same = [name for name in first.columns if name != "k_spine_mature"]
     pd.testing.assert_frame_equal(first[same], last[same])
     saline = table[(table["endpoint"] == "change-24h") & (table["arm"] == "saline")]
     assert saline.groupby("k_spine_mature")["value"].nunique().eq(1).all()  # untouched by the dose
-    drawn = found.plot()
+    drawn = swept.plot()
     assert len(drawn.table) == 6 and drawn.table["arm"].nunique() == 1
-    assert found.plot("saline", "response-24h").table["arm"].unique().tolist() == ["saline"]
+    assert swept.plot("saline", "response-24h").table["arm"].unique().tolist() == ["saline"]
     with pytest.raises(InputError, match="no such arm"):
-        found.plot("nobody")
+        swept.plot("nobody")
     import xarray
 
-    assert isinstance(found.to_xarray(), xarray.Dataset) and found.to_xarray()["value"].sizes["dose"] == 3
+    assert isinstance(swept.to_xarray(), xarray.Dataset) and swept.to_xarray()["value"].sizes["dose"] == 3
 
 
 def test_a_sweep_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +80,8 @@ def test_a_sweep_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
         run.sweep(study, axes, tmp_path / "out", subjects=4)
     with pytest.raises(InputError, match="another sweep"):
         run.sweep(study, axes, tmp_path / "out", subjects=6, resume=True)
-    found = run.sweep(study, axes, tmp_path / "out", subjects=4, resume=True)
-    pd.testing.assert_frame_equal(found.table, whole.table)
+    swept = run.sweep(study, axes, tmp_path / "out", subjects=4, resume=True)
+    pd.testing.assert_frame_equal(swept.table, whole.table)
 
 
 def test_what_cannot_be_swept_is_said_at_once(tmp_path: Path) -> None:
@@ -110,17 +110,17 @@ def test_intervals_of_repeated_doses(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_sobol_indices_find_what_matters(tmp_path: Path) -> None:
     study = small_study(tmp_path, STUDY)
-    found = run.sweep(
+    swept = run.sweep(
         study,
         folder=tmp_path / "out",
         subjects=4,
         sobol=4,
         ranges=[("dose", 0.05, 1.0), ("k_spine_mature", 0.0045, 0.0046)],
     )
-    own = found.indices[(found.indices["arm"] == "drug") & (found.indices["endpoint"] == "change-24h")].set_index(
+    own = swept.indices[(swept.indices["arm"] == "drug") & (swept.indices["endpoint"] == "change-24h")].set_index(
         "name"
     )
-    assert own.loc["dose", "ST"] > 5 * own.loc["k_spine_mature", "ST"] and len(found.plot().figure.axes) == 1
+    assert own.loc["dose", "ST"] > 5 * own.loc["k_spine_mature", "ST"] and len(swept.plot().figure.axes) == 1
     for sobol, ranges, words in (
         (3, [("dose", 0.3, 0.9)] * 2, "power of 2"),
         (8, [("dose", 0.3, 0.9)], "two ranges"),

@@ -157,11 +157,11 @@ def test_one_mistake_one_error(name: str, tmp_path: Path) -> None:
     text = study.template()
     assert text.count(right) >= 1
     text = text.replace(right, wrong, 1)
-    found = problems(tmp_path / "mine.yaml", text)
-    assert [one.field for one in found] == [field]
+    fault = problems(tmp_path / "mine.yaml", text)
+    assert [problem.field for problem in fault] == [field]
     for word in words.split("|"):
-        assert word in str(found[0])
-    line = int(re.search(r"mine\.yaml:(\d+)$", found[0].where)[1])
+        assert word in str(fault[0])
+    line = int(re.search(r"mine\.yaml:(\d+)$", fault[0].where)[1])
     new = wrong.strip().splitlines()[0].strip()
     assert new.split("#")[0].strip()[:12] in text.splitlines()[line - 1] or name in (
         "time without unit",
@@ -174,15 +174,15 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     for right, wrong in (("subjects: 500", "subjects: -1"), ("amount: 0.5 mg/kg", "amount: 0.5 mg"), ("72 h, 7 d", "72, 7 d"),
                          ("arm: saline", "arm: water"), ("observe: [MADRS]", "observe: [MADRS, LAUGHTER]")):  # fmt: skip
         text = text.replace(right, wrong, 1)
-    found = problems(tmp_path / "mine.yaml", text)
-    assert [one.field for one in found] == [
+    fault = problems(tmp_path / "mine.yaml", text)
+    assert [problem.field for problem in fault] == [
         "subjects",
         "arms.ketamine.doses[0].amount",
         "visits[4]",
         "observe[1]",
         "endpoints[3].arm",
     ]
-    assert "5 errors; nothing was run." in str(InputError(*found))
+    assert "5 errors; nothing was run." in str(InputError(*fault))
 
 
 def test_two_mistakes_of_one_endpoint_are_both_told(tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_two_mistakes_of_one_endpoint_are_both_told(tmp_path: Path) -> None:
         "kind: response, drop: 50 %, at: 24 h", "kind: response, at: 25 h, from: 26 h, note: 3", 1
     )
     text = text.replace("arm: saline, at: 24 h", "arm: salin, at: 23 h", 1)
-    found = {one.field for one in problems(tmp_path / "mine.yaml", text)}
-    assert found == {f"endpoints[1].{field}" for field in ("drop", "at", "from", "note")} | {
+    result = {problem.field for problem in problems(tmp_path / "mine.yaml", text)}
+    assert result == {f"endpoints[1].{field}" for field in ("drop", "at", "from", "note")} | {
         f"endpoints[3].{field}" for field in ("arm", "at")
     }
 
@@ -220,8 +220,8 @@ def test_a_peak_that_passes_between_visits_is_refused(visits: str, window: str, 
         (tmp_path / "mine.yaml").write_text(text)
         assert study.load(tmp_path / "mine.yaml").endpoints[0].kind == "peak"
         return
-    (found,) = problems(tmp_path / "mine.yaml", text)
-    assert found.field == "endpoints[0].kind" and cure in found.cure and "cadss_drive" in found.cure
+    (fault,) = problems(tmp_path / "mine.yaml", text)
+    assert fault.field == "endpoints[0].kind" and cure in fault.cure and "cadss_drive" in fault.cure
 
 
 def test_a_peak_after_doses_of_rules_is_refused(tmp_path: Path) -> None:
@@ -232,8 +232,8 @@ def test_a_peak_after_doses_of_rules_is_refused(tmp_path: Path) -> None:
         .replace("# record_every", rule + "# record_every")
     )
     text = text.replace("  - {name: change-24h", PEAK.format("") + "  - {name: change-24h", 1)
-    (found,) = problems(tmp_path / "mine.yaml", text)
-    assert found.field == "endpoints[0].kind" and "rules give doses" in found.why
+    (fault,) = problems(tmp_path / "mine.yaml", text)
+    assert fault.field == "endpoints[0].kind" and "rules give doses" in fault.why
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_peak_after_doses_of_rules_is_refused(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_files_that_are_no_study(text: str | bytes, word: str, tmp_path: Path) -> None:
-    assert any(word in one.why for one in problems(tmp_path / "mine.yaml", text))
+    assert any(word in problem.why for problem in problems(tmp_path / "mine.yaml", text))
 
 
 def test_missing_file_and_unknown_name(tmp_path: Path) -> None:
@@ -315,7 +315,10 @@ def test_junk_anywhere_gives_input_errors_and_nothing_else(tmp_path: Path) -> No
         try:
             study.load(file)
         except InputError as error:
-            assert all(re.search(r"mine\.yaml:\d+$", one.where) and one.why and one.cure for one in error.problems)
+            assert all(
+                re.search(r"mine\.yaml:\d+$", problem.where) and problem.why and problem.cure
+                for problem in error.problems
+            )
 
 
 def test_a_study_of_nothing_can_be_read_not_run(tmp_path: Path) -> None:
@@ -329,8 +332,8 @@ def test_a_scale_needs_a_score_to_start_from(tmp_path: Path) -> None:
     people = re.sub(r"(?m)^  baseline_MADRS:.*\n", "", library.text("populations", "healthy"))
     (tmp_path / "mine-people.yaml").write_text(people)
     text = study.template().replace("population: mdd-treatment-resistant", "population: mine-people.yaml")
-    (found,) = problems(tmp_path / "mine.yaml", text)
-    assert found.field == "observe[0]" and "how ill" in found.why and "baseline_MADRS" in found.cure
+    (fault,) = problems(tmp_path / "mine.yaml", text)
+    assert fault.field == "observe[0]" and "how ill" in fault.why and "baseline_MADRS" in fault.cure
 
 
 PEOPLE = {  # text of the library's file of healthy people, what a user wrote, field of the error, words it must hold
@@ -356,15 +359,15 @@ def test_mistakes_of_a_population_file_name_that_file(name: str, tmp_path: Path)
     people = people.replace(right, wrong, 1).replace("history_:\n", "").replace("\nhistory:\n", "\n")
     (tmp_path / "people.yaml").write_text(people)
     text = study.template().replace("population: mdd-treatment-resistant", "population: people.yaml")
-    (found,) = problems(tmp_path / "mine.yaml", text)
-    assert found.field == field and words in str(found) and re.search(r"people\.yaml:\d+$", found.where)
+    (fault,) = problems(tmp_path / "mine.yaml", text)
+    assert fault.field == field and words in str(fault) and re.search(r"people\.yaml:\d+$", fault.where)
 
 
 def test_subjects_and_seed_from_outside() -> None:
-    one = study.load("murrough-2013")
-    assert run.plan(one, subjects=10, seed=3).study.subjects == 10
+    asked = study.load("murrough-2013")
+    assert run.plan(asked, subjects=10, seed=3).study.subjects == 10
     with pytest.raises(InputError, match="argument  subjects") as caught:
-        run.plan(one, subjects=0)
+        run.plan(asked, subjects=0)
     assert "--subjects" in caught.value.told(FLAGS)
 
 

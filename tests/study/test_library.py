@@ -29,21 +29,21 @@ def validator() -> jsonschema.Draft202012Validator:
 @pytest.mark.parametrize("name", library.names("studies"))
 def test_study(name: str, validator: jsonschema.Draft202012Validator) -> None:
     validator.validate(plain(library.text("studies", name)))
-    one = study.load(name)
-    assert one.name == name
-    protocol = protocol_of(one)
+    asked = study.load(name)
+    assert asked.name == name
+    protocol = protocol_of(asked)
     for arm in protocol.arms.values():
         people = arm.people(range(3, 7))
         assert arm.schedule(people).finite.all()
         assert len(arm.ledger(people)) % 4 == 0
-    assert protocol.begin <= min(one.visits)
+    assert protocol.begin <= min(asked.visits)
 
 
 def test_template_is_a_study(tmp_path, validator: jsonschema.Draft202012Validator) -> None:
     (tmp_path / "new.yaml").write_text(study.template())
-    one = study.load(tmp_path / "new.yaml")
-    assert list(one.arms) == ["ketamine", "saline"]
-    assert one.text == study.template()
+    asked = study.load(tmp_path / "new.yaml")
+    assert list(asked.arms) == ["ketamine", "saline"]
+    assert asked.text == study.template()
     validator.validate(plain(study.template()))
 
 
@@ -66,14 +66,14 @@ def test_names_and_titles() -> None:
 
 
 def test_frozen_and_plain_numbers() -> None:
-    one = study.load("murrough-2013")
-    assert one.visits[:3] == (0.0, pytest.approx(2 / 3), 4.0)
-    dose = one.arms["ketamine"].doses[0]
+    asked = study.load("murrough-2013")
+    assert asked.visits[:3] == (0.0, pytest.approx(2 / 3), 4.0)
+    dose = asked.arms["ketamine"].doses[0]
     assert (dose.amount.value, dose.amount.unit, dose.over) == (0.5, "mg/kg", pytest.approx(2 / 3))
-    assert one.compare[0].study == "Murrough"
+    assert asked.compare[0].study == "Murrough"
     with pytest.raises(Exception, match="frozen"):
-        one.seed = 3
-    assert study.population_of(one).species == "human"
+        asked.seed = 3
+    assert study.population_of(asked).species == "human"
 
 
 def test_loading_is_quick() -> None:
@@ -89,10 +89,10 @@ def test_care_is_kept_and_told_to_change_nothing(tmp_path: Path) -> None:
         "arms:", "background: {care: inpatient, note: a ward}\narms:", 1
     )
     arm = text.replace("    n_published: 47", "    n_published: 47\n    background: {care: outpatient}")
-    one = study.Study.from_yaml(arm)
-    assert one.background is not None and one.background.care == "inpatient" and len(one.remarks) == 2
-    assert "arms.ketamine.background.care" in one.remarks[1] and "changes no result" in one.remarks[0]
-    assert study.Study.from_yaml(one.to_yaml()).to_dict() == one.to_dict()
+    asked = study.Study.from_yaml(arm)
+    assert asked.background is not None and asked.background.care == "inpatient" and len(asked.remarks) == 2
+    assert "arms.ketamine.background.care" in asked.remarks[1] and "changes no result" in asked.remarks[0]
+    assert study.Study.from_yaml(asked.to_yaml()).to_dict() == asked.to_dict()
     assert study.load("murrough-2013").remarks == ()
     (tmp_path / "s.yaml").write_text(text)
     told = CliRunner().invoke(app, ["study", "check", str(tmp_path / "s.yaml")]).output

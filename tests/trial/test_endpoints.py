@@ -90,9 +90,9 @@ def test_analysis_of_covariance_agrees_with_least_squares() -> None:
     design = np.column_stack([np.repeat([1, 0], 40), np.repeat([0, 1], 40), np.concatenate(list(base.values()))])
     drug, saline, slope = np.linalg.lstsq(design, change, rcond=None)[0]
     grand = np.concatenate(list(base.values())).mean()
-    one = endpoint("change", name="e", of="MADRS", at=24.0, analysis="ancova")
-    assert _value(one, "drug", panel) == pytest.approx(drug + slope * grand)
-    assert _value(one, "saline", panel) == pytest.approx(saline + slope * grand)
+    asked = endpoint("change", name="e", of="MADRS", at=24.0, analysis="ancova")
+    assert _value(asked, "drug", panel) == pytest.approx(drug + slope * grand)
+    assert _value(asked, "saline", panel) == pytest.approx(saline + slope * grand)
     fields = {"name": "e", "of": "MADRS", "at": 24.0, "arm": "saline", "analysis": "ancova"}
     difference = endpoint("difference-in-change", **fields)
     assert _value(difference, "drug", panel) == pytest.approx(drug - saline)
@@ -112,11 +112,11 @@ def test_what_cannot_be_computed_says_why(fields: dict, words: str) -> None:
     assert why_not(endpoint("change", name="e", of="MADRS", at=24.0), PANEL, "drug") == ""
 
 
-@pytest.mark.parametrize("one", CLASSES, ids=lambda one: one.__name__)
-def test_every_class_has_a_value_a_person_and_a_unit(one: type[Endpoint]) -> None:
-    assert per_person.dispatch(one) is not per_person.dispatch(object)
-    assert one.gives and one.__doc__
-    assert "note" in one.model_fields and one.model_construct(kind=one.__name__).unit("points")
+@pytest.mark.parametrize("family", CLASSES, ids=lambda family: family.__name__)
+def test_every_class_has_a_value_a_person_and_a_unit(family: type[Endpoint]) -> None:
+    assert per_person.dispatch(family) is not per_person.dispatch(object)
+    assert family.gives and family.__doc__
+    assert "note" in family.model_fields and family.model_construct(kind=family.__name__).unit("points")
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def test_between_visits_the_fluctuation_follows_the_same_law(tmp_path: Path) -> 
     state, _ = deviations(study, scale, "drug", SUBJECTS, rating_times(study))
     start = state[:, 0].var()  # 0 where the population gives the scores at entry
     wanted -= sd**2 * (1 - start) * np.exp(-(times[:, None] + times[None, :]) / slow)
-    found = np.cov(residual_between(study, scale, "drug", SUBJECTS, times).T)
-    np.testing.assert_allclose(found, wanted, atol=0.07 * wanted.max())
+    result = np.cov(residual_between(study, scale, "drug", SUBJECTS, times).T)
+    np.testing.assert_allclose(result, wanted, atol=0.07 * wanted.max())
 
 
 def test_what_is_seen_at_a_visit_is_what_the_visit_keeps(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_the_same_person_has_the_same_scores_in_any_batch(tmp_path: Path) -> Non
     study = small_study(tmp_path)
     whole = trial.observe(arm_of(study, "drug"), people(30), solution(TIMES, 30, symptom=[0.8, 0.5, 0.3, 0.4]))
     part = trial.observe(arm_of(study, "drug"), people(10, first=10), solution(TIMES, 10, symptom=[0.8, 0.5, 0.3, 0.4]))
-    mine = whole[whole["subject"].between(10, 19)].sort_values(["scale", "subject", "time_h"]).reset_index(drop=True)
-    pd.testing.assert_frame_equal(mine, part.sort_values(["scale", "subject", "time_h"]).reset_index(drop=True))
+    own = whole[whole["subject"].between(10, 19)].sort_values(["scale", "subject", "time_h"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, part.sort_values(["scale", "subject", "time_h"]).reset_index(drop=True))
 
 
 def test_residuals_have_the_size_and_correlation_of_the_scale_file(tmp_path: Path) -> None:
@@ -138,13 +138,13 @@ def test_arms_share_people_but_not_days_and_raters(tmp_path: Path) -> None:
 
 def test_ham_d_takes_its_baseline_from_madrs_and_unknown_baselines_are_refused(tmp_path: Path) -> None:
     study = small_study(tmp_path, **{"observe: [MADRS, CADSS, SBP]": "observe: [HAMD17, MADRS]"})
-    one = scales.load(BUILT_IN, "HAMD17")
+    scale = scales.load(BUILT_IN, "HAMD17")
     who = people(5, madrs=26.0)
-    true = true_scores(study, one, who, np.arange(5), np.ones((5, 2)), None)
+    true = true_scores(study, scale, who, np.arange(5), np.ones((5, 2)), None)
     np.testing.assert_allclose(true, 20.0)
     with pytest.raises(InputError, match="baseline_HAMD17"):
         blank = type(who)(who.covariates.drop(columns="baseline_MADRS"), who.parameters, who.draw)
-        true_scores(study, one, blank, np.arange(5), np.ones((5, 2)), None)
+        true_scores(study, scale, blank, np.arange(5), np.ones((5, 2)), None)
 
 
 def test_outputs_that_observing_takes_are_named_and_checked(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def test_small_trials_exaggerate_and_a_trial_of_a_hundred_does_not(tmp_path: Pat
 
 
 def test_a_pool_has_the_mean_setting_of_its_trials(tmp_path: Path) -> None:
-    one = resolve(small_study(tmp_path))
+    asked = resolve(small_study(tmp_path))
     many = resolve(small_study(tmp_path).replace(pooled_trials=25))
-    spread = [np.log(drawn(replace(p, posterior=None), DRAW).numbers["setting"]).std() for p in (one, many)]
+    spread = [np.log(drawn(replace(p, posterior=None), DRAW).numbers["setting"]).std() for p in (asked, many)]
     assert spread[0] == pytest.approx(0.55, abs=0.1) and spread[1] < 0.45 * spread[0]
 
 

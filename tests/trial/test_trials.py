@@ -29,9 +29,9 @@ def _panel(per_draw: int, draws: int = 200, between: float = BETWEEN, seed: int 
 
 
 def _sd(of: Endpoint, panel: Panel, sizes: dict[str, int] = SIZES) -> float:
-    found = in_trials_of_published_size(of, "drug", panel, sizes, seed=1)
-    assert found.p05 < found.median < found.p95
-    return (found.p95 - found.p05) / (2 * 1.645)
+    result = in_trials_of_published_size(of, "drug", panel, sizes, seed=1)
+    assert result.p05 < result.median < result.p95
+    return (result.p95 - result.p05) / (2 * 1.645)
 
 
 @pytest.mark.parametrize("per_draw", [10, 20, 100])
@@ -88,8 +88,8 @@ def test_the_same_seed_gives_the_same_interval_and_another_another() -> None:
 
 
 def test_one_person_per_draw_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    found = in_trials_of_published_size(CHANGE, "drug", _panel(1), SIZES, 1)
-    assert "too few virtual people" in found.note and np.isfinite(found.median)
+    result = in_trials_of_published_size(CHANGE, "drug", _panel(1), SIZES, 1)
+    assert "too few virtual people" in result.note and np.isfinite(result.median)
 
 
 def test_nobody_gives_no_number_and_a_reason() -> None:
@@ -97,5 +97,5 @@ def test_nobody_gives_no_number_and_a_reason() -> None:
     empty = Panel(
         panel.subjects, panel.draw, panel.times, {k: np.full_like(v, np.nan) for k, v in panel.values.items()}
     )
-    found = in_trials_of_published_size(CHANGE, "drug", empty, SIZES, 1)
-    assert np.isnan(found.median) and "nobody" in found.note
+    result = in_trials_of_published_size(CHANGE, "drug", empty, SIZES, 1)
+    assert np.isnan(result.median) and "nobody" in result.note

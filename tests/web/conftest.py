@@ -15,10 +15,10 @@ REQUIRED = os.environ.get("RESPINE_BROWSER") == "required"  # .ci/run: a missing
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 
-def _lacking(what: str) -> None:
+def _lacking(tool: str) -> None:
     if REQUIRED:
-        pytest.fail(f"{what} is missing and RESPINE_BROWSER=required")
-    pytest.skip(f"{what} is not installed")
+        pytest.fail(f"{tool} is missing and RESPINE_BROWSER=required")
+    pytest.skip(f"{tool} is not installed")
 
 
 @pytest.fixture(scope="session")
@@ -80,14 +80,14 @@ def opened(browser: Any, pages: Callable[[str], Path]) -> Iterator[Callable[...,
 
     def go(scene: str | Path, hash: str = "", offline: bool = True, **settings: Any) -> Opened:
         context = browser.new_context(offline=offline, **{"viewport": {"width": 1300, "height": 900}, **settings})
-        one = Opened(context)
-        kept.append(one)
+        page = Opened(context)
+        kept.append(page)
         path = scene if isinstance(scene, Path) else pages(scene)
-        one.go(path.as_uri() + hash)
-        return one
+        page.go(path.as_uri() + hash)
+        return page
 
     yield go
-    for one in kept:
-        one.context.close()
-    for one in kept:
-        assert not one.complaints, one.complaints
+    for page in kept:
+        page.context.close()
+    for page in kept:
+        assert not page.complaints, page.complaints

@@ -27,14 +27,14 @@ YAML = "() => { window.respine.open('share'); return document.getElementById('ya
 
 def apart(page: Opened, rtol: float = 1e-6) -> dict[str, float]:
     """The largest difference of every curve, in sizes of the curve."""
-    found, text = page.tab.evaluate(CURVES), page.tab.evaluate(YAML)
+    result, text = page.tab.evaluate(CURVES), page.tab.evaluate(YAML)
     page.tab.keyboard.press("Escape")
     study = Study.from_yaml(text)
-    outputs = [*found["chain"], *found["side"]]
-    times, arms = np.array(found["times"]), list(found["arms"])
-    assert found["status"] == [0] * len(arms)
+    outputs = [*result["chain"], *result["side"]]
+    times, arms = np.array(result["times"]), list(result["arms"])
+    assert result["status"] == [0] * len(arms)
     assert list(study.arms)[: len(arms)] == arms
-    scales, differences = found["scales"], {}
+    scales, differences = result["scales"], {}
     protocol = resolve(study)
     needed = [*outputs, *(protocol.scale(name).output for name in scales)]
     if "cadss_drive" in protocol.symbols:
@@ -47,9 +47,9 @@ def apart(page: Opened, rtol: float = 1e-6) -> dict[str, float]:
         own = {name: values[a, :, k] for k, name in enumerate(needed)}
         own |= _scores(protocol, arm, scales, own, times)
         for name in (*outputs, *scales):
-            mine = np.array(found["arms"][arm][name])
+            shown = np.array(result["arms"][arm][name])
             size = max(np.abs(own[name]).max(), 1e-3)
-            differences[f"{arm}: {name}"] = float(np.abs(mine - own[name]).max() / size)
+            differences[f"{arm}: {name}"] = float(np.abs(shown - own[name]).max() / size)
     return differences
 
 
@@ -57,15 +57,15 @@ def _scores(
     protocol: Any, arm: str, scales: list[str], own: dict[str, np.ndarray], times: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Scores of the typical person, with expectancy at its mean."""
-    study, one = protocol.study, protocol.arm(arm)
-    people = typical_people(one, 1)
+    study, chosen = protocol.study, protocol.arm(arm)
+    people = typical_people(chosen, 1)
     covariates = people.covariates.assign(
-        **{k: [v] for k, v in typical_covariates(protocol.population, one.asked).items()}
+        **{k: [v] for k, v in typical_covariates(protocol.population, chosen.asked).items()}
     )
     people = type(people)(covariates, people.parameters, people.draw)
     subject, at = np.array([0]), int(np.argmin(np.abs(times - study.start)))
     order = np.r_[at, np.arange(len(times))]
-    found = {}
+    entries = {}
     for name in scales:
         scale = protocol.scale(name)
         gain = None
@@ -75,13 +75,13 @@ def _scores(
                 mean = strongest_felt(study, protocol.scale("CADSS"), subject, own["cadss_drive"][None])
                 person = strongest_felt(study, protocol.scale("CADSS"), subject, np.ones((1, 1)))
                 felt = mean / person  # of a person of mean sensitivity
-            gain = _mean_strength(one, times, felt)[:, order]
-        found[name] = np.clip(
+            gain = _mean_strength(chosen, times, felt)[:, order]
+        entries[name] = np.clip(
             true_scores(study, scale, people, subject, own[scale.output][None, order], gain)[0, 1:],
             scale.low,
             scale.high,
         )
-    return found
+    return entries
 
 
 def _mean_strength(arm: Any, times: np.ndarray, felt: np.ndarray | None) -> np.ndarray:

@@ -193,11 +193,11 @@ def test_all_of_it_can_be_done_with_the_keyboard(opened):
     seen = []
     for _ in range(60):
         tab.keyboard.press("Tab")
-        one = tab.evaluate(
+        first = tab.evaluate(
             "() => document.activeElement.dataset.key || document.activeElement.id || document.activeElement.textContent.slice(0, 30)"
         )
-        seen.append(one)
-        if one == "doses0amount":
+        seen.append(first)
+        if first == "doses0amount":
             before = tab.evaluate("() => window.respine.state.arm.doses[0].amount")
             tab.keyboard.press("ArrowLeft")
             page.settled()
@@ -268,8 +268,8 @@ def test_the_numbers_that_move_a_curve_most_are_those_of_the_library(opened):
     from respine.protocol.typical import typical
 
     page = opened("rat-under-stress")
-    found = page.tab.evaluate("() => window.respine.moves('spine_total')")
-    first = found["most"][0]
+    result = page.tab.evaluate("() => window.respine.moves('spine_total')")
+    first = result["most"][0]
     study = Study.from_yaml(
         page.tab.evaluate("() => { window.respine.open('share'); return document.getElementById('yaml').textContent }")
     )
@@ -316,7 +316,7 @@ def test_published_points_say_role_and_doi(opened):
     tab = opened("treatment-resistant").tab
     tab.evaluate("() => window.respine.chain.flush()")
     words = tab.eval_on_selector_all(".published", "all => all.map(one => one.getAttribute('aria-label'))")
-    assert any("doi:10.1176/appi.ajp.2013.13030392" in one and "used to fit" in one for one in words)
+    assert any("doi:10.1176/appi.ajp.2013.13030392" in item and "used to fit" in item for item in words)
 
 
 # ---- links and what is taken away -----------------------------------------------------------------------------------------
@@ -387,8 +387,8 @@ def test_axe_finds_nothing(opened, look, width, panel):
     if panel:
         page.tab.evaluate("what => window.respine.open(what)", panel)
         page.tab.wait_for_timeout(300)
-    found = axe.Axe().run(page.tab)
-    assert found.violations_count == 0, found.generate_report()
+    result = axe.Axe().run(page.tab)
+    assert result.violations_count == 0, result.generate_report()
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -423,14 +423,14 @@ def test_a_study_of_the_library_and_an_own_model_become_pages(opened, tmp_path):
 
 
 def test_own_results_stand_on_the_curves(opened, tmp_path):
-    mine = tmp_path / "mine.csv"
-    mine.write_text(
+    own = tmp_path / "mine.csv"
+    own.write_text(
         "arm,output,time,mean,sem,n,control\nketamine,spine_total,23 d,0.95,0.03,8,\nno drug,dendrite_arbor,21 d,80,5,8,ketamine\n"
     )
-    page = opened(web.write("rat-under-stress", tmp_path / "own.html", data=mine))
+    page = opened(web.write("rat-under-stress", tmp_path / "own.html", data=own))
     page.tab.evaluate("() => window.respine.chain.flush()")
     words = page.tab.eval_on_selector_all(".published", "all => all.map(one => one.getAttribute('aria-label'))")
-    assert sum(one.startswith("Own data: mine.csv") for one in words) == 2
+    assert sum(item.startswith("Own data: mine.csv") for item in words) == 2
 
 
 def test_what_is_none_of_these_is_refused_in_words(tmp_path):

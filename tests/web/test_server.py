@@ -45,7 +45,7 @@ def ask(app: Any, method: str, path: str, **settings: Any) -> Any:
 def small() -> dict[str, Any]:
     study = load("murrough-2013").to_dict()
     study["visits"] = ["0 h", "24 h"]
-    study["endpoints"] = [one for one in study["endpoints"] if one.get("at") in ("24 h", "24.0 h")]
+    study["endpoints"] = [item for item in study["endpoints"] if item.get("at") in ("24 h", "24.0 h")]
     study.pop("compare")
     return {"schema": "respine/study/1", **study}
 
@@ -84,9 +84,9 @@ def test_a_large_body_is_refused_before_it_is_read(app):
      (b"[" * 100_000, "application/json", 400), (b"{}", "application/json", 422), (b'{"study": {}}', "application/json", 422)],
 )  # fmt: skip
 def test_what_is_no_study_is_refused_with_its_reason(app, content, kind, status):
-    found = ask(app, "POST", f"/{TOKEN}/api/check", content=content, headers={"content-type": kind})
-    assert found.status_code == status
-    assert found.json()["error"]
+    result = ask(app, "POST", f"/{TOKEN}/api/check", content=content, headers={"content-type": kind})
+    assert result.status_code == status
+    assert result.json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_what_is_no_study_is_refused_with_its_reason(app, content, kind, status)
      {"visits": ["0 h", "90 wk", "5000 wk"]}],
 )  # fmt: skip
 def test_files_of_the_machine_and_huge_studies_are_refused(app, change):
-    found = ask(app, "POST", f"/{TOKEN}/api/check", json={"study": small() | change})
-    assert found.status_code == 422
-    assert "root:" not in found.text
+    result = ask(app, "POST", f"/{TOKEN}/api/check", json={"study": small() | change})
+    assert result.status_code == 422
+    assert "root:" not in result.text
 
 
 def test_too_many_people_and_doses_are_refused(app):
@@ -110,13 +110,13 @@ def test_too_many_people_and_doses_are_refused(app):
 
 # ---- answered ---------------------------------------------------------------------------------------------------------
 def test_the_page_comes_with_a_strict_policy(app):
-    found = ask(app, "GET", f"/{TOKEN}/")
-    policy = found.headers["content-security-policy"]
-    assert found.status_code == 200
+    result = ask(app, "GET", f"/{TOKEN}/")
+    policy = result.headers["content-security-policy"]
+    assert result.status_code == 200
     assert "default-src 'none'" in policy and "unsafe-inline" not in policy and "'unsafe-eval'" not in policy
-    assert found.headers["x-content-type-options"] == "nosniff"
+    assert result.headers["x-content-type-options"] == "nosniff"
     assert ask(app, "GET", f"/{TOKEN}/scene/none").status_code == 404
-    assert [one["name"] for one in ask(app, "GET", f"/{TOKEN}/api/scenes").json()] == BUILT_IN.names("scenes")
+    assert [item["name"] for item in ask(app, "GET", f"/{TOKEN}/api/scenes").json()] == BUILT_IN.names("scenes")
 
 
 def test_a_study_is_checked_solved_and_simulated(app):
@@ -126,8 +126,8 @@ def test_a_study_is_checked_solved_and_simulated(app):
         app, "POST", f"/{TOKEN}/api/typical", json={"study": study, "outputs": ["symptom"], "times": [0, 24]}
     ).json()
     assert curves["arms"]["ketamine"]["symptom"][1] < curves["arms"]["ketamine"]["symptom"][0]
-    found = ask(app, "POST", f"/{TOKEN}/api/trial", json={"study": study, "subjects": 40}).json()
-    assert {row["arm"] for row in found["endpoints"]} == {"ketamine", "midazolam"}
+    result = ask(app, "POST", f"/{TOKEN}/api/trial", json={"study": study, "subjects": 40}).json()
+    assert {row["arm"] for row in result["endpoints"]} == {"ketamine", "midazolam"}
     sizes = ask(app, "POST", f"/{TOKEN}/api/power", json={"study": study, "n": "40,120"}).json()
     assert {row["n"] for row in sizes["power"]} == {40, 120}, sizes
     page = ask(app, "POST", f"/{TOKEN}/api/page", json={"study": study})
@@ -145,7 +145,7 @@ def test_many_readers_at_once_are_all_answered(app, sent):
             answers = await asyncio.gather(
                 *(client.post(f"/{TOKEN}/api/typical", json=study | {"reader": str(k)}) for k in range(sent))
             )
-            return [one.status_code for one in answers]
+            return [answer.status_code for answer in answers]
 
     assert run(all_at_once()) == [200] * sent
 
@@ -178,7 +178,7 @@ def test_studies_with_pieces_exchanged_are_answered_or_refused(app, seed):
 
     def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        return [path, *(place for key, one in inside for place in places(one, (*path, key)))]
+        return [path, *(place for key, item in inside for place in places(item, (*path, key)))]
 
     for _ in range(int(os.environ.get("RESPINE_FUZZ", "40")) // 3):
         study = json.loads(json.dumps(small()))
@@ -187,14 +187,14 @@ def test_studies_with_pieces_exchanged_are_answered_or_refused(app, seed):
         for key in above:
             spot = spot[key]
         spot[last] = rng.choice(junk)
-        what = rng.choice(["check", "typical", "page", "trial"])
-        found = ask(
+        subject = rng.choice(["check", "typical", "page", "trial"])
+        result = ask(
             app,
             "POST",
-            f"/{TOKEN}/api/{what}",
-            json={"study": study, "subjects": 20} if what == "trial" else {"study": study},
+            f"/{TOKEN}/api/{subject}",
+            json={"study": study, "subjects": 20} if subject == "trial" else {"study": study},
         )
-        assert found.status_code in (200, 422), (found.status_code, what, last, spot[last], found.text[-300:])
+        assert result.status_code in (200, 422), (result.status_code, subject, last, spot[last], result.text[-300:])
 
 
 # ---- jobs -------------------------------------------------------------------------------------------------------------
@@ -240,9 +240,9 @@ def test_more_than_the_server_takes_is_told_so():
         go.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    found = run(story())
-    assert found[:3] == [True] * 3
-    assert all(isinstance(one, Busy) for one in found[3:])
+    result = run(story())
+    assert result[:3] == [True] * 3
+    assert all(isinstance(item, Busy) for item in result[3:])
 
 
 # ---- against its own description --------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def cases(number: int, app: Any) -> None:
     import schemathesis
 
     about = json.loads(ask(app, "GET", f"/{TOKEN}/openapi.json").text)
-    operations = [one.ok() for one in schemathesis.openapi.from_dict(about).get_all_operations()]
+    operations = [item.ok() for item in schemathesis.openapi.from_dict(about).get_all_operations()]
     for operation in operations:
         _of_operation(app, about, operation, max(1, number // len(operations)))
 
@@ -268,9 +268,9 @@ def _of_operation(app: Any, about: dict[str, Any], operation: Any, number: int) 
     def holds(case: Any) -> None:
         body = case.body if isinstance(case.body, dict | list | str | int | float | bool | None) else None
         sent = {} if operation.method == "get" else {"content": json.dumps(body).encode(), "headers": kind}
-        found = ask(app, operation.method.upper(), f"/{TOKEN}{operation.path}", **sent)
-        assert found.status_code < 500, (found.status_code, found.text[:300], body)
-        assert str(found.status_code) in described
+        result = ask(app, operation.method.upper(), f"/{TOKEN}{operation.path}", **sent)
+        assert result.status_code < 500, (result.status_code, result.text[:300], body)
+        assert str(result.status_code) in described
 
     holds()
 

@@ -33,11 +33,11 @@ def calibrate(
         return
     screen = Screen(as_json=json)
     screen.say(f"calibrating {block} ...")
-    found = fit.calibrate(block, threads or None, None if json else screen.say)
-    changed = [str(path) for path in fit.write(found)] if write else []
-    _show(found, changed, json)
-    if check and not found.reproduced:
-        off = ", ".join(found.parameters.loc[~found.parameters["within"], "parameter"])
+    calibration = fit.calibrate(block, threads or None, None if json else screen.say)
+    changed = [str(path) for path in fit.write(calibration)] if write else []
+    _show(calibration, changed, json)
+    if check and not calibration.reproduced:
+        off = ", ".join(calibration.parameters.loc[~calibration.parameters["within"], "parameter"])
         stop(f"the library does not hold the recipe's values: {off}. Run with --write to take them over.")
 
 
@@ -59,16 +59,17 @@ def _list(as_json: bool, asked: bool) -> None:
         typer.echo("\nRun one with: respine calibrate BLOCK")
 
 
-def _show(found: Calibration, changed: list[str], as_json: bool) -> None:
+def _show(calibration: Calibration, changed: list[str], as_json: bool) -> None:
     from respine.cli.screen import columns, print_json
     from respine.fit.values import shown
 
     if as_json:
         print_json({
-            "block": found.recipe.block, "reproduced": found.reproduced, "cost": found.minimum.cost,
-            "converged": found.minimum.converged, "steps": found.minimum.steps, "start_costs": list(found.start_costs),
-            "seconds": found.seconds, "parameters": found.parameters.to_dict("records"),
-            "targets": found.targets.to_dict("records"), "written": changed,
+            "block": calibration.recipe.block, "reproduced": calibration.reproduced, "cost": calibration.minimum.cost,
+            "converged": calibration.minimum.converged, "steps": calibration.minimum.steps,
+            "start_costs": list(calibration.start_costs), "seconds": calibration.seconds,
+            "parameters": calibration.parameters.to_dict("records"),
+            "targets": calibration.targets.to_dict("records"), "written": changed,
         })  # fmt: skip
         return
 
@@ -78,17 +79,17 @@ def _show(found: Calibration, changed: list[str], as_json: bool) -> None:
     rows = [
         [str(r["parameter"]), number(r["value"]), f"{number(r['low'])} to {number(r['high'])}", number(r["library"]),
          number(r["difference"]), "yes" if r["within"] else "no", number(r["prior"]), f"{100 * r['shrinkage']:.0f} %"]
-        for r in found.parameters.to_dict("records")
+        for r in calibration.parameters.to_dict("records")
     ]  # fmt: skip
     header = ["parameter", "recipe", "90 %", "library", "difference", "held", "prior", "learned"]
     typer.echo("\n" + columns(rows, header, right=(1, 3, 4, 6, 7)) + "\n")
     rows = [
         [str(r["row"]), str(r["arm"]), str(r["what"]), f"{r['bound']} {number(r['published'])}".strip(),
          number(r["tolerance"]), number(r["predicted"]), f"{r['z']:+.1f}"]
-        for r in found.targets.to_dict("records")
+        for r in calibration.targets.to_dict("records")
     ]  # fmt: skip
     typer.echo(columns(rows, ["row", "arm", "read as", "published", "error", "fitted", "z"], right=(3, 4, 5, 6)))
-    inside = int(found.targets["within"].sum())
-    typer.echo(f"\n{inside} of {len(rows)} targets within 1.6 standard errors; {found.seconds:.0f} s.")
+    inside = int(calibration.targets["within"].sum())
+    typer.echo(f"\n{inside} of {len(rows)} targets within 1.6 standard errors; {calibration.seconds:.0f} s.")
     for path in changed:
         typer.echo(f"written: {path}")

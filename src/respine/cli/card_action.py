@@ -27,10 +27,10 @@ def species_of_models() -> dict[str, str]:
 
 def actions(targets: Mapping[str, Sequence[str]], width: int) -> Iterator[str]:
     """Blocks of text on the states and inputs that something enters or sets, by model; models alike are told together."""
-    told: dict[tuple[str, ...], list[str]] = {}
+    models_by_action: dict[tuple[str, ...], list[str]] = {}
     for model, names in targets.items():
-        told.setdefault(_action(_system(model), list(dict.fromkeys(names)), width), []).append(model)
-    for lines, models in told.items():
+        models_by_action.setdefault(_action(_system(model), list(dict.fromkeys(names)), width), []).append(model)
+    for lines, models in models_by_action.items():
         listed = " and ".join(filter(None, (", ".join(models[:-1]), models[-1])))
         who = f"the {listed} model{'s' if len(models) > 1 else ''}"
         if lines:
@@ -60,7 +60,7 @@ def _action(system: System, targets: Sequence[str], width: int) -> tuple[str, ..
             elif user not in reached:
                 reached.add(user)
                 waiting.append(user)
-    rows = [(symbol, _label(system, symbol) + ", ".join(found)) for symbol, found in readers.items()]
+    rows = [(symbol, _label(system, symbol) + ", ".join(quantities)) for symbol, quantities in readers.items()]
     return (fields(rows, width, arrow=True),) if rows else ()
 
 
@@ -110,9 +110,9 @@ def _users(system: System) -> dict[str, list[str]]:
     """Which rules and states have a symbol in their equation."""
     from respine.model.expression import symbols
 
-    found: dict[str, list[str]] = {}
+    users: dict[str, list[str]] = {}
     for table in (system.rules, system.rates):
         for name, expr in table.items():
             for symbol in dict.fromkeys(symbols(expr)):
-                found.setdefault(symbol, []).append(name)
-    return found
+                users.setdefault(symbol, []).append(name)
+    return users

@@ -21,9 +21,9 @@ def evidence_rows(names: Sequence[str], width: int) -> str:
     rows = []
     for table, naming in _EVIDENCE_TEXT.items():
         if table in library.names("evidence"):
-            found = [row["id"] for row in library.rows("evidence", table)
+            ids = [row["id"] for row in library.rows("evidence", table)
                      if any(pattern.search(row.get(field, "")) for field in naming)]  # fmt: skip
-            rows.append((table, found))
+            rows.append((table, ids))
     return row_list(rows, width)
 
 

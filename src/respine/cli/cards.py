@@ -187,11 +187,11 @@ def _population(name: str, width: int) -> Iterator[str]:
 
 
 def _distribution(values: Mapping[str, Any]) -> str:
-    told = {
+    texts = {
         k: v for k, v in values.items() if k not in ("distribution", "unit", "status", "source", "note", "low", "high")
     }
     parts = [str(values.get("distribution", ""))]
-    for key, value in told.items():
+    for key, value in texts.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
         parts.append(f"{key.replace('_', ' ')} {shown}")
     if "low" in values or "high" in values:

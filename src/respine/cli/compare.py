@@ -29,19 +29,19 @@ def compare(
     from respine.report import changes
 
     screen = Screen(as_json=json)
-    found = changes.compare(first, second)
+    comparison = changes.compare(first, second)
     target = out or second / f"compared-with-{first.resolve().name}.svg"
-    drawn = _draw(found, target, plot or ())
+    drawn = _draw(comparison, target, plot or ())
     if json:
-        print_json({"changed": found.changed.to_dict("records"), "endpoints": found.endpoints.to_dict("records"),
+        print_json({"changed": comparison.changed.to_dict("records"), "endpoints": comparison.endpoints.to_dict("records"),
                     "figure": str(target) if drawn else None})  # fmt: skip
     else:
-        if len(found.changed):
-            typer.echo(columns(found.changed.values.tolist(), ("changed", "first", "second")))
+        if len(comparison.changed):
+            typer.echo(columns(comparison.changed.values.tolist(), ("changed", "first", "second")))
         else:
             typer.echo("Both runs were asked the same.")
-        if len(found.endpoints):
-            header, rows = changes.as_text(found)
+        if len(comparison.endpoints):
+            header, rows = changes.as_text(comparison)
             typer.echo("\n" + columns(rows, header, right=(2, 3, 4)))
     if drawn:
         screen.say(f"\ncurves  {target}")
@@ -50,15 +50,15 @@ def compare(
     screen.say(screen.DISCLAIMER)
 
 
-def _draw(found: object, target: Path, only: list[str] | tuple[str, ...]) -> bool:
+def _draw(comparison: object, target: Path, only: list[str] | tuple[str, ...]) -> bool:
     """Write the figure; False where the runs share nothing. Raises InputError for names that are not shared."""
     from respine.errors import InputError, Problem
     from respine.files.suggest import nearest
     from respine.report.changes import RunComparison
     from respine.report.panels import panels
 
-    assert isinstance(found, RunComparison)
-    shared = {panel.name for panel in panels(found.first)} & {panel.name for panel in panels(found.second)}
+    assert isinstance(comparison, RunComparison)
+    shared = {panel.name for panel in panels(comparison.first)} & {panel.name for panel in panels(comparison.second)}
     unknown = [name for name in only if name not in shared]
     if unknown:
         why = "Both runs must have it to draw it."
@@ -70,5 +70,5 @@ def _draw(found: object, target: Path, only: list[str] | tuple[str, ...]) -> boo
         why = "The ending says what is written."
         raise InputError(Problem("command line", "--out", str(target), why, f"Write one of {', '.join(endings)}."))
     if shared:
-        found.plot(only).save(target)
+        comparison.plot(only).save(target)
     return bool(shared)

@@ -51,24 +51,24 @@ def credibility(
     screen.say(str(work))
     try:
         with screen.steps() as progress:
-            found = room.assess(work, _whole(progress) if progress else None)
+            assessment = room.assess(work, _whole(progress) if progress else None)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; no page was written. The same command goes on where it was.") from None
-    page = room.write(found, place)
+    page = room.write(assessment, place)
     if json:
-        print_json(found.to_dict())
-    _words(screen, found, page)
+        print_json(assessment.to_dict())
+    _print_summary(screen, assessment, page)
 
 
 def _whole(progress: Callable[[str, int, int], None]) -> Callable[[str, float, float], None]:
-    return lambda what, done, total: progress(what, round(done), max(1, round(total)))
+    return lambda task, done, total: progress(task, round(done), max(1, round(total)))
 
 
-def _words(screen: Screen, found: Assessment, page: Path) -> None:
+def _print_summary(screen: Screen, assessment: Assessment, page: Path) -> None:
     from respine.cli.screen import columns
     from respine.credibility import text
 
-    cells = [[one["what"], one["asked"], one["found"], {"yes": "yes", "no": "NO", "-": "-"}[one["met"]]]
-             for one in text.criteria(found)]  # fmt: skip
+    cells = [[row["what"], row["asked"], row["found"], {"yes": "yes", "no": "NO", "-": "-"}[row["met"]]]
+             for row in text.criteria(assessment)]  # fmt: skip
     screen.say("\n" + columns(cells, ("criterion", "asked for", "found", "met")))
     screen.say(f"\nreport  {page}\n{screen.DISCLAIMER}")

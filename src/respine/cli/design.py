@@ -76,27 +76,27 @@ def design(
     from respine.trial.power import looks as trial_with
 
     plans = []
-    for one, target in zip(designs, powers, strict=True):
+    for design, target in zip(designs, powers, strict=True):
         if effect is not None:
-            plans.append(_made(trial_with.of_means, one, abs(effect), sd, target, ratio))
+            plans.append(_made(trial_with.of_means, design, abs(effect), sd, target, ratio))
         elif rates is not None:
             pair = _shares("rates", rates)
             if len(pair) != 2:
                 raise _wrong("rates", rates, "Two shares are needed, one an arm.", 'Write --rates "50%,30%".')
-            plans.append(_made(trial_with.of_rates, one, *pair, target, ratio))
+            plans.append(_made(trial_with.of_rates, design, *pair, target, ratio))
         elif hazard_ratio is not None:
-            plans.append(_made(trial_with.of_events, one, hazard_ratio, target, median=median, accrual=accrual,
+            plans.append(_made(trial_with.of_events, design, hazard_ratio, target, median=median, accrual=accrual,
                                follow_up=follow_up, ratio=ratio))  # fmt: skip
         else:
             raise _wrong("effect", "", "Nothing says what the trial looks for.",
                          "Write a study, --effect with --sd, --rates or --hazard-ratio.")  # fmt: skip
-    told = [plan.plain() | _with_dropout(plan, gone) for plan in plans]
+    rows = [plan.plain() | _with_dropout(plan, gone) for plan in plans]
     if z is not None:
-        told = [one | _conditional(plan, z) for one, plan in zip(told, plans, strict=True)]
+        rows = [row | _conditional(plan, z) for row, plan in zip(rows, plans, strict=True)]
     if json:
-        print_json(told)
+        print_json(rows)
         return
-    for plan, facts in zip(plans, told, strict=True):
+    for plan, facts in zip(plans, rows, strict=True):
         _show(plan, facts, screen)
 
 
@@ -109,7 +109,7 @@ def _wrong(name: str, seen: object, why: str, cure: str) -> Exception:
 def _shares(name: str, text: str) -> list[float]:
     from respine.files import units
 
-    found = []
+    shares = []
     for word in text.split(","):
         try:
             value = units.fraction(word.strip()) if "%" in word else float(word)
@@ -117,8 +117,8 @@ def _shares(name: str, text: str) -> list[float]:
             raise _wrong(name, word, "This is no share.", 'Write for example "80%".') from None
         if not 0 < value < 1:
             raise _wrong(name, word, "The share must lie between 0 and 100 %.", 'Write for example "80%".')
-        found.append(value)
-    return found
+        shares.append(value)
+    return shares
 
 
 def _design(
@@ -222,24 +222,24 @@ def _of_study(
     from respine.trial.power import power as simulate
 
     with screen.progress(asked["replicates"], "simulating trials") as progress:
-        found: PowerResults = simulate(
+        results: PowerResults = simulate(
             study, "50,100", endpoint=asked["endpoint"], against=asked["against"], visits=_visits(study, asked["visit"]),
             replicates=asked["replicates"], budget=asked["budget"], dropout=gone or None, progress=progress,
         )  # fmt: skip
     rows = []
-    for effect in found.effects.to_dict("records"):
+    for effect in results.effects.to_dict("records"):
         sd, size = effect["sd_analysis"], abs(effect["effect"])
-        for one, target in zip(designs, powers, strict=True):
+        for design, target in zip(designs, powers, strict=True):
             if size == 0:
                 continue
-            plan = _made(trial_with.of_means, one, size, sd, target)
+            plan = _made(trial_with.of_means, design, size, sd, target)
             rows.append({
                 "arm": effect["arm"], "against": effect["against"], "visit_h": effect["visit_h"], "power": target,
                 "effect": effect["effect"], "sd": sd, "assurance": plan.assurance(
                     effect["effect_over_draws"] / effect["effect"], effect["sd_between_draws"] / size),
             } | {k: v for k, v in plan.plain().items() if k not in ("power",)})  # fmt: skip
     if as_json:
-        print_json({"designs": rows, "notes": list(found.notes)})
+        print_json({"designs": rows, "notes": list(results.notes)})
         return
     header = [
         "arm",
@@ -262,6 +262,6 @@ def _of_study(
     screen.say(
         "people of both arms together who can be analysed; SD: of a person in the analysis; effect of the typical parameters"
     )
-    for note in found.notes:
+    for note in results.notes:
         screen.say(f"note: {note}")
     screen.say(screen.DISCLAIMER)

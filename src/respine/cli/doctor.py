@@ -31,15 +31,15 @@ def doctor(json: bool = typer.Option(False, "--json", help="Print JSON instead o
     """Check Python, packages, processor, engine, cache folder, disk and library; exit code 1 on a problem."""
     from respine.cli.screen import columns, print_json
 
-    found = list(checks())
+    results = list(checks())
     if json:
-        print_json([vars(one) for one in found])
+        print_json([vars(finding) for finding in results])
     else:
-        for check in found:
+        for check in results:
             typer.echo(columns([[f"{'ok' if check.ok else 'problem':<7}", f"{check.what:<22}", check.seen]]))
             if not check.ok:
                 typer.echo(f"         -> {check.cure}")
-    bad = sum(not one.ok for one in found)
+    bad = sum(not finding.ok for finding in results)
     if not json:
         typer.echo("\nNo problem found." if not bad else f"\n{bad} problem{'s' if bad > 1 else ''}.")
     raise typer.Exit(1 if bad else 0)
@@ -49,18 +49,18 @@ def checks() -> Iterator[Check]:
     """All findings, in the order in which one problem may cause the next."""
     yield _python()
     yield from _packages()
-    for what, look, cure in _LOOKS:
-        yield _guard(what, look, cure)
+    for subject, look, cure in _LOOKS:
+        yield _guard(subject, look, cure)
 
 
-def _guard(what: str, look: Callable[[], tuple[bool, str]], cure: str) -> Check:
+def _guard(subject: str, look: Callable[[], tuple[bool, str]], cure: str) -> Check:
     """A look that must not bring the doctor down: an exception is a finding."""
     try:
         ok, seen = look()
     except Exception as trouble:
         first = str(trouble).strip().splitlines()
         ok, seen = False, f"{type(trouble).__name__}: {first[0] if first else ''}"
-    return Check(what, ok, seen, "" if ok else cure)
+    return Check(subject, ok, seen, "" if ok else cure)
 
 
 def _python() -> Check:

@@ -45,15 +45,17 @@ def evidence(
     count = room.SUBJECTS if subjects is None else subjects
     with screen.steps() as progress:
         if rows is not None and studies is not None:
-            found = room.predict_user_data(rows, studies, count, threads=threads, progress=progress)
-            found = [one for one in found if (not role or one.role in role) and (not system or one.system == system)]
+            compared = room.predict_user_data(rows, studies, count, threads=threads, progress=progress)
+            compared = [
+                row for row in compared if (not role or row.role in role) and (not system or row.system == system)
+            ]
         else:
-            found = room.predict(count, roles=role or (), system=system, threads=threads, progress=progress)
+            compared = room.predict(count, roles=role or (), system=system, threads=threads, progress=progress)
     if json:
-        print_json([one.to_dict() for one in found])
+        print_json([row.to_dict() for row in compared])
     else:
-        _table(found, everything or rows is not None)
-    _words(screen, found, everything or rows is not None, count)
+        _table(compared, everything or rows is not None)
+    _print_summary(screen, compared, everything or rows is not None, count)
 
 
 def _both(rows: Path | None, studies: Path | None) -> None:
@@ -66,34 +68,34 @@ def _both(rows: Path | None, studies: Path | None) -> None:
         raise InputError(Problem("command line", given, str(rows or studies), why, cure))
 
 
-def _table(found: Sequence[ComparedRow], everything: bool) -> None:
+def _table(rows: Sequence[ComparedRow], everything: bool) -> None:
     from respine.cli.screen import columns
 
-    shown = [one for one in found if not one.reason]
+    shown = [row for row in rows if not row.reason]
     header = ("id", "system", "what", "predicted (90 %)", "published", "inside", "z", "role")
     cells = [
-        [one.id, one.system, _cut(one.what), _interval(one.predicted, one.low, one.high), _published(one),
-         {True: "yes", False: "NO", None: "-"}[one.inside], _number(one.z, 1), one.role]
-        for one in shown
+        [row.id, row.system, _cut(row.what), _interval(row.predicted, row.low, row.high), _published(row),
+         {True: "yes", False: "NO", None: "-"}[row.inside], _number(row.z, 1), row.role]
+        for row in shown
     ]  # fmt: skip
     if cells:
         typer.echo(columns(cells, header, right=(3, 4, 6)))
-    told = [[one.id, remark] for one in shown for remark in one.remarks]
-    if told and everything:
+    remarks = [[row.id, remark] for row in shown for remark in row.remarks]
+    if remarks and everything:
         typer.echo("\nremarks:")
-        typer.echo(columns(told))
-    left = [one for one in found if one.reason]
+        typer.echo(columns(remarks))
+    left = [row for row in rows if row.reason]
     if left and everything:
         typer.echo("\nnot predicted:")
-        cells = [[one.id, one.role, _cut(one.what), one.reason] for one in left]
+        cells = [[row.id, row.role, _cut(row.what), row.reason] for row in left]
         typer.echo(columns(cells, ("id", "role", "what", "why")))
 
 
-def _words(screen: Screen, found: Sequence[ComparedRow], everything: bool, subjects: int) -> None:
+def _print_summary(screen: Screen, rows: Sequence[ComparedRow], everything: bool, subjects: int) -> None:
     from respine import evidence as room
     from respine.cli.screen import columns
 
-    counts = room.summary(found)
+    counts = room.summary(rows)
     if counts:
         header = ("system", "role", "rows", "predicted", "judged", "inside", "share")
         cells = [
@@ -102,7 +104,7 @@ def _words(screen: Screen, found: Sequence[ComparedRow], everything: bool, subje
             for row in counts
         ]  # fmt: skip
         screen.say("\n" + columns(cells, header, right=(2, 3, 4, 5, 6)))
-    honest = room.calibration(found)
+    honest = room.calibration(rows)
     if honest["rows"]:
         screen.say(
             f"\nIntervals on {honest['rows']} validate rows with a number: {100 * honest['inside_50']:.0f} % of "
@@ -113,7 +115,7 @@ def _words(screen: Screen, found: Sequence[ComparedRow], everything: bool, subje
         screen.say(
             f"\n{subjects} virtual people per arm are few: intervals are rough. Take 800 or more to judge by them."
         )
-    left = room.reasons(found)
+    left = room.reasons(rows)
     if left:
         screen.say(f"\n{sum(left.values())} rows could not be predicted:")
         screen.say(columns([[str(n), reason] for reason, n in left.items()], right=(0,)))
@@ -157,20 +159,20 @@ def assertions(labels: list[str] = _LABELS, json: bool = _JSON) -> None:
 
     screen = Screen(as_json=json)
     with screen.steps() as progress:
-        found = room.evaluate(labels or (), progress=progress)
+        results = room.evaluate(labels or (), progress=progress)
     if json:
-        print_json([one.to_dict() for one in found])
+        print_json([assertion.to_dict() for assertion in results])
     else:
         cells = [
-            [one.label if k == 0 else "", _cut(check.what, 70), f"{check.target} {check.unit}".strip(),
+            [assertion.label if k == 0 else "", _cut(check.what, 70), f"{check.target} {check.unit}".strip(),
              _number(check.value), "yes" if check.holds else "NO",
-             ", ".join(dict.fromkeys(role for _, role in one.evidence)) if k == 0 else ""]
-            for one in found for k, check in enumerate(one.checks)
+             ", ".join(dict.fromkeys(role for _, role in assertion.evidence)) if k == 0 else ""]
+            for assertion in results for k, check in enumerate(assertion.checks)
         ]  # fmt: skip
         typer.echo(columns(cells, ("", "what", "target", "value", "holds", "evidence"), right=(3,)))
-    good = sum(one.holds for one in found)
-    failing = ", ".join(one.label for one in found if not one.holds)
-    screen.say(f"\n{good} of {len(found)} assertions hold" + (f"; not {failing}." if failing else "."))
+    good = sum(assertion.holds for assertion in results)
+    failing = ", ".join(assertion.label for assertion in results if not assertion.holds)
+    screen.say(f"\n{good} of {len(results)} assertions hold" + (f"; not {failing}." if failing else "."))
     screen.say(screen.DISCLAIMER)
 
 
@@ -189,23 +191,23 @@ def claims(
     screen = Screen(as_json=json)
     with screen.steps() as progress:
         count = room.SUBJECTS if subjects is None else subjects
-        found = room.evaluate(names or (), count, threads=threads, progress=progress)
+        results = room.evaluate(names or (), count, threads=threads, progress=progress)
     if json:
-        print_json([one.to_dict() for one in found])
+        print_json([claim.to_dict() for claim in results])
     else:
-        cells = [[one.claim, one.model_verdict, one.record_verdict] for one in found]
+        cells = [[claim.claim, claim.model_verdict, claim.record_verdict] for claim in results]
         typer.echo(columns(cells, ("claim", "model", "published record")))
-        for claim in found:
+        for claim in results:
             typer.echo(f"\n{claim.claim}")
             sides = (("model", claim.model, claim.model_note), ("record", claim.record, claim.record_note))
             for title, conditions, note in sides:
                 for condition in conditions:
-                    typer.echo(f"  {title:6}  {room.condition_words(condition)}")
+                    typer.echo(f"  {title:6}  {room.condition_text(condition)}")
                 if note:
                     typer.echo(f"  {title:6}  {note}")
             if claim.note:
                 typer.echo(f"          {claim.note}")
     if markdown is not None:
-        markdown.write_text(room.markdown(found), encoding="utf-8")
+        markdown.write_text(room.markdown(results), encoding="utf-8")
         screen.say(f"\n{markdown} written.")
     screen.say(f"\n{screen.DISCLAIMER}")

@@ -43,14 +43,14 @@ def import_model(model: Path = _MODEL, out: Path = _FOLDER, set: list[str] = _SE
     from respine.interop.imported import import_model as read
 
     values = {}
-    for one in set:
-        name, sign, value = one.partition("=")
+    for setting in set:
+        name, sign, value = setting.partition("=")
         try:
             values[name.strip()] = float(value)
         except ValueError:
             sign = ""
         if not sign:
-            raise InputError(Problem("command line", "--set", one, "it is no NAME=VALUE.", "Write --set cell=1."))
+            raise InputError(Problem("command line", "--set", setting, "it is no NAME=VALUE.", "Write --set cell=1."))
     if not 0 < until < float("inf"):
         raise InputError(
             Problem("command line", "--until", f"{until:g}", "it is no length of time.", "Write --until 100.")
@@ -65,7 +65,7 @@ def import_model(model: Path = _MODEL, out: Path = _FOLDER, set: list[str] = _SE
 
 
 @report_errors
-def export(what: str = _WHAT, out: Path = _FILE, format: str = _FORMAT, arm: str | None = _ARM, until: float | None = _LENGTH,
+def export(source: str = _WHAT, out: Path = _FILE, format: str = _FORMAT, arm: str | None = _ARM, until: float | None = _LENGTH,
            points: int = _POINTS) -> None:  # fmt: skip
     """Take a model or one arm of a study elsewhere: SBML, Antimony, a COMBINE archive with SED-ML, mrgsolve text."""
     from respine.errors import InputError, Problem
@@ -78,18 +78,18 @@ def export(what: str = _WHAT, out: Path = _FILE, format: str = _FORMAT, arm: str
         )
     if out.exists():
         stop(f"{out} exists already and is left as it is. Choose another name, or move it away.", code=2)
-    data = _written(what, format, arm, until, points)
+    data = _written(source, format, arm, until, points)
     with out.open("xb") as file:
         file.write(data)
-    typer.echo(f"{out} written: {what}{f', arm {arm}' if arm else ''}, {format}.")
+    typer.echo(f"{out} written: {source}{f', arm {arm}' if arm else ''}, {format}.")
 
 
-def _written(what: str, format: str, arm: str | None, until: float | None, points: int) -> bytes:
+def _written(source: str, format: str, arm: str | None, until: float | None, points: int) -> bytes:
     from respine import model
     from respine.errors import InputError, Problem
     from respine.interop.study_model import model_of
 
-    made = model_of(what, arm)
+    made = model_of(source, arm)
     if format == "antimony":
         from respine.interop.antimony_out import to_antimony
 
@@ -100,7 +100,7 @@ def _written(what: str, format: str, arm: str | None, until: float | None, point
         if made.doses or made.inputs:
             why = "mrgsolve takes doses and changing inputs from a data set, not from the model."
             raise InputError(
-                Problem(what, "--format", "mrgsolve", why, "Export the model, or use sbml, antimony or omex.")
+                Problem(source, "--format", "mrgsolve", why, "Export the model, or use sbml, antimony or omex.")
             )
         return to_mrgsolve(made.system).encode()
     sbml = model.to_sbml(made.system, doses=made.doses, inputs=made.inputs)

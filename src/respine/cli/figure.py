@@ -42,8 +42,8 @@ def figure(
     from respine.errors import InputError, argument
     from respine.report import figure as paper
 
-    endings = [one.strip().lower() for one in format.split(",") if one.strip()]
-    wrong = [one for one in endings if one not in paper.FORMATS]
+    endings = [ending.strip().lower() for ending in format.split(",") if ending.strip()]
+    wrong = [ending for ending in endings if ending not in paper.FORMATS]
     if wrong or not endings:
         raise InputError(argument("format", format, "This is no format.", f"Write {', '.join(paper.FORMATS)}."))
     drawing = paper.figure(
@@ -60,4 +60,4 @@ def figure(
 
 
 def _split(names: list[str] | None) -> list[str]:
-    return [part.strip() for one in names or [] for part in one.split(",") if part.strip()]
+    return [part.strip() for name in names or [] for part in name.split(",") if part.strip()]

@@ -80,50 +80,50 @@ def fit(
         more.posterior(made, out, json)
         return
     if maxeval == 0:
-        found = population.evaluate(asked, method or None, covariance=covariance)
+        fitted = population.evaluate(asked, method or None, covariance=covariance)
     else:
-        found = population.fit(asked, method or None, folder=out, watch=watch)
-    written = _tables(found, out) if out is not None else []
+        fitted = population.fit(asked, method or None, folder=out, watch=watch)
+    written = _tables(fitted, out) if out is not None else []
     if report is not None:
         from respine.fit.population.report import write
 
-        written += write(found, report, replicates=replicates)
-    extra = more.after(found, profile, bootstrap, out, watch) if found.converged and maxeval != 0 else {}
+        written += write(fitted, report, replicates=replicates)
+    extra = more.after(fitted, profile, bootstrap, out, watch) if fitted.converged and maxeval != 0 else {}
     written += more.written(extra, out) if out is not None and extra else []
     if json:
-        _json(found, written, extra)
+        _json(fitted, written, extra)
     else:
-        typer.echo(str(found))
+        typer.echo(str(fitted))
         more.show(extra)
         for path in written:
             typer.echo(f"written: {path}")
-    if not found.is_answer and maxeval != 0:
+    if not fitted.is_answer and maxeval != 0:
         raise typer.Exit(1)
 
 
 METHODS = ("fo", "foce", "focei", "laplace", "laplace-no-interaction", "agq", "imp", "saem", "nuts")
 
 
-def _tables(found: Fit, out: Path) -> list[Path]:
-    frames = {"estimates": found.estimates, "random-effects": found.random_effects, "individual": found.individual}
+def _tables(fitted: Fit, out: Path) -> list[Path]:
+    frames = {"estimates": fitted.estimates, "random-effects": fitted.random_effects, "individual": fitted.individual}
     return more.written(frames, out)
 
 
-def _json(found: Fit, written: list[Path], extra: Mapping[str, pd.DataFrame]) -> None:
+def _json(fitted: Fit, written: list[Path], extra: Mapping[str, pd.DataFrame]) -> None:
     from respine.cli.screen import print_json
 
-    certain = found.certain
+    certain = fitted.certain
     print_json({
-        "title": found.problem.title, "method": found.method, "objective": found.objective,
-        "objective_error": found.objective_error, "objective_focei": found.objective_focei,
-        "answer": found.is_answer, "converged": found.converged,
-        "seconds": found.seconds, "subjects": found.problem.data.n_subjects,
-        "observations": int(found.problem.data.observed.sum()), "estimates": found.estimates.to_dict("records"),
+        "title": fitted.problem.title, "method": fitted.method, "objective": fitted.objective,
+        "objective_error": fitted.objective_error, "objective_focei": fitted.objective_focei,
+        "answer": fitted.is_answer, "converged": fitted.converged,
+        "seconds": fitted.seconds, "subjects": fitted.problem.data.n_subjects,
+        "observations": int(fitted.problem.data.observed.sum()), "estimates": fitted.estimates.to_dict("records"),
         "standard_errors": None if certain is None else {"kind": certain.kind, "condition": certain.condition,
                                                          "problem": certain.problem},
-        "shrinkage": found.shrinkage.to_dict("records"), "random_effects": found.random_effects.to_dict("records"),
-        "findings": [vars(finding) for finding in found.findings], "settings": dict(found.settings),
-        "notes": list(found.problem.notes), "written": [str(path) for path in written],
+        "shrinkage": fitted.shrinkage.to_dict("records"), "random_effects": fitted.random_effects.to_dict("records"),
+        "findings": [vars(finding) for finding in fitted.findings], "settings": dict(fitted.settings),
+        "notes": list(fitted.problem.notes), "written": [str(path) for path in written],
         **{name: frame.to_dict("records") for name, frame in extra.items()},
     })  # fmt: skip
 
@@ -142,29 +142,30 @@ def check(
     pairs = [pair.partition("=") for pair in columns]
     if any(not sign for _, sign, _ in pairs):
         stop("write --column ITEM=COLUMN, for example --column DV=CONC.", code=2)
-    found = checked(file, {item.strip().upper(): name.strip() for item, _, name in pairs}, ignore)
+    report = checked(file, {item.strip().upper(): name.strip() for item, _, name in pairs}, ignore)
     if json:
         from respine.cli.screen import print_json
 
-        print_json({"file": str(found.file), "usable": found.usable, "counts": dict(found.counts), "columns": list(found.others),
-                    "violations": [vars(v) for v in found.violations], "notes": list(found.notes)})  # fmt: skip
+        print_json({"file": str(report.file), "usable": report.usable, "counts": dict(report.counts),
+                    "columns": list(report.others), "violations": [vars(v) for v in report.violations],
+                    "notes": list(report.notes)})  # fmt: skip
     else:
-        _show(found)
-    if not found.usable:
+        _show(report)
+    if not report.usable:
         raise typer.Exit(1)
 
 
-def _show(found: Checked) -> None:
+def _show(report: Checked) -> None:
     from respine.fit.population.check import shown
 
-    for v in found.violations:
+    for v in report.violations:
         lines = f"line{'s' if len(v.lines) != 1 else ''} {shown(v.lines)}" if v.lines else "file"
-        typer.echo(f"{v.severity}: {found.file}, {lines}: {v.item}: {v.what}. {v.cure}")
-    for note in found.notes:
+        typer.echo(f"{v.severity}: {report.file}, {lines}: {v.item}: {v.what}. {v.cure}")
+    for note in report.notes:
         typer.echo(f"note: {note}")
-    if found.counts:
-        typer.echo(", ".join(f"{count} {name}" for name, count in found.counts.items() if count))
-        typer.echo(f"other columns: {', '.join(found.others) or 'none'}")
-    errors = sum(v.severity == "error" for v in found.violations)
-    rest = len(found.violations) - errors
+    if report.counts:
+        typer.echo(", ".join(f"{count} {name}" for name, count in report.counts.items() if count))
+        typer.echo(f"other columns: {', '.join(report.others) or 'none'}")
+    errors = sum(v.severity == "error" for v in report.violations)
+    rest = len(report.violations) - errors
     typer.echo(f"{errors} error{'' if errors == 1 else 's'}, {rest} warning{'' if rest == 1 else 's'}.")

@@ -37,16 +37,16 @@ def before(problem: PopulationProblem, samples: int, people: int, json: bool) ->
 
 
 def after(
-    found: Fit, profile: bool, bootstrap: int, out: Path | None, watch: Callable[[str], None] | None
+    fitted: Fit, profile: bool, bootstrap: int, out: Path | None, watch: Callable[[str], None] | None
 ) -> dict[str, pd.DataFrame]:
     """Tables of what was asked for: profile, bootstrap (its percentiles) and replicates."""
     from respine.fit import population
 
     made = {}
     if profile:
-        made["profile"] = population.profile(found, watch=watch).limits
+        made["profile"] = population.profile(fitted, watch=watch).limits
     if bootstrap > 0:
-        replicates = population.bootstrap(found, bootstrap, folder=out, watch=watch)
+        replicates = population.bootstrap(fitted, bootstrap, folder=out, watch=watch)
         made["bootstrap"] = population.percentiles(replicates)
         made["replicates"] = replicates
     return made
@@ -59,23 +59,23 @@ def show(tables: Mapping[str, pd.DataFrame]) -> None:
             typer.echo(f"\n{title}\n" + tables[name].to_string(index=False, float_format=lambda v: f"{v:.5g}"))
 
 
-def posterior(found: Posterior, out: Path | None, json: bool) -> None:
+def posterior(sampled: Posterior, out: Path | None, json: bool) -> None:
     """Tell and write a posterior; exit code 1 where it is no answer."""
-    frames = {"posterior": found.summary, "draws": found.draws, "random-effects": found.random_effects}
+    frames = {"posterior": sampled.summary, "draws": sampled.draws, "random-effects": sampled.random_effects}
     paths = written(frames, out) if out is not None else []
     if json:
         from respine.cli.screen import print_json
 
-        print_json({"title": found.problem.title, "method": "nuts", "answer": found.is_answer, "seconds": found.seconds,
-                    "summary": found.summary.to_dict("records"), "divergences": found.divergences,
-                    "priors": found.density.prior.table.to_dict("records"), "settings": dict(found.settings),
-                    "findings": [vars(finding) for finding in found.findings],
+        print_json({"title": sampled.problem.title, "method": "nuts", "answer": sampled.is_answer, "seconds": sampled.seconds,
+                    "summary": sampled.summary.to_dict("records"), "divergences": sampled.divergences,
+                    "priors": sampled.density.prior.table.to_dict("records"), "settings": dict(sampled.settings),
+                    "findings": [vars(finding) for finding in sampled.findings],
                     "written": [str(path) for path in paths]})  # fmt: skip
     else:
-        typer.echo(str(found))
+        typer.echo(str(sampled))
         for path in paths:
             typer.echo(f"written: {path}")
-    if not found.is_answer:
+    if not sampled.is_answer:
         raise typer.Exit(1)
 
 

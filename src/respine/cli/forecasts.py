@@ -49,15 +49,15 @@ def forecasts(
         })  # fmt: skip
         return
     for role in ROLES:
-        told = record.by_arm_type(lines, role)
-        if not len(told):
+        summary = record.by_arm_type(lines, role)
+        if not len(summary):
             continue
         typer.echo(f"\nrows of role {role}, every trial counted once")
         cells = [
             [str(r["arm_type"]), str(r["trials"]), str(r["rows"]), _percent(r["inside_90"]), _percent(r["inside_50"]),
              f"{r['rms_z']:.2f}", _percent(r["above"]), _percent(r["class mean skill"]), _percent(r["meta-analysis skill"]),
              _percent(r["class mean interval skill"])]
-            for r in told.to_dict("records")
+            for r in summary.to_dict("records")
         ]  # fmt: skip
         head = ["arms", "trials", "rows", "in 90 %", "in 50 %", "rms z", "above median", "CRPS skill, class mean",
                 "meta-analysis", "interval skill, class mean"]  # fmt: skip

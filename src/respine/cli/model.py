@@ -40,11 +40,13 @@ def names(kind: str = _KIND, json: bool = typer.Option(False, "--json", help="Pr
         near = get_close_matches(kind, KINDS, 1)
         cure = f"Write {near[0]}." if near else f"Write one of {', '.join(KINDS)}."
         raise InputError(Problem("command line", "KIND", kind, "The library has no such kind of file.", cure))
-    held = {one: library.names(one) for one in KINDS if kind in ("", one)}
+    held = {folder: library.names(folder) for folder in KINDS if kind in ("", folder)}
     if json:
         print_json(held)
     elif sys.stdout.isatty():
-        blocks = [f"{one}\n" + columns([[f"  {name}", meaning(one, name)] for name in held[one]]) for one in held]
+        blocks = [
+            f"{folder}\n" + columns([[f"  {name}", meaning(folder, name)] for name in held[folder]]) for folder in held
+        ]
         typer.echo("\n\n".join(blocks) + "\n\nAll that is known of one: respine model show NAME")
     else:
         for kind_name, members in held.items():

@@ -71,8 +71,8 @@ def complete_any(incomplete: str) -> list[tuple[str, str]]:
     if not incomplete:  # a thousand symbols would drown the names
         return members
     known = {name for name, _ in members}
-    found = dict(item for item in symbols() if item[0].startswith(incomplete) and item[0] not in known)
-    return [*members, *found.items(), *_files(incomplete, (".xml", ".sbml", ".ant"))]
+    matching = dict(item for item in symbols() if item[0].startswith(incomplete) and item[0] not in known)
+    return [*members, *matching.items(), *_files(incomplete, (".xml", ".sbml", ".ant"))]
 
 
 def complete_model(incomplete: str) -> list[tuple[str, str]]:
@@ -96,12 +96,12 @@ def complete_run(incomplete: str) -> list[tuple[str, str]]:
 
 
 def _members(kinds: tuple[str, ...], incomplete: str) -> list[tuple[str, str]]:
-    found: dict[str, str] = {}
+    members: dict[str, str] = {}
     for kind in kinds:
         for name in library.names(kind):
             if name.startswith(incomplete):
-                found.setdefault(name, f"{kind_word(kind)}: {meaning(kind, name)}")
-    return list(found.items())
+                members.setdefault(name, f"{kind_word(kind)}: {meaning(kind, name)}")
+    return list(members.items())
 
 
 def _files(incomplete: str, endings: tuple[str, ...]) -> list[tuple[str, str]]:

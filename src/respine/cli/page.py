@@ -28,13 +28,13 @@ _NO_BROWSER = typer.Option(False, "--no-browser", help="Do not open a browser.")
 
 
 @report_errors
-def page(what: str = _WHAT, out: Path | None = _OUT, evidence: bool = _EVIDENCE, data: Path | None = _DATA) -> None:
+def page(source: str = _WHAT, out: Path | None = _OUT, evidence: bool = _EVIDENCE, data: Path | None = _DATA) -> None:
     """Write the living model as one HTML file that needs no server and no network."""
     from respine import web
     from respine.cli.screen import Screen
 
     screen = Screen()
-    scene = web.scene_of(what)
+    scene = web.scene_of(source)
     target = out if out is not None else Path(f"{scene.name}.html")
     with screen.steps() as progress:
         path = web.write(scene, target, evidence=evidence, data=data, progress=progress)
@@ -47,7 +47,7 @@ def explore(scene: str = _SCENE, host: str = _HOST, port: int = _PORT, no_browse
     """Open the living model in a browser, served from this machine, with trials beside it."""
     from respine.web import server
 
-    def told(address: str) -> None:
+    def announce(address: str) -> None:
         typer.echo(f"{address}\nStop with Ctrl-C. Research software. Not advice for any person.")
         if not no_browser:
             import webbrowser
@@ -55,6 +55,6 @@ def explore(scene: str = _SCENE, host: str = _HOST, port: int = _PORT, no_browse
             webbrowser.open(address)
 
     try:
-        server.serve(scene, host, port, told)
+        server.serve(scene, host, port, announce)
     except ImportError as lacking:
         stop(str(lacking), code=2)

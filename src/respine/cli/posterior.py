@@ -71,8 +71,8 @@ def _show(stored: Posterior, every: bool, as_json: bool, faults: list[str]) -> N
     facts: Any = stored.facts
     table = room.beside_prior(stored)
     if as_json:
-        told = {k: v for k, v in facts.items() if k not in ("mode", "laplace_sd", "jacobian")}
-        print_json({**told, "faults": faults, "numbers": table.to_dict("records")})
+        facts_shown = {k: v for k, v in facts.items() if k not in ("mode", "laplace_sd", "jacobian")}
+        print_json({**facts_shown, "faults": faults, "numbers": table.to_dict("records")})
         return
     typer.echo(f"{facts['draws']} draws ({facts['distinct']} distinct, of equal weight) of {len(stored.values)} numbers, given "
                f"{facts['rows']} rows; digest {stored.digest[:12]}")  # fmt: skip

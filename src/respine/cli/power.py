@@ -70,19 +70,19 @@ def power(
     largest = sizes(n)[-1]
     screen.say(f"at most {replicates} trials of {largest} people an arm, twice; no new ones after {budget}")
     with screen.progress(replicates, "simulating trials") as progress:
-        found = calculate(
+        results = calculate(
             changed, n, alpha=alpha, dropout=shares(dropout or []), endpoint=endpoint, against=against,
             visits=_visits(changed, visit), analysis=analysis, estimand=estimand, replicates=replicates, budget=budget,
             seed=seed, costs=_costs(costs or []), threads=threads, progress=progress,
         )  # fmt: skip
     if out is not None:
-        write_bytes(out, found.table.to_csv(index=False).encode())
+        write_bytes(out, results.table.to_csv(index=False).encode())
     if figure is not None:
-        found.plot().save(figure)
+        results.plot().save(figure)
     if json:
-        print_json(found.plain())
+        print_json(results.plain())
     else:
-        show(found, screen)
+        show(results, screen)
     for path in (out, figure):
         if path is not None:
             screen.say(f"written: {path}")
@@ -106,14 +106,14 @@ def shares(texts: list[str]) -> str | dict[str, str] | None:
 def _costs(texts: list[str]) -> dict[str, float]:
     from respine.errors import InputError, argument
 
-    found = {}
+    costs = {}
     for text in texts:
         name, _, value = text.partition("=")
         try:
-            found[name.strip()] = float(value)
+            costs[name.strip()] = float(value)
         except ValueError:
             raise InputError(argument("costs", text, "This is no cost.", "Write for example person=25000.")) from None
-    return found
+    return costs
 
 
 def _visits(study: Any, visits: list[str] | None) -> list[str | float] | None:
@@ -127,13 +127,13 @@ def _visits(study: Any, visits: list[str] | None) -> list[str | float] | None:
     return [t for t in read.visits if t > read.start]
 
 
-def show(found: PowerResults, screen: Screen) -> None:
+def show(results: PowerResults, screen: Screen) -> None:
     """The tables and notes of a power calculation."""
     from respine.cli.screen import columns
 
-    for key, rows in found.table.groupby(["arm", "against", "endpoint", "visit_h"], sort=False):
+    for key, rows in results.table.groupby(["arm", "against", "endpoint", "visit_h"], sort=False):
         arm, against, endpoint, visit = str(key[0]), str(key[1]), str(key[2]), float(rows.iloc[0]["visit_h"])
-        effect = _of(found.effects, arm, against, visit)
+        effect = _of(results.effects, arm, against, visit)
         head = f"\n{arm} against {against}: {endpoint} ({rows.iloc[0]['scale']}), {days(visit)}, {rows.iloc[0]['analysis']}"
         screen.say(head)
         screen.say(
@@ -151,13 +151,13 @@ def show(found: PowerResults, screen: Screen) -> None:
             cells = [[*line, f"{r['cost']:,.0f}"] for line, (_, r) in zip(cells, rows.iterrows(), strict=True)]
         screen.say(columns(cells, header, right=range(len(header))))
         for kind in ("power", "assurance"):
-            reach = _of(found.sizes[found.sizes["for"] == kind], arm, against, visit, whole=True)
+            reach = _of(results.sizes[results.sizes["for"] == kind], arm, against, visit, whole=True)
             screen.say(f"  n an arm for {kind} of " + ", ".join(_size(r) for _, r in reach.iterrows()))
     screen.say("")
     screen.say(
         "power: typical parameters; assurance: over parameter draws and trial settings; +/-: Monte Carlo standard error"
     )
-    for note in found.notes:
+    for note in results.notes:
         screen.say("\n".join(textwrap.wrap(f"note: {note}", 110, subsequent_indent="  ")))
     screen.say(screen.DISCLAIMER)
 

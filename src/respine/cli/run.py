@@ -134,9 +134,9 @@ def _carry_out(
     if part is not None:
         screen.say(str(plan))
         with screen.progress(plan.people) as progress:
-            there, mine = run_part(plan, folder, *part, threads=threads, progress=progress, budget=limit, executor=on)
-        told = f"part {part[0]} of {part[1]}: {there} of {mine} shards are there. "
-        screen.say(told + f"Once all parts are there: respine collect {folder}")
+            there, total = run_part(plan, folder, *part, threads=threads, progress=progress, budget=limit, executor=on)
+        text = f"part {part[0]} of {part[1]}: {there} of {total} shards are there. "
+        screen.say(text + f"Once all parts are there: respine collect {folder}")
         return
     there_already = _finished(plan, folder)
     screen.say(
@@ -204,7 +204,7 @@ def show(results: Results, plan: Plan | None, screen: Screen, again: bool = True
 def _is_run(name: str) -> bool:
     from respine.run import manifest
 
-    return any((Path(name) / one).is_file() for one in (manifest.NAME, manifest.COPY))
+    return any((Path(name) / file).is_file() for file in (manifest.NAME, manifest.COPY))
 
 
 def _plan_there(folder: Path, threads: int | None) -> Plan:
@@ -221,7 +221,7 @@ def _cost(plan: Plan, screen: Screen) -> None:
 
     cost = {
         "study": plan.study.name, "arms": len(plan.study.arms), "people": plan.people, "shards": len(plan.shards),
-        "people_a_shard": max(one.last - one.first for one in plan.shards), "equations": plan.equations,
+        "people_a_shard": max(shard.last - shard.first for shard in plan.shards), "equations": plan.equations,
         "threads": plan.threads, "precision": plan.precision, "seconds": round(plan.seconds, 1),
         "seconds_compiling": round(plan.compiling, 1),
         "memory_mb": round(plan.memory), "disk_mb": round(plan.megabytes, 1),
@@ -233,7 +233,7 @@ def _cost(plan: Plan, screen: Screen) -> None:
     screen.say(str(plan))
     screen.say(
         f" {plan.people} people in {len(plan.shards)} shards of {cost['people_a_shard']}, {plan.precision}, "
-        f"{plan.threads} threads\n about {speed.words(plan.seconds)}, {plan.memory:.0f} MB of memory, "
+        f"{plan.threads} threads\n about {speed.duration_text(plan.seconds)}, {plan.memory:.0f} MB of memory, "
         f"{max(1, round(plan.megabytes))} MB of disk\n nothing was simulated or written"
     )
 

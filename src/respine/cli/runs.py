@@ -26,21 +26,21 @@ def status(folder: Path = _DIR, json: bool = _JSON) -> None:
     from respine.run import speed
     from respine.run import status as of
 
-    found, screen = of(folder), Screen(as_json=json)
+    progress, screen = of(folder), Screen(as_json=json)
     if json:
-        print_json(asdict(found))
+        print_json(asdict(progress))
         return
-    share = f"{100 * found.people_done // max(1, found.people)} %"
-    screen.say(f"{found.study}  {found.state}: {found.people_done} of {found.people} people ({share}), "
-               f"{found.shards_done} of {found.shards} shards")  # fmt: skip
-    if found.state != "complete" and found.people_per_s and found.seconds_left is not None:
-        left = speed.words(found.seconds_left)
-        screen.say(f" {found.people_per_s:.0f} people/s, about {left} left at this pace")
-    if found.failed:
-        screen.say(f" {found.failed} not simulated to the end")
-    if found.last:
-        screen.say(f" last sign of life {found.last}")
-    for warning in found.warnings:
+    share = f"{100 * progress.people_done // max(1, progress.people)} %"
+    screen.say(f"{progress.study}  {progress.state}: {progress.people_done} of {progress.people} people ({share}), "
+               f"{progress.shards_done} of {progress.shards} shards")  # fmt: skip
+    if progress.state != "complete" and progress.people_per_s and progress.seconds_left is not None:
+        left = speed.duration_text(progress.seconds_left)
+        screen.say(f" {progress.people_per_s:.0f} people/s, about {left} left at this pace")
+    if progress.failed:
+        screen.say(f" {progress.failed} not simulated to the end")
+    if progress.last:
+        screen.say(f" last sign of life {progress.last}")
+    for warning in progress.warnings:
         screen.say(f" note: {warning}")
 
 
@@ -61,22 +61,24 @@ def verify(
     from respine.run import verify as look
 
     screen = Screen(as_json=json, quiet=quiet)
-    found = look(folder)
-    screen.say(f"{folder}: {found.state}, {found.checked} files compared with their checksums")
-    for finding in found.findings:
+    verified = look(folder)
+    screen.say(f"{folder}: {verified.state}, {verified.checked} files compared with their checksums")
+    for finding in verified.findings:
         screen.say(f" {'damaged' if finding.harm else 'note'}: {finding.what}: {finding.why}")
-    if found.missing:
-        screen.say(f" {len(found.missing)} shards are still to be computed: go on with `respine run --resume {folder}`")
-    if repair and (not found.sound or found.state != "complete"):
+    if verified.missing:
+        screen.say(
+            f" {len(verified.missing)} shards are still to be computed: go on with `respine run --resume {folder}`"
+        )
+    if repair and (not verified.sound or verified.state != "complete"):
         with preemptible(), screen.progress(0) as progress:
             results = mend(folder, threads=threads, progress=progress)
         screen.say(f" mended: {results.folder} is whole and finished")
-        found = look(folder)
+        verified = look(folder)
     elif repair:
         screen.say(" nothing to mend")
     if json:
-        print_json(found.to_dict())
-    if not found.sound:
+        print_json(verified.to_dict())
+    if not verified.sound:
         if not repair:
             screen.say(f" mend it with `respine verify {folder} --repair`")
         raise typer.Exit(1)

@@ -30,13 +30,13 @@ class Screen:
             typer.echo(text, err=self.as_json)
 
     @contextmanager
-    def progress(self, total: int, what: str = "simulating") -> Iterator[Callable[[int, int], None]]:
+    def progress(self, total: int, label: str = "simulating") -> Iterator[Callable[[int, int], None]]:
         """A progress line with rate and time left on stderr; off a terminal one line a minute. Yields ``(done, total)``."""
         if self.quiet:
             yield lambda done, total: None
             return
         if not sys.stderr.isatty():
-            yield Minutely(what, lambda line: typer.echo(line, err=True))
+            yield Minutely(label, lambda line: typer.echo(line, err=True))
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
@@ -48,9 +48,9 @@ class Screen:
                 said = f"{task.speed:,.0f} people/s".replace(",", " ") if task.speed else ""
                 return Text(said, no_wrap=True, overflow="ellipsis")
 
-        parts = (TextColumn(what), BarColumn(24), MofNCompleteColumn(), Rate(), TimeLeft())
+        parts = (TextColumn(label), BarColumn(24), MofNCompleteColumn(), Rate(), TimeLeft())
         with Progress(*parts, console=Console(stderr=True)) as bar:
-            task = bar.add_task(what, total=total)
+            task = bar.add_task(label, total=total)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
     @contextmanager
@@ -66,31 +66,31 @@ class Screen:
         parts = (BarColumn(24), share, TimeRemainingColumn(), step)
         with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=1)
-            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+            yield lambda label, done, total: bar.update(task, description=label, completed=done, total=total)
 
 
 class Minutely:
     """Progress for a file of output: a line a minute, none in a run that is over before."""
 
-    def __init__(self, what: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self.what, self.say, self.clock = what, say, clock
-        self.began = self.told = clock()
+    def __init__(self, task: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.task, self.say, self.clock = task, say, clock
+        self.began = self.last = clock()
         self.first: int | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """So many of ``total`` are done."""
         now = self.clock()
         if self.first is None:
-            self.first, self.began = done, now  # what was there before tells nothing of the pace
-        if now - self.told < EVERY:
+            self.first, self.began = done, now  # task was there before tells nothing of the pace
+        if now - self.last < EVERY:
             return
-        self.told = now
+        self.last = now
         pace = (done - self.first) / (now - self.began) if now > self.began else 0.0
-        line = f"{self.what} {done} of {total} people ({100 * done // max(1, total)} %)"
+        line = f"{self.task} {done} of {total} people ({100 * done // max(1, total)} %)"
         if pace > 0:
-            from respine.run.speed import words
+            from respine.run.speed import duration_text
 
-            line += f", {pace:.0f} people/s, about {words((total - done) / pace)} left"
+            line += f", {pace:.0f} people/s, about {duration_text((total - done) / pace)} left"
         self.say(line)
 
 

@@ -19,17 +19,17 @@ def preemptible() -> Iterator[None]:
     from respine.run import Preempted
 
     def asked(number: int, _: FrameType | None) -> None:
-        for one in _ASKED:
-            signal.signal(one, signal.SIG_IGN)  # to end is asked already
+        for signum in _ASKED:
+            signal.signal(signum, signal.SIG_IGN)  # to end is asked already
         raise Preempted(number)
 
     try:
-        before = {one: signal.signal(one, asked) for one in _ASKED}
+        before = {number: signal.signal(number, asked) for number in _ASKED}
     except ValueError:  # not in the main thread
         yield
         return
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -19,23 +19,23 @@ def studies(json: bool = typer.Option(False, "--json", help="Print JSON instead 
     from respine import library, study
     from respine.cli.screen import columns, print_json
 
-    found = [study.load(name) for name in library.names("studies")]
+    known = [study.load(name) for name in library.names("studies")]
     rows = [
         {
-            "name": one.name,
-            "title": one.title,
-            "doi": one.doi,
-            "model": study.population_of(one).model,
-            "population": one.population,
-            "arms": list(one.arms),
-            "days": round((max(one.visits) - min(one.visits)) / 24, 2),
+            "name": known_study.name,
+            "title": known_study.title,
+            "doi": known_study.doi,
+            "model": study.population_of(known_study).model,
+            "population": known_study.population,
+            "arms": list(known_study.arms),
+            "days": round((max(known_study.visits) - min(known_study.visits)) / 24, 2),
         }
-        for one in found
+        for known_study in known
     ]
     if json:
         print_json(rows)
         return
-    typer.echo(columns([[one.name, study.population_of(one).model, _arms(len(one.arms)), one.title] for one in found]))
+    typer.echo(columns([[s.name, study.population_of(s).model, _arms(len(s.arms)), s.title] for s in known]))
     typer.echo("\nRun one with: respine run NAME.  Write your own with: respine new STUDY.yaml")
 
 

@@ -70,30 +70,32 @@ def sweep(
     ranges = [range_of(text) for text in written] if sobol is not None else []
     try:
         with preemptible(), screen.progress(0) as progress:
-            found = carry_out(
+            result = carry_out(
                 study, axes, out, subjects=subjects, seed=seed, threads=threads, resume=resume, precision=precision,
                 progress=progress, executor=executor(cluster), ranges=ranges, sobol=sobol,
             )  # fmt: skip
     except Stopped as stopped:
-        told = "stopped in the cell of the sweep that was in hand; go on with the same command and --resume --out DIR"
-        stop(told, code=130 if stopped.signal is None else PREEMPTED)
+        message = (
+            "stopped in the cell of the sweep that was in hand; go on with the same command and --resume --out DIR"
+        )
+        stop(message, code=130 if stopped.signal is None else PREEMPTED)
         return
-    _show(found, arm, endpoint, screen)
+    _show(result, arm, endpoint, screen)
     if json:
-        rows = found.indices if len(found.indices) else found.table
+        rows = result.indices if len(result.indices) else result.table
         print_json(rows.to_dict("records"))
 
 
-def _show(found: Sweep, arm: str | None, endpoint: str | None, screen: object) -> None:
+def _show(result: Sweep, arm: str | None, endpoint: str | None, screen: object) -> None:
     from respine.cli.screen import Screen, columns
 
     assert isinstance(screen, Screen)
-    picture = found.plot(arm, endpoint)
-    file = picture.save(found.folder / "sweep.png", dpi=150)
-    table = found.indices if len(found.indices) else picture.table
+    picture = result.plot(arm, endpoint)
+    file = picture.save(result.folder / "sweep.png", dpi=150)
+    table = result.indices if len(result.indices) else picture.table
     shown = [name for name in table.columns if name not in ("cell", "against", "time_h", "n_simulated", "value", "se")]
     cells = [[f"{value:.4g}" if isinstance(value, float) else str(value) for value in row]
              for row in table[shown].head(60).itertuples(index=False)]  # fmt: skip
     if not screen.as_json:
         screen.say(columns(cells, header=shown))
-    screen.say(f" table    {found.folder / 'sweep.parquet'}\n picture  {file}\n {screen.DISCLAIMER}")
+    screen.say(f" table    {result.folder / 'sweep.parquet'}\n picture  {file}\n {screen.DISCLAIMER}")

@@ -143,25 +143,25 @@ def assess(planned: Work | None = None, progress: jobs.Progress | None = None) -
     """Carry out the work and gather its findings. ``progress``: what was done, seconds of work done and in all."""
     planned = planned or plan(Options())
     options = planned.options
-    found = jobs.carry_out(planned.pieces, options.processes, progress, options.threads)
+    results = jobs.carry_out(planned.pieces, options.processes, progress, options.threads)
     asked = question.read()
     system = model.load(asked.data["model"])
-    rows = [row for name, value in found.items() if name.startswith("study ") for row in value] + found["kinetics"]
+    rows = [row for name, value in results.items() if name.startswith("study ") for row in value] + results["kinetics"]
     lines = validation.gather(rows, planned.left_out)
-    blocks = [found[f"block-{name}"] for name in fit.names()]
-    experiments = [found[f"sensitivity-{name}"] for name in asked.experiments]
-    numerical = [row for name in asked.experiments for row in found[f"numerical-{name}"]]
+    blocks = [results[f"block-{name}"] for name in fit.names()]
+    experiments = [results[f"sensitivity-{name}"] for name in asked.experiments]
+    numerical = [row for name in asked.experiments for row in results[f"numerical-{name}"]]
     tables = {
         **_structure(system), **_provenance(asked, system), **_calibration(asked, blocks),
         "numerical": pd.DataFrame(numerical), "qualification": pd.DataFrame(planned.qualified),
         "by_role": validation.by_role(lines), "by_system": validation.by_system(lines),
         "evidence": validation.table(lines), "forecasts": validation.forecast_table(lines),
-        "readouts": sensitivity.readout_table(experiments, [one.name for one in asked.readouts]),
-        "effects": sensitivity.effect_table(experiments, [one.name for one in asked.readouts]),
-        "assertions": failures.assertion_table(found["assertions"]), "failing": failures.failing(found["assertions"]),
+        "readouts": sensitivity.readout_table(experiments, [readout.name for readout in asked.readouts]),
+        "effects": sensitivity.effect_table(experiments, [readout.name for readout in asked.readouts]),
+        "assertions": failures.assertion_table(results["assertions"]), "failing": failures.failing(results["assertions"]),
         "outside": failures.outside(lines),
     }  # fmt: skip
-    facts = _facts(planned, system, tables, lines, blocks, experiments, found["assertions"])
+    facts = _facts(planned, system, tables, lines, blocks, experiments, results["assertions"])
     return Assessment(options, asked, system, tables, lines, blocks, experiments, facts, judge(asked, facts, tables))
 
 
@@ -198,13 +198,13 @@ def _facts(
         "complete": int((own["lacks"] == "").sum()), "symbols": len(own),
         "assumed": int((human["status"] == "assumed").sum()), "calibrated": len(calibrated),
         "not_informed": list(blind["parameter"]) if len(blind) else [],
-        "block_problems": {one["block"]: one["problem"] for one in blocks if one["problem"]},
-        "assertions": len(assertions), "assertions_hold": sum(bool(one["holds"]) for one in assertions),
-        "failing": [one["label"] for one in assertions if not one["holds"]],
+        "block_problems": {block["block"]: block["problem"] for block in blocks if block["problem"]},
+        "assertions": len(assertions), "assertions_hold": sum(bool(assertion["holds"]) for assertion in assertions),
+        "failing": [assertion["label"] for assertion in assertions if not assertion["holds"]],
         "untested_systems": validation.untested_systems(lines), "left_out_studies": list(planned.left_out),
         "reasons": evidence.reasons(lines), "seed": planned.options.seed, "subjects": planned.options.subjects,
         "vectors": planned.options.vectors, "quick": planned.options.quick,
-        "vectors_failed": sum(len(one["failures"]) for one in experiments),
+        "vectors_failed": sum(len(experiment["failures"]) for experiment in experiments),
     }  # fmt: skip
 
 

@@ -100,7 +100,7 @@ def _targets(recipe: Recipe, objective: fit.Objective, x: np.ndarray) -> list[di
         curve = target.how == "curve"
         z = float(np.sqrt(3 * np.mean(misfit**2))) if curve else float(misfit[0])
         rows.append({
-            "block": recipe.block, "row": target.id, "study": target.study, "arm": target.arm, "what": _what(target),
+            "block": recipe.block, "row": target.id, "study": target.study, "arm": target.arm, "what": _label(target),
             "time_h": target.at if np.isfinite(target.at) else None,
             "asked": "curve" if curve else target.bound.replace("_", " ") or "value",
             "published": None if curve else target.value, "error": target.tolerance,
@@ -109,30 +109,30 @@ def _targets(recipe: Recipe, objective: fit.Objective, x: np.ndarray) -> list[di
     return rows
 
 
-def _what(target: Target) -> str:
+def _label(target: Target) -> str:
     text = target.endpoint or f"{target.output}, {target.how}"
     return text + (" (SD)" if target.statistic == "sd" else "")
 
 
 def recipes_of_numbers() -> dict[str, str]:
     """The block that calibrates each number: of a model by its symbol, of a scale file by its full name."""
-    found: dict[str, str] = {}
+    recipes: dict[str, str] = {}
     for name in fit.names():
         for free in fit.load(name).parameters:
-            found[free.name] = name
+            recipes[free.name] = name
             if free.place.field == "value":
-                found[free.place.id] = name
-    return found
+                recipes[free.place.id] = name
+    return recipes
 
 
 def parameter_table(blocks: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """All calibrated numbers with estimate, standard error (on the fitting scale), 90 % interval and prior."""
-    return pd.DataFrame([row for one in blocks for row in one["parameters"]])
+    return pd.DataFrame([row for block in blocks for row in block["parameters"]])
 
 
 def target_table(blocks: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """All fit targets with what the model gives; z in standard errors."""
-    return pd.DataFrame([row for one in blocks for row in one["targets"]])
+    return pd.DataFrame([row for block in blocks for row in block["targets"]])
 
 
 def identifiability(blocks: Sequence[Mapping[str, Any]], informed: float) -> pd.DataFrame:

@@ -64,14 +64,14 @@ def carry_out(
     ``progress`` is called with what is done, seconds of work done and in all. Raises what a piece raises; pieces that
     were finished stay kept.
     """
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     open_ = []
     for piece in pieces:
         kept = piece.kept()
         if kept is None:
             open_.append(piece)
         else:
-            found[piece.name] = kept
+            results[piece.name] = kept
     total, done = sum(piece.seconds for piece in open_), 0.0
 
     def tell(piece: Piece, value: Any) -> None:
@@ -79,7 +79,7 @@ def carry_out(
         done += piece.seconds
         if piece.keep:
             store.write(f"credibility-{piece.name}", piece.digest, value)
-        found[piece.name] = value
+        results[piece.name] = value
         if progress:
             progress(piece.name, done, total)
 
@@ -91,7 +91,7 @@ def carry_out(
         open_ = [piece for piece in open_ if piece.known]
     for piece in open_:
         tell(piece, perform(piece.call, piece.given, threads))
-    return found
+    return results
 
 
 def perform(call: str, given: tuple[Any, ...], threads: int | None = None) -> Any:

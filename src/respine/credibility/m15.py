@@ -32,15 +32,15 @@ def assessment(lines: pd.DataFrame) -> list[tuple[str, str, str, str]]:
         ]
     low, high = data["criteria"]["interval_90"]
     for role in ("fit", "validate"):
-        for one in forecasts.by_arm_type(lines, role).to_dict("records"):
-            share = float(one["inside_90"])
+        for row in forecasts.by_arm_type(lines, role).to_dict("records"):
+            share = float(row["inside_90"])
             verdict = "met" if low <= share <= high else "not met"
             rows.append((
-                "all", f"Model evaluation: {one['arm_type']} arms, rows of role {role}",
+                "all", f"Model evaluation: {row['arm_type']} arms, rows of role {role}",
                 f"{100 * share:.0f} % of published results inside the 90 % interval "
-                f"({one['trials']} trials, {one['rows']} rows): {verdict}",
-                f"asked for {100 * low:.0f} to {100 * high:.0f} %; rms z {one['rms_z']:.2f}; CRPS skill against the mean of the "
-                f"class {_share(one['class mean skill'])}, against random effects {_share(one['meta-analysis skill'])}",
+                f"({row['trials']} trials, {row['rows']} rows): {verdict}",
+                f"asked for {100 * low:.0f} to {100 * high:.0f} %; rms z {row['rms_z']:.2f}; CRPS skill against the mean of the "
+                f"class {_share(row['class mean skill'])}, against random effects {_share(row['meta-analysis skill'])}",
             ))  # fmt: skip
     return rows
 

@@ -64,7 +64,7 @@ def html(assessment: Assessment) -> str:
         mark=MARK, style=style.read_text(encoding="utf-8"), words=data, facts=assessment.facts,
         summary=text.summary(assessment), criteria=text.criteria(assessment), risks=data["uses"],
         equations=structure.equations(assessment.system), model=assessment.system.name,
-        tables=_tables(assessment), plots={one["name"]: one for one in _plots(assessment)},
+        tables=_tables(assessment), plots={plot["name"]: plot for plot in _plots(assessment)},
         says=text.sentences(assessment), how=text.how_to_qualify(), versions=_versions(assessment),
         blind=text.not_informed(assessment), weakest=text.weakest(assessment),
     )  # fmt: skip
@@ -80,7 +80,7 @@ def _versions(assessment: Assessment) -> list[tuple[str, str]]:
 
 
 def _tables(assessment: Assessment) -> Mapping[str, Shown]:
-    return {one.name: one for one in page_tables.tables(assessment)}
+    return {table.name: table for table in page_tables.tables(assessment)}
 
 
 def _plots(assessment: Assessment) -> list[dict[str, Any]]:

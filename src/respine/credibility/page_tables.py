@@ -16,12 +16,12 @@ OUTSIDE_SHOWN = 30
 STRONGEST_SHOWN = 12
 
 
-def _kind(kind: str) -> Callable[..., Column]:
+def _column(kind: str) -> Callable[..., Column]:
     return lambda name, header=None: Column(name, name.replace("_", " ") if header is None else header, kind)
 
 
 text, code, number, count, share, signed, yes, time, span = map(
-    _kind, ("text", "code", "number", "count", "share", "signed", "yes", "time", "range")
+    _column, ("text", "code", "number", "count", "share", "signed", "yes", "time", "range")
 )
 
 
@@ -112,8 +112,8 @@ def _validation(a: Assessment) -> Iterator[Shown]:
         yes("inside"), signed("z"), text("kind"), code("id", "row"),
     ]  # fmt: skip
     for role in ("fit", "validate", "context"):
-        mine = lines[(lines["role"] == role) & (lines["reason"] == "")]
-        yield shown(f"rows_{role}", t["evidence"][t["evidence"]["role"] == role], columns, rows=mine)
+        of_role = lines[(lines["role"] == role) & (lines["reason"] == "")]
+        yield shown(f"rows_{role}", t["evidence"][t["evidence"]["role"] == role], columns, rows=of_role)
     reasons = [{"reason": reason, "rows": n} for reason, n in a.facts["reasons"].items()]
     table = pd.DataFrame(reasons, columns=["reason", "rows"])
     yield shown("reasons", table, [text("reason", "why there is no prediction"), count("rows")])

@@ -169,7 +169,7 @@ def information(blocks: Sequence[Mapping[str, Any]]) -> Figure:
     import matplotlib
     from matplotlib.figure import Figure
 
-    shown = [one for one in blocks if len(one["eigenvalues"])]
+    shown = [block for block in blocks if len(block["eigenvalues"])]
     floor = 1e-3
     with matplotlib.rc_context(theme.RC):
         figure = Figure(figsize=(WIDTH, 0.34 * len(shown) + 0.75))
@@ -178,14 +178,14 @@ def information(blocks: Sequence[Mapping[str, Any]]) -> Figure:
         theme.plain_numbers(axes.xaxis)
         axes.axvline(1, color=theme.INK, linewidth=1, linestyle=(0, (4, 2)))
         top = floor * 10
-        for y, one in enumerate(shown):
-            e = np.array(one["eigenvalues"], float)
+        for y, block in enumerate(shown):
+            e = np.array(block["eigenvalues"], float)
             top = max(top, float(e.max()))
             for chosen, colour in ((e >= 1, theme.ARM_COLOURS[0]), (e < 1, theme.ARM_COLOURS[1])):
                 style: dict[str, Any] = {"linestyle": "none", "markersize": 9, "markeredgewidth": 1.6, "color": colour}
                 axes.plot(np.maximum(e[chosen], floor), np.full(chosen.sum(), y), marker="|", **style)
         axes.set_xlim(floor / 2, top * 3)
-        _rows(axes, [f"{one['block']} (n = {len(one['eigenvalues'])})" for one in shown])
+        _rows(axes, [f"{block['block']} (n = {len(block['eigenvalues'])})" for block in shown])
         axes.set_xlabel("eigenvalue of the information in the fit rows, in units of the prior's (log scale)")
     return figure
 

@@ -28,7 +28,7 @@ def published(lines: Sequence[ComparedRow]) -> Figure | None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    counts = pd.Series([one.unit or "1" for one in lines]).value_counts()
+    counts = pd.Series([row.unit or "1" for row in lines]).value_counts()
     units = [str(unit) for unit in counts.index[:MOST_UNITS]]
     if not units:
         return None
@@ -44,9 +44,9 @@ def published(lines: Sequence[ComparedRow]) -> Figure | None:
             if place >= len(units):
                 axes.set_axis_off()
                 continue
-            mine = [one for one in lines if (one.unit or "1") == units[place]]
-            _against(axes, mine)
-            axes.set_title(f"{units[place]} (n = {len(mine)})")
+            of_unit = [row for row in lines if (row.unit or "1") == units[place]]
+            _against(axes, of_unit)
+            axes.set_title(f"{units[place]} (n = {len(of_unit)})")
             axes.set_xlabel("published" if place >= len(units) - columns else "")
             axes.set_ylabel("predicted" if place % columns == 0 else "")
         figure.legend(handles=_roles(lines), loc="upper left", bbox_to_anchor=(0.06, 1.0), ncols=3)
@@ -55,8 +55,8 @@ def published(lines: Sequence[ComparedRow]) -> Figure | None:
 
 def _against(axes: Axes, lines: Sequence[ComparedRow]) -> None:
     """Points with their 90 % interval over the line of agreement; a logarithmic scale where values span decades."""
-    values = np.array([[one.published, one.predicted] for one in lines])
-    logarithmic = bool((values > 0).all() and all(one.low > 0 for one in lines) and values.max() / values.min() > 50)
+    values = np.array([[row.published, row.predicted] for row in lines])
+    logarithmic = bool((values > 0).all() and all(row.low > 0 for row in lines) and values.max() / values.min() > 50)
     if logarithmic:
         axes.set_xscale("log")
         theme.plain_numbers(axes.xaxis)
@@ -81,8 +81,8 @@ def _roles(lines: Sequence[ComparedRow]) -> list[Any]:
 
     return [
         Line2D([], [], linestyle="none", marker=theme.role_marker(role), color=colour, markersize=5,
-               label=f"{role}: {theme.ROLE_WORDS[role]}, n = {sum(one.role == role for one in lines)}")
-        for role, colour in ROLE_COLOURS.items() if any(one.role == role for one in lines)
+               label=f"{role}: {theme.ROLE_WORDS[role]}, n = {sum(row.role == role for row in lines)}")
+        for role, colour in ROLE_COLOURS.items() if any(row.role == role for row in lines)
     ]  # fmt: skip
 
 
@@ -91,8 +91,8 @@ def distances(lines: Sequence[ComparedRow], systems: Sequence[str]) -> Figure | 
     import matplotlib
     from matplotlib.figure import Figure
 
-    known = [one for one in lines if np.isfinite(one.z)]
-    shown = [name for name in systems if any(one.system == name for one in known)]
+    known = [row for row in lines if np.isfinite(row.z)]
+    shown = [name for name in systems if any(row.system == name for row in known)]
     if not shown:
         return None
     with matplotlib.rc_context(theme.RC):
@@ -102,9 +102,9 @@ def distances(lines: Sequence[ComparedRow], systems: Sequence[str]) -> Figure | 
         axes.axvline(0, color=theme.FAINT, linewidth=0.8)
         for y, name in enumerate(shown):
             for role, lift in (("fit", -0.22), ("context", 0.0), ("validate", 0.22)):
-                z = np.array([one.z for one in known if one.system == name and one.role == role])
+                z = np.array([row.z for row in known if row.system == name and row.role == role])
                 strip(axes, z, y + lift, ROLE_COLOURS[role], theme.role_marker(role), width=0.12)
-        _rows(axes, [f"{name} (n = {sum(one.system == name for one in known)})" for name in shown])
+        _rows(axes, [f"{name} (n = {sum(row.system == name for row in known)})" for name in shown])
         axes.set_xlim(-6.3, 6.3)
         axes.set_xlabel("z = (published - predicted median) / SD")
         axes.legend(handles=_roles(known), loc="lower left", bbox_to_anchor=(-0.3, 1.0), ncols=3)

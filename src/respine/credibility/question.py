@@ -68,7 +68,7 @@ class Question:
 
     def of_experiment(self, name: str) -> list[Readout]:
         """The read-outs of one experiment."""
-        return [one for one in self.readouts if one.experiment == name]
+        return [readout for readout in self.readouts if readout.experiment == name]
 
     @property
     def experiments(self) -> list[str]:
@@ -88,9 +88,9 @@ def read(file: Path = FILE) -> Question:
 def _plain(value: Any) -> Any:
     """Words without the marks that folding leaves in long lines."""
     if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(part) for part in value]
     return " ".join(value.replace("\a", " ").split()) if isinstance(value, str) else value
 
 

@@ -49,11 +49,11 @@ def explained_alone(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if spread == 0:
         return np.zeros(x.shape[1])
     centred = y - y.mean()
-    found = []
+    shares = []
     for column in x.T:
         ordered = centred[np.argsort(column, kind="stable")]
-        found.append(float(np.mean(ordered * np.roll(ordered, -1)) / spread))
-    return np.array(found)
+        shares.append(float(np.mean(ordered * np.roll(ordered, -1)) / spread))
+    return np.array(shares)
 
 
 def ranks(values: np.ndarray) -> np.ndarray:

@@ -52,24 +52,24 @@ def experiment(name: str, n: int, seed: int, threads: int | None = None) -> dict
     readouts = question.of_experiment(name)
     protocol = resolve(question.study(name))
     system = protocol.system
-    found: list[dict[str, Any]] = []
+    facts: list[dict[str, Any]] = []
     failures: list[str] = []
-    for arm in dict.fromkeys(one.arm for one in readouts):
-        mine = [one for one in readouts if one.arm == arm]
+    for arm in dict.fromkeys(readout.arm for readout in readouts):
+        of_arm = [readout for readout in readouts if readout.arm == arm]
         ids = uncertain(protocol.arm(arm))
         z = inverse_normal(hypercube(seed, "sensitivity", max(n, len(ids) + SPARE), ids))
         drawn = [belief(system.quantities[id], system.parameters[id], z[:, k]) for k, id in enumerate(ids)]
         centre = np.array([[system.parameters[id] for id in ids]])
-        courses = Courses(protocol, arm, mine, ids, threads)
+        courses = Courses(protocol, arm, of_arm, ids, threads)
         values = courses.values(np.vstack([centre, np.column_stack(drawn)]))
         failures += courses.typical.failures
-        for k, readout in enumerate(mine):
-            found.append(readout_facts(readout, courses.units[k], ids, z, values[1:, k], float(values[0, k])))
-    order = [one.name for one in readouts]
+        for k, readout in enumerate(of_arm):
+            facts.append(readout_facts(readout, courses.units[k], ids, z, values[1:, k], float(values[0, k])))
+    order = [readout.name for readout in readouts]
     return {
         "experiment": name,
         "failures": failures,
-        "readouts": sorted(found, key=lambda row: order.index(row["name"])),
+        "readouts": sorted(facts, key=lambda row: order.index(row["name"])),
     }
 
 
@@ -81,11 +81,13 @@ class Courses:
     ) -> None:
         self.protocol, self.arm, self.readouts = protocol, protocol.arm(arm), readouts
         library = protocol.study.library
-        self.scales = {one.of: scales.load(library, one.of) for one in readouts if scales.is_scale(library, one.of)}
-        outputs = list(dict.fromkeys(self.output(one) for one in readouts))
-        times = np.unique([t for one in readouts for t in one.needed])
+        self.scales = {
+            readout.of: scales.load(library, readout.of) for readout in readouts if scales.is_scale(library, readout.of)
+        }
+        outputs = list(dict.fromkeys(self.output(readout) for readout in readouts))
+        times = np.unique([t for readout in readouts for t in readout.needed])
         self.typical = TypicalStudy(protocol, outputs, times, vary, arms=[arm], threads=threads)
-        self.units = [self._unit(one, protocol.system) for one in readouts]
+        self.units = [self._unit(readout, protocol.system) for readout in readouts]
 
     def output(self, readout: Readout) -> str:
         """The model output behind a read-out."""
@@ -146,20 +148,20 @@ def readout_facts(
 def readout_table(experiments: Sequence[Mapping[str, Any]], order: Sequence[str]) -> pd.DataFrame:
     """One row a read-out: what the sourced ranges do to it, and how much ranks explain."""
     columns = ["name", "label", "unit", "n", "k", "value", "median", "p05", "p95", "r2", "band"]
-    rows = [{name: one[name] for name in columns} for one in _ordered(experiments, order)]
+    rows = [{name: readout[name] for name in columns} for readout in _ordered(experiments, order)]
     return pd.DataFrame(rows, columns=columns)
 
 
 def effect_table(experiments: Sequence[Mapping[str, Any]], order: Sequence[str]) -> pd.DataFrame:
     """Rows ``readout, label, rank, parameter, prcc, alone, beyond_chance``: every parameter of every read-out."""
     rows = [
-        {"readout": one["name"], "label": one["label"], "rank": k + 1, **effect,
-         "beyond_chance": abs(effect["prcc"]) > one["band"]}
-        for one in _ordered(experiments, order) for k, effect in enumerate(one["effects"])
+        {"readout": readout["name"], "label": readout["label"], "rank": k + 1, **effect,
+         "beyond_chance": abs(effect["prcc"]) > readout["band"]}
+        for readout in _ordered(experiments, order) for k, effect in enumerate(readout["effects"])
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["readout", "label", "rank", "parameter", "prcc", "alone", "beyond_chance"])
 
 
 def _ordered(experiments: Sequence[Mapping[str, Any]], order: Sequence[str]) -> list[Mapping[str, Any]]:
-    rows = [one for experiment in experiments for one in experiment["readouts"]]
-    return sorted(rows, key=lambda one: order.index(one["name"]))
+    rows = [readout for experiment in experiments for readout in experiment["readouts"]]
+    return sorted(rows, key=lambda readout: order.index(readout["name"]))

@@ -17,20 +17,20 @@ NO_MODULE = "(no module)"
 def module_table(system: System) -> pd.DataFrame:
     """Rows ``module, what, states, rules, inputs, parameters``: parameters count where an equation first uses them."""
     groups = modules(system)
-    told: set[str] = set()
+    listed: set[str] = set()
     rows = []
     for name, members in groups.items():
-        used = {s for m in members for s in _used(system, m) if s in system.parameters} - told
-        told |= used
+        used = {s for m in members for s in _used(system, m) if s in system.parameters} - listed
+        listed |= used
         rows.append({
             "module": name, "what": first_sentence(name),
             "states": sum(m in system.rates for m in members), "rules": sum(m in system.rules for m in members),
             "inputs": sum(m in system.inputs for m in members), "parameters": len(used),
         })  # fmt: skip
-    rest = len(set(system.parameters) - told)
+    rest = len(set(system.parameters) - listed)
     if rest:
-        what = "Read by doses, starts, populations and scales rather than by an equation."
-        rows.append({"module": NO_MODULE, "what": what, "states": 0, "rules": 0, "inputs": 0, "parameters": rest})
+        meaning = "Read by doses, starts, populations and scales rather than by an equation."
+        rows.append({"module": NO_MODULE, "what": meaning, "states": 0, "rules": 0, "inputs": 0, "parameters": rest})
     return pd.DataFrame(rows)
 
 
@@ -38,17 +38,17 @@ def links(system: System) -> pd.DataFrame:
     """Rows ``gives, takes, symbols, names``: how many quantities of one module stand in the equations of another."""
     groups = modules(system)
     home = {member: name for name, members in groups.items() for member in members}
-    found: dict[tuple[str, str], set[str]] = {}
+    shared: dict[tuple[str, str], set[str]] = {}
     for name, members in groups.items():
         for member in members:
             for symbol in _used(system, member):
                 other = home.get(symbol)
                 if other is not None and other != name:
-                    found.setdefault((other, name), set()).add(symbol)
+                    shared.setdefault((other, name), set()).add(symbol)
     order = list(groups)
-    pairs = sorted(found, key=lambda pair: (order.index(pair[0]), order.index(pair[1])))
+    pairs = sorted(shared, key=lambda pair: (order.index(pair[0]), order.index(pair[1])))
     rows = [
-        {"gives": pair[0], "takes": pair[1], "symbols": len(found[pair]), "names": " ".join(sorted(found[pair]))}
+        {"gives": pair[0], "takes": pair[1], "symbols": len(shared[pair]), "names": " ".join(sorted(shared[pair]))}
         for pair in pairs
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["gives", "takes", "symbols", "names"])
@@ -82,8 +82,8 @@ def first_sentence(module: str) -> str:
 
 
 def _used(system: System, name: str) -> set[str]:
-    found: set[str] = set()
+    used: set[str] = set()
     for table in (system.rates, system.rules):
         if name in table:
-            found |= set(symbols(table[name]))
-    return found
+            used |= set(symbols(table[name]))
+    return used

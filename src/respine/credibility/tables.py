@@ -105,7 +105,7 @@ def interval(low: Any, high: Any) -> str:
     if missing(low) or missing(high):
         return ""
     widest = max(abs(low), abs(high))
-    ends = (0.0 if abs(one) < 1e-3 * widest else float(one) for one in (low, high))  # next to nothing is nothing here
+    ends = (0.0 if abs(end) < 1e-3 * widest else float(end) for end in (low, high))  # next to nothing is nothing here
     return " … ".join(map(written, ends))
 
 

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 def summary(a: Assessment) -> list[str]:
     """The verdict: criteria met and not met, the test by results never fitted to, the checks that fail."""
-    known = [one for one in a.criteria if one["met"] is not None]
-    missed = [f"{one['what']} ({found_words(one)}, asked for {asked_words(one)})" for one in known if not one["met"]]
+    known = [criterion for criterion in a.criteria if criterion["met"] is not None]
+    missed = [
+        f"{criterion['what']} ({found_text(criterion)}, asked for {asked_text(criterion)})"
+        for criterion in known
+        if not criterion["met"]
+    ]
     first = f"{len(known) - len(missed)} of {len(a.criteria)} criteria are met."
     if missed:
         first += f" Not met: {'; '.join(missed)}."
@@ -45,7 +49,7 @@ def _test(a: Assessment) -> str:
     )
 
 
-def found_words(condition: Mapping[str, Any]) -> str:
+def found_text(condition: Mapping[str, Any]) -> str:
     """What was found for a criterion."""
     value, kind = condition["found"], condition["kind"]
     if value is None:
@@ -57,7 +61,7 @@ def found_words(condition: Mapping[str, Any]) -> str:
     return written(float(value))
 
 
-def asked_words(condition: Mapping[str, Any]) -> str:
+def asked_text(condition: Mapping[str, Any]) -> str:
     """What a criterion asks for."""
     value, kind = condition["asked"], condition["kind"]
     if kind == "yes":
@@ -73,9 +77,9 @@ def criteria(a: Assessment) -> list[dict[str, str]]:
     """Criteria as cells ``factor, what, asked, found, met``."""
     answers = {True: "yes", False: "no", None: "-"}
     return [
-        {"factor": one["factor"], "what": one["what"], "asked": asked_words(one), "found": found_words(one),
-         "met": answers[one["met"]]}
-        for one in a.criteria
+        {"factor": criterion["factor"], "what": criterion["what"], "asked": asked_text(criterion), "found": found_text(criterion),
+         "met": answers[criterion["met"]]}
+        for criterion in a.criteria
     ]  # fmt: skip
 
 
@@ -139,7 +143,7 @@ def span(values: Any) -> str:
 
 def how_to_qualify() -> list[tuple[str, str]]:
     """Commands that qualify the engine, and against what."""
-    return [(f"respine qualify {name} FOLDER --json > {name}.json", what) for name, what in verification.HOW]
+    return [(f"respine qualify {name} FOLDER --json > {name}.json", purpose) for name, purpose in verification.HOW]
 
 
 def not_informed(a: Assessment) -> list[tuple[str, str]]:

@@ -38,13 +38,13 @@ def _compared() -> dict[str, tuple[Study, list[Match]]]:
 def library_studies() -> dict[str, Study]:
     """Studies of the library with a published row that needs simulation, completed for their rows, by name."""
     compared = _compared()
-    return {name: study for name, (study, found) in compared.items() if any(m.endpoint is not None for m in found)}
+    return {name: study for name, (study, matches) in compared.items() if any(m.endpoint is not None for m in matches)}
 
 
 def kept(name: str, subjects: int) -> bool:
     """Whether a study's rows lie in the cache folder already, for this science, code and number of people."""
-    complete, found = _compared()[name]
-    rows = repr([sorted(match.row.items()) for match in found])
+    complete, matches = _compared()[name]
+    rows = repr([sorted(match.row.items()) for match in matches])
     digest = store.key(store.study_text(complete), str(subjects), rows)
     return store.read(complete.name, digest) is not None
 
@@ -61,9 +61,9 @@ def inputs_and_kinetics(threads: int | None = None) -> list[dict[str, Any]]:
 
 def gather(rows: Iterable[Mapping[str, Any]], left_out: Collection[str] = ()) -> list[ComparedRow]:
     """A line for every row of the evidence tables; studies named in ``left_out`` give their rows back with that reason."""
-    lines = [ComparedRow.of(one) for one in rows]
-    for name, (_, found) in _compared().items():
-        reasons = [(match, match.reason or (LEFT_OUT if name in left_out else None)) for match in found]
+    lines = [ComparedRow.of(row) for row in rows]
+    for name, (_, matches) in _compared().items():
+        reasons = [(match, match.reason or (LEFT_OUT if name in left_out else None)) for match in matches]
         lines += [unpredicted(match.row, trials.table_of(match.row), why) for match, why in reasons if why is not None]
     lines = trials.without_duplicates(lines)
     reached = {line.id for line in lines}
@@ -96,7 +96,7 @@ def by_system(lines: Sequence[ComparedRow]) -> pd.DataFrame:
 
 
 def _shares(row: Mapping[str, Any], lines: Sequence[ComparedRow], role: str, system: str) -> dict[str, Any]:
-    honest = evidence.calibration([one for one in lines if not system or one.system == system], role)
+    honest = evidence.calibration([row for row in lines if not system or row.system == system], role)
     facts: dict[str, Any] = {"system": system} if system else {}
     return facts | {
         "role": role, "rows": row["rows"], "predicted": row["predicted"], "judged": row["judged"],
@@ -108,15 +108,15 @@ def _shares(row: Mapping[str, Any], lines: Sequence[ComparedRow], role: str, sys
 def with_numbers(lines: Iterable[ComparedRow]) -> list[ComparedRow]:
     """Lines with a predicted and a published number and an interval: results of trials and experiments, not inputs."""
     return [
-        one for one in lines
-        if one.kind in COUNTED and np.isfinite(one.published) and np.isfinite(one.predicted) and one.low < one.high
+        row for row in lines
+        if row.kind in COUNTED and np.isfinite(row.published) and np.isfinite(row.predicted) and row.low < row.high
     ]  # fmt: skip
 
 
 def untested_systems(lines: Sequence[ComparedRow]) -> list[str]:
     """Systems without a single judged row that was never fitted to."""
-    tested = {one.system for one in lines if one.role == "validate" and one.inside is not None}
-    return [name for name in evidence.systems() if name not in tested and any(one.system == name for one in lines)]
+    tested = {row.system for row in lines if row.role == "validate" and row.inside is not None}
+    return [name for name in evidence.systems() if name not in tested and any(row.system == name for row in lines)]
 
 
 def forecast_table(lines: Iterable[ComparedRow]) -> pd.DataFrame:

@@ -35,9 +35,9 @@ def numerical(name: str, threads: int | None = None) -> list[dict[str, Any]]:
     question = read()
     protocol = resolve(question.study(name))
     rows = []
-    for arm in dict.fromkeys(one.arm for one in question.of_experiment(name)):
-        mine, subject = [one for one in question.of_experiment(name) if one.arm == arm], protocol.arm(arm)
-        courses = Courses(protocol, arm, mine, ())
+    for arm in dict.fromkeys(readout.arm for readout in question.of_experiment(name)):
+        of_arm, subject = [readout for readout in question.of_experiment(name) if readout.arm == arm], protocol.arm(arm)
+        courses = Courses(protocol, arm, of_arm, ())
         ids = uncertain(subject)
         own = typical_parameters(subject)
         people = typical_people(subject, 2, {id: np.full(2, value) for id, value in own.items()})
@@ -47,8 +47,8 @@ def numerical(name: str, threads: int | None = None) -> list[dict[str, Any]]:
             for rtol, count in ((FIT_RTOL, 1), (FIT_RTOL, 2), (TIGHT, 1))
         ]
         same = bool(np.array_equal(solved[0], solved[1], equal_nan=True))
-        use, tight = (courses.of_courses(one)[0] for one in (solved[0], solved[2]))
-        for k, readout in enumerate(mine):
+        use, tight = (courses.of_courses(solution)[0] for solution in (solved[0], solved[2]))
+        for k, readout in enumerate(of_arm):
             gap = abs(float(use[k] - tight[k]))
             size = abs(float(tight[k]))
             rows.append({
@@ -64,7 +64,7 @@ def stored(files: Sequence[Path]) -> list[dict[str, Any]]:
 
     Raises InputError with every file that is none.
     """
-    found, problems = [], []
+    suites, problems = [], []
     for file in files:
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def stored(files: Sequence[Path]) -> list[dict[str, Any]]:
                 raise ValueError("it lacks title, passed or bound")
             cases = [c for c in data.get("cases", []) if isinstance(c, Mapping)]
             failed = [str(c.get("case", "")) for c in cases if c.get("outcome") not in ("pass", "refused", "reported")]
-            found.append({"title": str(data["title"]), "passed": int(data["passed"]), "bound": int(data["bound"]),
+            suites.append({"title": str(data["title"]), "passed": int(data["passed"]), "bound": int(data["bound"]),
                           "failed": ", ".join(failed[:12]), "file": file.name})  # fmt: skip
         except (OSError, ValueError, TypeError) as error:
             why = f"This is no result of a qualification ({error})."
@@ -80,4 +80,4 @@ def stored(files: Sequence[Path]) -> list[dict[str, Any]]:
             problems.append(Problem("command line", "--qualification", str(file), why, cure))
     if problems:
         raise InputError(*problems)
-    return found
+    return suites

@@ -76,7 +76,7 @@ def thread_count(threads: int | None, subjects: int) -> int:
     return max(1, min(threads or available, (subjects + 7) // 8))
 
 
-def check_known(names: Sequence[str] | Mapping[str, object], known: Sequence[str] | Mapping[str, object], what: str,
+def check_known(names: Sequence[str] | Mapping[str, object], known: Sequence[str] | Mapping[str, object], role: str,
            system: System) -> None:  # fmt: skip
     """Raises ValueError for names that the system does not have, with the nearest."""
     for name in names:
@@ -84,11 +84,11 @@ def check_known(names: Sequence[str] | Mapping[str, object], known: Sequence[str
             close = difflib.get_close_matches(name, list(known), n=3)
             some = ", ".join(list(known)[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
             hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {some or 'none'}"
-            raise ValueError(f'"{name}" is no {what} of {system.name}; {hint}')
+            raise ValueError(f'"{name}" is no {role} of {system.name}; {hint}')
 
 
-def check_once(names: Sequence[str], what: str) -> None:
+def check_once(names: Sequence[str], role: str) -> None:
     """Raises ValueError for a name that stands twice."""
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f'{what} "{name}" is named twice')
+            raise ValueError(f'{role} "{name}" is named twice')

@@ -123,8 +123,8 @@ class Solver:
         if names:
             known = (*system.parameters, *schedule.dependent)
             check_known(names, known, "parameter (or name a dose depends on)", system)
-            what = "parameter or sensitivity, but a dose depends on it; such a name"
-            check_known(schedule.dependent, (*system.parameters, *names), what, system)
+            role = "parameter or sensitivity, but a dose depends on it; such a name"
+            check_known(schedule.dependent, (*system.parameters, *names), role, system)
         return Requirements(
             setup.outputs,
             setup.free,
@@ -207,29 +207,29 @@ class Solver:
             levels = request.own.of_subjects(request.schedule, request.initial)
             groups = np.unique(levels)
             if len(groups) > 1:
-                parts = [(mine := np.flatnonzero(levels == g), self.answer(request.of(mine))) for g in groups]
+                parts = [(subjects := np.flatnonzero(levels == g), self.answer(request.of(subjects))) for g in groups]
                 return joined(parts, request.schedule)
             request = replace(request, level=float(groups[0]) if len(groups) else 1.0)
         by_state = self._jumps_by_state if request.locate_jumps is None else ()
         only_in_lanes = isinstance(request.schedule, Records) or self.setup.sensitivities or self.totals
         if self.setup.system.events or request.locate_jumps or (by_state and not only_in_lanes):
-            return self._told_of_size(request, self._one_by_one(request))
+            return self._with_size_told(request, self._one_by_one(request))
         if request.locate_jumps is None and self._with_modes is not None:
             return self._with_modes.answer(request)
         code = self.code_of(request)
         twin = None
         if self._in_float64:
             twin = Twin(self._in_float64.setup, self._in_float64.code_of(request))
-        found = solve_lanes(self.setup, code, request, self.modes, self.totals, twin, by_state)
-        return self._told_of_size(request, found)
+        solution = solve_lanes(self.setup, code, request, self.modes, self.totals, twin, by_state)
+        return self._with_size_told(request, solution)
 
     @staticmethod
-    def _told_of_size(request: Request, found: Solution) -> Solution:
-        if request.own is None or not found.failures:
-            return found
+    def _with_size_told(request: Request, solution: Solution) -> Solution:
+        if request.own is None or not solution.failures:
+            return solution
         sizes = request.own.of_states(request.level, (), request.initial, request.rtol)
         begun = {s: size for s, size in sizes.items() if s in request.initial or request.own.starts[s] > 0}
-        return told_of_size(found, begun or sizes)
+        return told_of_size(solution, begun or sizes)
 
     def _exactly(self, request: Request) -> Solution | None:
         """The solution without steps where the equations are linear, else None."""
@@ -244,15 +244,15 @@ class Solver:
     def _linear(self, requirements: Requirements) -> LinearSystem | None:
         if requirements not in self._linear_systems:
             system, values = self.setup.system, self.setup.values
-            found = None
+            linear = None
             if may_be_linear(system, requirements, values):
                 equations = specialise(system, requirements, values)
                 if not equations.states:  # everything rests
                     equations = specialise(system, replace(requirements, keep_all=True), values)
-                found = linear_system(equations) if equations.states else None
-                if found and self.setup.sensitivities:
+                linear = linear_system(equations) if equations.states else None
+                if linear and self.setup.sensitivities:
                     refuse_jumps(system, requirements, equations.states)
-            self._linear_systems[requirements] = found
+            self._linear_systems[requirements] = linear
         return self._linear_systems[requirements]
 
     def _needs(self, request: Request) -> Requirements:

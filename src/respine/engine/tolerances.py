@@ -62,17 +62,17 @@ class OwnScales:
         self, level: float, rooted: Collection[str], initial: Mapping[str, float | np.ndarray], rtol: float
     ) -> dict[str, float]:
         """The scale of every state, below 1 where it is small, for subjects of one ``level``."""
-        found = {}
+        sizes = {}
         for s, size in self.starts.items():
             size = abs(float(initial[s])) if np.ndim(initial.get(s, np.zeros(1))) == 0 else size
-            found[s] = size if 0 < size < SMALL else 1.0
-            if size <= 10 * OF_RTOL * rtol and found[s] == 1.0:
-                found[s] = level * (ROOTED if s in rooted else 1.0)
+            sizes[s] = size if 0 < size < SMALL else 1.0
+            if size <= 10 * OF_RTOL * rtol and sizes[s] == 1.0:
+                sizes[s] = level * (ROOTED if s in rooted else 1.0)
             if s in self.first and s not in initial and s not in rooted:
-                found[s] = min(found[s], self.first[s])
+                sizes[s] = min(sizes[s], self.first[s])
             if s in self.multiply:
-                found[s] = min(found[s], ALONE)
-        return found
+                sizes[s] = min(sizes[s], ALONE)
+        return sizes
 
     def tolerances(
         self,
@@ -84,8 +84,8 @@ class OwnScales:
         rtol: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Absolute tolerances by scale, and the scales, (n_states,) each."""
-        found = self.of_states(level, rooted, initial, rtol)
-        scale = np.array([found.get(s, 1.0) for s in states])
+        sizes = self.of_states(level, rooted, initial, rtol)
+        scale = np.array([sizes.get(s, 1.0) for s in states])
         return np.maximum(absolute * scale, LEAST), scale
 
 
@@ -171,10 +171,10 @@ def joined(parts: Sequence[tuple[np.ndarray, Solution]], schedule: Schedule | Re
     if isinstance(schedule, Records):
         count = np.array([len(records) for records in schedule.subjects])
         begin = np.cumsum(count) - count
-        rows = [np.concatenate([begin[s] + np.arange(count[s]) for s in mine]) for mine, _ in parts]
+        rows = [np.concatenate([begin[s] + np.arange(count[s]) for s in own]) for own, _ in parts]
         total, times = int(count.sum()), schedule.own_times
     else:
-        rows, total, times = [mine for mine, _ in parts], n, first.times
+        rows, total, times = [own for own, _ in parts], n, first.times
 
     def put(arrays: Sequence[np.ndarray], places: Sequence[np.ndarray], length: int) -> np.ndarray:
         whole = np.empty((length, *arrays[0].shape[1:]), arrays[0].dtype)
@@ -182,9 +182,9 @@ def joined(parts: Sequence[tuple[np.ndarray, Solution]], schedule: Schedule | Re
             whole[place] = array
         return whole
 
-    subjects = [mine for mine, _ in parts]
+    subjects = [own for own, _ in parts]
     solutions = [solution for _, solution in parts]
-    failures = [replace(f, subject=int(mine[f.subject])) for mine, part in parts for f in part.failures]
+    failures = [replace(f, subject=int(own[f.subject])) for own, part in parts for f in part.failures]
     low = list(dict.fromkeys(name for part in solutions for name in part.settings.get("below_atol", ())))  # type: ignore[attr-defined]
     settings = {
         **first.settings,

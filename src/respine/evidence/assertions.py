@@ -76,40 +76,40 @@ def evaluate(
     Raises InputError for an unknown label, ValueError for a parameter or output the model does not have.
     """
     data = read()
-    known = [one["label"] for one in data["assertions"]]
+    known = [assertion["label"] for assertion in data["assertions"]]
     wrong = [label for label in labels if label not in known]
     if wrong:
         raise InputError(*(
             Problem("command line", "label", label, "There is no assertion of this label.", nearest(label, known))
             for label in wrong
         ))  # fmt: skip
-    chosen = [one for one in data["assertions"] if not labels or one["label"] in labels]
+    chosen = [assertion for assertion in data["assertions"] if not labels or assertion["label"] in labels]
     numbers = _numbers(data, chosen, dict(parameters or {}), progress)
     roles = {id: row["role"] for id, row in rows_by_id().items()}
-    return [_assertion(one, numbers[one["label"]], roles) for one in chosen]
+    return [_assertion(assertion, numbers[assertion["label"]], roles) for assertion in chosen]
 
 
 def _numbers(
     data: Mapping[str, Any], chosen: list[Any], parameters: dict[str, float], progress: Progress | None
 ) -> dict[str, dict[str, float]]:
     """The named values of every assertion; those of the model as it is are kept in the cache folder."""
-    digest = store.key("assertions", repr([one["label"] for one in chosen]))
+    digest = store.key("assertions", repr([assertion["label"] for assertion in chosen]))
     kept = store.read("assertions", digest) if not parameters else None
     if kept is not None:
         return dict(kept)
-    found = Typicals(data.get("experiments") or {}, parameters)
+    typicals = Typicals(data.get("experiments") or {}, parameters)
     asked = {
-        one["label"]: {name: Value.of(raw, one.get("study") or one.get("experiment", ""))
-                       for name, raw in one["values"].items()}
-        for one in chosen
+        assertion["label"]: {name: Value.of(raw, assertion.get("study") or assertion.get("experiment", ""))
+                       for name, raw in assertion["values"].items()}
+        for assertion in chosen
     }  # fmt: skip
     everything = [value for values in asked.values() for value in values.values()]
     names = list(dict.fromkeys(value.study for value in everything))
     for k, name in enumerate(names):
         if progress:
             progress(name, k, len(names))
-        found.solve([value for value in everything if value.study == name])
-    result = {label: {name: found[value] for name, value in values.items()} for label, values in asked.items()}
+        typicals.solve([value for value in everything if value.study == name])
+    result = {label: {name: typicals[value] for name, value in values.items()} for label, values in asked.items()}
     if not parameters:
         store.write("assertions", digest, result)
     return result

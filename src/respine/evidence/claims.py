@@ -103,13 +103,13 @@ def evaluate(
 ) -> list[Claim]:
     """All claims, or those with these ids. Raises InputError for an unknown id."""
     data = read()
-    known = [one["id"] for one in data["claims"]]
+    known = [claim["id"] for claim in data["claims"]]
     wrong = [id for id in ids if id not in known]
     if wrong:
         raise InputError(*(
             Problem("command line", "claim", id, "There is no claim of this name.", nearest(id, known)) for id in wrong
         ))  # fmt: skip
-    chosen = [one for one in data["claims"] if not ids or one["id"] in ids]
+    chosen = [claim for claim in data["claims"] if not ids or claim["id"] in ids]
     numbers = _Model(data, subjects, threads)
     rows = rows_by_id()
     result = []
@@ -123,21 +123,21 @@ def evaluate(
 def record(ids: Collection[str] = ()) -> dict[str, tuple[Condition, ...]]:
     """The published record's side of the claims alone, by id; nothing is simulated."""
     rows = rows_by_id()
-    return {one["id"]: _record(one["record"], rows) for one in read()["claims"] if not ids or one["id"] in ids}
+    return {claim["id"]: _record(claim["record"], rows) for claim in read()["claims"] if not ids or claim["id"] in ids}
 
 
 def _claim(entry: Mapping[str, Any], numbers: _Model, rows: Mapping[str, dict[str, str]]) -> Claim:
     side = entry["model"]
-    found = {name: numbers.value(raw) for name, raw in (side.get("values") or {}).items()}
+    values = {name: numbers.value(raw) for name, raw in (side.get("values") or {}).items()}
     sources = {name: raw.get("study") or raw.get("experiment", "") for name, raw in (side.get("values") or {}).items()}
     model = []
     for raw in side.get("checks") or ():
         if "lacks" in raw:
             model.append(Condition(raw["what"], NAN, "", "evidence", False, raw["lacks"]))
             continue
-        used = _names(raw["formula"], found)
-        spread = found.get(raw["formula"], (NAN, NAN, NAN))
-        value = compute(raw["formula"], {name: triple[0] for name, triple in found.items()})
+        used = _names(raw["formula"], values)
+        spread = values.get(raw["formula"], (NAN, NAN, NAN))
+        value = compute(raw["formula"], {name: triple[0] for name, triple in values.items()})
         model.append(_number(raw, value, spread[1], spread[2], tuple(dict.fromkeys(sources[n] for n in used))))
     return Claim(entry["id"], entry["claim"], tuple(model), _record(entry["record"], rows), entry.get("note", ""),
                  side.get("note", ""), entry["record"].get("note", ""))  # fmt: skip
@@ -158,20 +158,20 @@ def _number(
 def _record(side: Mapping[str, Any], rows: Mapping[str, dict[str, str]]) -> tuple[Condition, ...]:
     ids = side.get("rows") or {}
     results = {name: published(rows[id]) for name, id in ids.items()}
-    values = {name: _first_number(rows[ids[name]]) if one is None else one.value for name, one in results.items()}
-    found = []
+    values = {name: _first_number(rows[ids[name]]) if value is None else value.value for name, value in results.items()}
+    conditions = []
     for raw in side.get("checks") or ():
         if "lacks" in raw:
-            found.append(Condition(raw["what"], NAN, "", "evidence", False, raw["lacks"]))
+            conditions.append(Condition(raw["what"], NAN, "", "evidence", False, raw["lacks"]))
         elif "row" in raw:
-            found.append(_words(raw, rows[ids[raw["row"]]]))
+            conditions.append(_text_condition(raw, rows[ids[raw["row"]]]))
         else:
             used = [ids[name] for name in _names(raw["formula"], ids)]
             value = compute(raw["formula"], values)
             alone = results.get(raw["formula"])
             low, high = (alone.low, alone.high) if alone is not None else (NAN, NAN)
-            found.append(_number(raw, value, low, high, tuple(used)))
-    return tuple(found)
+            conditions.append(_number(raw, value, low, high, tuple(used)))
+    return tuple(conditions)
 
 
 def _first_number(row: Mapping[str, str]) -> float:
@@ -181,7 +181,7 @@ def _first_number(row: Mapping[str, str]) -> float:
     return plain if plain is not None else (float(match[1]) if match else NAN)
 
 
-def _words(raw: Mapping[str, Any], row: Mapping[str, str]) -> Condition:
+def _text_condition(raw: Mapping[str, Any], row: Mapping[str, str]) -> Condition:
     """A condition on the words of a row."""
     text = row.get(raw.get("column", "value")) or ""
     shown = text if "column" not in raw or raw["column"] == "quantity" else f"{text} ({row.get('value')})"
@@ -210,17 +210,17 @@ class _Model:
         where = raw.get("study") or raw.get("experiment") or ""
         if "output" in raw:
             return self._typical(Value.of(raw, where)), NAN, NAN
-        found = self._trial(where)
+        trial = self._trial(where)
         name = f"{raw['arm']} {raw['endpoint']}"
         if "among" in raw:  # of the same virtual people, those without response in another arm
-            first = np.array(found["people"][f"{raw['among']['arm']} {raw['among']['endpoint']}"], float)
-            second = np.array(found["people"][name], float)
+            first = np.array(trial["people"][f"{raw['among']['arm']} {raw['among']['endpoint']}"], float)
+            second = np.array(trial["people"][name], float)
             failed = (first == 0) & np.isfinite(second)
             return (100 * float(second[failed].mean()) if failed.any() else NAN), NAN, NAN
         if "above" in raw:
-            people = np.array(found["people"][name], float)
+            people = np.array(trial["people"][name], float)
             return 100 * float((people[np.isfinite(people)] > raw["above"]).mean()), NAN, NAN
-        interval = found["endpoints"][name]
+        interval = trial["endpoints"][name]
         return tuple(NAN if x is None else float(x) for x in interval)  # type: ignore[return-value]
 
     def _typical(self, value: Value) -> float:
@@ -229,7 +229,7 @@ class _Model:
             self._typical_values = dict(store.read("claims-typical", store.key("claims-typical")) or {})
         if repr(value) not in self._typical_values:
             wanted = [
-                Value.of(raw, "") for one in self.claims for raw in (one["model"].get("values") or {}).values()
+                Value.of(raw, "") for claim in self.claims for raw in (claim["model"].get("values") or {}).values()
                 if "output" in raw and (raw.get("study") or raw.get("experiment")) == value.study
             ]  # fmt: skip
             self.typicals.solve(wanted)
@@ -298,12 +298,12 @@ def _section(claim: Claim) -> str:
         ("Published record", claim.record, claim.record_verdict, claim.record_note),
     ):
         lines += [f"**{title}: {said}.**" + (f" {note}" if note else ""), ""]
-        lines += [f"- {condition_words(c)}" for c in conditions]
+        lines += [f"- {condition_text(c)}" for c in conditions]
         lines += [""] if conditions else []
     return "\n".join([*lines, *([claim.note, ""] if claim.note else [])])
 
 
-def condition_words(condition: Condition) -> str:
+def condition_text(condition: Condition) -> str:
     """One condition in a line: what, its number, what was asked for, whether it holds, where the number is from."""
     holds = "holds" if condition.holds else "does not hold"
     source = f" ({', '.join(condition.source)})" if condition.source else ""

@@ -40,7 +40,7 @@ COLUMNS = (
 
 SUMMARY = (
     "arm_type", "trials", "rows", "inside_90", "inside_50", "rms_z", "above",
-    *(f"{name} {what}" for name in REFERENCES for what in ("rows", "skill", "interval skill")),
+    *(f"{name} {part}" for name in REFERENCES for part in ("rows", "skill", "interval skill")),
 )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def record(rows: Iterable[ComparedRow], seed: int = 1) -> pd.DataFrame:
     """A line for every row of a trial with a number and a predictive distribution, with the columns ``COLUMNS``."""
     usable = [row for row in rows if row.kind == "trial" and row.quantiles and math.isfinite(row.published)]
     known = [row for row in usable if row.role == "fit"]
-    found = []
+    records = []
     for k, row in enumerate(usable):
         quantiles = np.asarray(row.quantiles)
         line: dict[str, Any] = {
@@ -71,8 +71,8 @@ def record(rows: Iterable[ComparedRow], seed: int = 1) -> pd.DataFrame:
         }  # fmt: skip
         for name, forecast in zip(REFERENCES, references(row, known), strict=True):
             line[f"{name} crps"], line[f"{name} interval_score"] = _scores(row.published, forecast)
-        found.append(line)
-    return pd.DataFrame(found, columns=list(COLUMNS))
+        records.append(line)
+    return pd.DataFrame(records, columns=list(COLUMNS))
 
 
 def trial_of(row: ComparedRow) -> str:
@@ -115,9 +115,11 @@ def _scores(published: float, forecast: Normal | None) -> tuple[float, float]:
 
 def references(row: ComparedRow, known: Sequence[ComparedRow]) -> tuple[Normal | None, Normal | None]:
     """The two forecasts that need no model: from results of the row's class in other trials, earlier ones if there are enough."""
-    alike = [one for one in known if one.kin == row.kin and one.unit == row.unit and trial_of(one) != trial_of(row)]
+    alike = [
+        other for other in known if other.kin == row.kin and other.unit == row.unit and trial_of(other) != trial_of(row)
+    ]
     if row.year is not None:
-        earlier = [one for one in alike if one.year is not None and one.year < row.year]
+        earlier = [other for other in alike if other.year is not None and other.year < row.year]
         alike = earlier if len(_by_trial(earlier)) >= LEAST else alike
     results = _by_trial(alike)
     if len(results) < LEAST:
@@ -176,17 +178,17 @@ def _summary(kind: str, group: pd.DataFrame) -> dict[str, Any]:
         each = [np.nanmean(np.asarray(value(rows), float)) for _, rows in group.groupby("trial") if len(rows)]
         return float(np.nanmean(each)) if each else math.nan
 
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "arm_type": kind, "trials": int(group["trial"].nunique()), "rows": len(group),
         "inside_90": mean(lambda g: g["inside_90"]), "inside_50": mean(lambda g: g["inside_50"]),
         "rms_z": math.sqrt(mean(lambda g: g["z"] ** 2)), "above": mean(lambda g: g["published"] > g["median"]),
     }  # fmt: skip
     for name in REFERENCES:
         own = group[np.isfinite(group[f"{name} crps"])]
-        told[f"{name} rows"] = len(own)
-        for what, label in (("crps", "skill"), ("interval_score", "interval skill")):
-            told[f"{name} {label}"] = _skill(own, what, f"{name} {what}")
-    return told
+        summary[f"{name} rows"] = len(own)
+        for score, label in (("crps", "skill"), ("interval_score", "interval skill")):
+            summary[f"{name} {label}"] = _skill(own, score, f"{name} {score}")
+    return summary
 
 
 def _skill(group: pd.DataFrame, score: str, reference: str) -> float:
@@ -201,15 +203,15 @@ def _skill(group: pd.DataFrame, score: str, reference: str) -> float:
 
 def by_trial(lines: pd.DataFrame) -> pd.DataFrame:
     """One line a trial: ``trial, role, rows, inside_90, inside_50, rms_z, crps, class mean crps, meta-analysis crps``."""
-    found = []
+    trials = []
     for (trial, role), rows in lines.groupby(["trial", "role"], sort=False):
-        found.append({
+        trials.append({
             "trial": trial, "role": role, "rows": len(rows), "inside_90": float(rows["inside_90"].mean()),
             "inside_50": float(rows["inside_50"].mean()), "rms_z": float(np.sqrt(np.nanmean(rows["z"] ** 2))),
             "width_90": float(rows["width_90"].median()),
             **{name: float(rows[name].mean()) for name in ("crps", "interval_score", "class mean crps", "meta-analysis crps")},
         })  # fmt: skip
-    return pd.DataFrame(found)
+    return pd.DataFrame(trials)
 
 
 def histogram(lines: pd.DataFrame) -> pd.DataFrame:

@@ -46,8 +46,8 @@ def predict(
     for table in ("clinical", "preclinical"):
         for row in library.rows("evidence", table):
             if row["id"] not in reached:
-                what = f"{row.get('study', '')} {row.get('year', '')}".strip() or row.get("quantity", "")
-                reason = NotCompared.NO_STUDY.because(f"no study simulates it: {what}")
+                source = f"{row.get('study', '')} {row.get('year', '')}".strip() or row.get("quantity", "")
+                reason = NotCompared.NO_STUDY.because(f"no study simulates it: {source}")
                 compared.append(unpredicted(row, table, reason))
     if not system or any(system_of(row, "pk") == system for row in library.rows("evidence", "pk")):
         compared += kinetics.predict(progress)

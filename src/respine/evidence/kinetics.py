@@ -37,11 +37,11 @@ def predict(progress: Progress | None = None) -> list[ComparedRow]:
     digest = store.key("kinetics")
     kept = store.read("kinetics", digest)
     if kept is not None:
-        return [ComparedRow.of(one) for one in kept]
+        return [ComparedRow.of(row) for row in kept]
     rows = {row["id"]: row for row in library.rows("evidence", "pk")}
     lines = _exposures(data, rows, progress) | _parameters(data, rows)
     result = [lines.get(id) or unpredicted(row, "pk", _why_not(data, row)) for id, row in rows.items()]
-    store.write("kinetics", digest, [one.to_dict() for one in result])
+    store.write("kinetics", digest, [row.to_dict() for row in result])
     return result
 
 
@@ -60,7 +60,7 @@ def uncertain_values(system: System, outputs: Sequence[str], keep: Sequence[str]
     The same parameter has the same draws in every experiment, so that ratios of experiments are of one draw. Names in
     ``keep`` stay at their value.
     """
-    found = {}
+    values = {}
     for id in sorted(_reach(system, outputs)):
         quantity = system.quantities.get(id)
         if (
@@ -72,8 +72,8 @@ def uncertain_values(system: System, outputs: Sequence[str], keep: Sequence[str]
         ):
             continue
         z = normals(SEED, f"typical:{id}", 0, DRAWS)[:, 0]
-        found[id] = np.concatenate([[system.parameters[id]], values_at(quantity, system.parameters[id], z)])
-    return found
+        values[id] = np.concatenate([[system.parameters[id]], values_at(quantity, system.parameters[id], z)])
+    return values
 
 
 def _reach(system: System, outputs: Sequence[str]) -> set[str]:
@@ -93,7 +93,7 @@ def _reach(system: System, outputs: Sequence[str]) -> set[str]:
 def _exposures(
     data: Mapping[str, Any], rows: Mapping[str, Mapping[str, str]], progress: Progress | None
 ) -> dict[str, ComparedRow]:
-    entries = {one["name"]: one for one in data["experiments"]}
+    entries = {entry["name"]: entry for entry in data["experiments"]}
     courses: dict[str, _Course] = {}
     lines: dict[str, ComparedRow] = {}
     for k, (name, entry) in enumerate(entries.items()):
@@ -155,28 +155,28 @@ class _Course:
         begin, end = (units.hours(ask[name]) if name in ask else None for name in ("from", "to"))
         output, kind = ask["output"], ask["measure"]
         if kind == "peak":
-            found = self.of(output).max(axis=1)
+            measured = self.of(output).max(axis=1)
         elif kind == "peak-time":
-            found = self.times[self.of(output).argmax(axis=1)]
+            measured = self.times[self.of(output).argmax(axis=1)]
         elif kind == "area":
-            found = self.area(output, begin or 0.0, end)
+            measured = self.area(output, begin or 0.0, end)
         elif kind == "area-ratio":
-            found = self.area(output, begin or 0.0, end) / self.area(ask["over_output"], begin or 0.0, end)
+            measured = self.area(output, begin or 0.0, end) / self.area(ask["over_output"], begin or 0.0, end)
         elif kind == "clearance":  # ng/mL is ug/L
-            found = 1000 * self.mg / self.area(output)
+            measured = 1000 * self.mg / self.area(output)
         elif kind == "bioavailability":
             assert against is not None
-            found = 100 * (self.area(output) / self.mg) / (against.area(output) / against.mg)
+            measured = 100 * (self.area(output) / self.mg) / (against.area(output) / against.mg)
         elif kind == "half-life":
             assert begin is not None and end is not None
             first, last = (self.of(output)[:, int(np.abs(self.times - t).argmin())] for t in (begin, end))
-            found = (end - begin) * np.log(2) / np.log(first / last)
+            measured = (end - begin) * np.log(2) / np.log(first / last)
         elif kind == "mean":
             assert begin is not None and end is not None
-            found = self.area(output, begin, end) / (end - begin)
+            measured = self.area(output, begin, end) / (end - begin)
         else:
             raise ValueError(f'library/pk_experiments.yaml: "{kind}" is no measure')
-        return found * float(ask.get("factor", 1.0)) + float(ask.get("offset", 0.0))
+        return measured * float(ask.get("factor", 1.0)) + float(ask.get("offset", 0.0))
 
 
 def _grid(until: float) -> np.ndarray:
@@ -222,9 +222,9 @@ def _is_range(row: Mapping[str, str]) -> bool:
 
 def _published(row: Mapping[str, str]) -> tuple[float, float, float] | None:
     """Value and 95 % bar of a row; the middle and ends of a printed range ("17-20")."""
-    found = published(row)
-    if found is not None:
-        return found.value, found.low, found.high
+    result = published(row)
+    if result is not None:
+        return result.value, result.low, result.high
     text = row.get("value", "").replace("–", "-")
     if match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*", text):
         low, high = float(match[1]), float(match[2])

@@ -32,7 +32,7 @@ def _treatment(arm: Arm) -> str:
     if arm.control is not None and arm.control.kind in ("inactive-placebo", "active-placebo", "none"):
         way = "procedure" if any(dose.route in PROCEDURES for dose in arm.doses) else "tablet"
         return f"{arm.control.kind} {way}" if arm.control.kind != "none" else "nothing"
-    names = sorted({dose.drug for dose in arm.doses} | {one.exposure for one in arm.exposures})
+    names = sorted({dose.drug for dose in arm.doses} | {exposure.exposure for exposure in arm.exposures})
     course = (
         "course" if sum(len(dose.at) * (dose.times or 1) for dose in arm.doses if dose.route in PROCEDURES) > 1 else ""
     )

@@ -60,17 +60,17 @@ class Typicals:
     def solve(self, values: list[Value]) -> None:
         """Compute all values, study by study."""
         for name in dict.fromkeys(value.study for value in values):
-            mine = [value for value in values if value.study == name and value not in self._found]
-            if not mine:
+            wanted = [value for value in values if value.study == name and value not in self._found]
+            if not wanted:
                 continue
-            times = np.unique([t for value in mine for t in value.times])
-            outputs = list(dict.fromkeys(value.output for value in mine))
+            times = np.unique([t for value in wanted for t in value.times])
+            outputs = list(dict.fromkeys(value.output for value in wanted))
             study = self.study(name)
             protocol = resolve(study)
             known = protocol.system.parameters
             given = {id: number for id, number in self.parameters.items() if id in known}
             courses = typical(protocol, outputs, times, given)
-            for value in mine:
+            for value in wanted:
                 at = np.searchsorted(times, np.asarray(value.times) - 1e-9)
                 course = courses[value.arm][value.output][at]
                 self._found[value] = float(TAKES[value.take](course)) if value.take else float(course[0])

@@ -23,7 +23,7 @@ SEED = 20261
 
 def predict() -> list[ComparedRow]:
     """A line for every row of ``evidence/population.csv``: virtual people beside it, or the reason why not."""
-    asked = {one["id"]: one for one in experiment.read("pk_experiments", SCHEMA)["people"]}
+    asked = {entry["id"]: entry for entry in experiment.read("pk_experiments", SCHEMA)["people"]}
     drawn: dict[str, Any] = {}
     lines = []
     for row in library.rows("evidence", "population"):

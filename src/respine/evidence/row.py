@@ -95,16 +95,16 @@ class ComparedRow:
 
 def about(row: Row, table: str) -> dict[str, Any]:
     """What every line says of its row, whether it can be predicted or not."""
-    what = text_of(row) or row.get("measure") or ""
+    text = text_of(row) or row.get("measure") or ""
     arm = row.get("arm") or ""
     if table == "clinical" and arm:
-        what = f"{what}, {arm}"
+        text = f"{text}, {arm}"
     study = f"{row.get('study', '')} {row.get('year', '')}".strip()
     year = (row.get("year") or "").strip()
     return {
         "year": int(year) if year.isdigit() else None,
         "id": row.get("id") or place_of(row), "table": table, "system": system_of(row, table),
-        "what": what, "role": row.get("role") or "", "study": study, "arm": arm, "unit": row.get("unit") or "",
+        "what": text, "role": row.get("role") or "", "study": study, "arm": arm, "unit": row.get("unit") or "",
         "published_text": row.get("value") or "", "where": place_of(row),
     }  # fmt: skip
 

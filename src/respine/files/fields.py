@@ -35,13 +35,13 @@ def _with_unit(parse: Callable[[object], Any]) -> Callable[[object], Any]:
     return validate
 
 
-def _positive(parse: Callable[[object], float], what: str, zero: bool = False) -> Callable[[object], float]:
+def _positive(parse: Callable[[object], float], quantity: str, zero: bool = False) -> Callable[[object], float]:
     def validate(value: object) -> float:
         number = parse(value)
         if number < 0 or (number == 0 and not zero):
             least = "zero or more" if zero else "more than zero"
             shown = f'"{str(value).strip().lstrip("-")}"' if number < 0 else '"40 min"'
-            raise units.UnitError(f"{what} must be {least}.", f"Write {shown}, or another time of {least}.")
+            raise units.UnitError(f"{quantity} must be {least}.", f"Write {shown}, or another time of {least}.")
         return number
 
     return validate

@@ -24,20 +24,20 @@ EXAMPLES = {
 
 def model_problems(doc: Document, error: ValidationError, model: type[BaseModel], place: Place = ()) -> None:
     """Note every error pydantic found, in the words of the file's author."""
-    found = error.errors(include_url=False)
+    faults = error.errors(include_url=False)
     if not place and (kind := _other_kind(doc, model)):
-        what = model.__name__.lower()
-        doc.problem(("schema",), f"This is a {kind} file, where a {what} file is meant.", f"Name a {what} file.")
+        form = model.__name__.lower()
+        doc.problem(("schema",), f"This is a {kind} file, where a {form} file is meant.", f"Name a {form} file.")
         return
     misspelt = {  # a wrong field name explains the missing one beside it: one mistake, one error
-        (one["loc"][:-1], hit)
-        for one in found
-        if one["type"] == "extra_forbidden"
-        for hit in meant(str(one["loc"][-1]), _fields(model, tuple(one["loc"])))
+        (fault["loc"][:-1], hit)
+        for fault in faults
+        if fault["type"] == "extra_forbidden"
+        for hit in meant(str(fault["loc"][-1]), _fields(model, tuple(fault["loc"])))
     }
-    broken = {one["loc"][:-1] for one in found if one["loc"] and isinstance(one["loc"][-1], int)}
-    noted = {(one.where, one.field) for one in doc.problems}
-    for fault in found:
+    broken = {fault["loc"][:-1] for fault in faults if fault["loc"] and isinstance(fault["loc"][-1], int)}
+    noted = {(problem.where, problem.field) for problem in doc.problems}
+    for fault in faults:
         if fault["type"] == "too_short" and fault["loc"] in broken:
             continue  # entries that cannot be read are no empty list
         if fault["type"] == "missing" and (fault["loc"][:-1], fault["loc"][-1]) in misspelt:
@@ -45,7 +45,7 @@ def model_problems(doc: Document, error: ValidationError, model: type[BaseModel]
         at = place + tuple(part for part in fault["loc"])
         if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
             at = (*at, fault["ctx"]["discriminator"].strip("'"))
-        why, cure = _words(doc, fault, model, at, place)
+        why, cure = _explained(doc, fault, model, at, place)
         seen = str(at[-1]) if fault["type"] == "extra_forbidden" else None
         where = _file_place(doc, at, fault["type"] in ("missing", "union_tag_not_found"))
         if (doc.where(where), yaml_file.dotted(where)) not in noted:  # a fault of form explains it
@@ -86,11 +86,11 @@ def _around(model: type[BaseModel], at: Place) -> tuple[type[BaseModel] | None, 
         if keyed or isinstance(part, int):
             keyed = False
             continue
-        tagged = [one for one in current if part in _tags(one)]
+        tagged = [model for model in current if part in _tags(model)]
         if tagged:
             choice, current = current, tagged
             continue
-        hits = [f for one in current for name, f in one.model_fields.items() if part in (name, f.alias)]
+        hits = [f for model in current for name, f in model.model_fields.items() if part in (name, f.alias)]
         current, choice = _models(hits[0].annotation) if hits else [], []
         keyed = bool(hits) and get_origin(hits[0].annotation) is dict
     return (current[0] if current else None), choice
@@ -125,13 +125,13 @@ _OF_MAPPINGS = ("doses", "co_medication", "exposures", "endpoints", "rules", "co
 _NUMBER = ("float_type", "float_parsing", "int_type", "int_parsing", "int_from_float", "finite_number")
 
 
-def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: Place) -> tuple[str, str]:
+def _explained(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: Place) -> tuple[str, str]:
     kind, context, name = fault["type"], fault.get("ctx", {}), str(at[-1]) if at else ""
     if kind == "respine":
         return context["why"], context["cure"]
     if kind == "extra_forbidden":
         holder, choice = _around(model, at[len(place) :])
-        others = [tag for one in choice if name in _names(one) for tag in _tags(one)]
+        others = [tag for model in choice if name in _names(model) for tag in _tags(model)]
         if others:  # a field of another kind of the same part
             why = f'"{name}" has no meaning for "{at[-2]}".'
             return why, f"Remove it, or choose another kind: {', '.join(others)}."
@@ -163,9 +163,9 @@ def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: 
         return "This word is not known here.", nearest(str(fault["input"]), expected)
     if kind in ("string_type", "string_sub_type"):
         if fault["input"] is None or isinstance(fault["input"], (list, dict)):
-            return f"A text is expected, not {_kind(fault['input'])}.", f'Write "{name}: some text".'
+            return f"A text is expected, not {_shown_type(fault['input'])}.", f'Write "{name}: some text".'
         return (
-            f"A text is expected, not {_kind(fault['input'])}.",
+            f"A text is expected, not {_shown_type(fault['input'])}.",
             f'Put it in quotes if it is meant as text: "{_show(fault)}".',
         )
     if kind == "string_pattern_mismatch":
@@ -179,10 +179,10 @@ def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: 
         wanted = "A whole number" if kind.startswith("int") else "A number"
         value = fault["input"]
         if kind == "int_type" and isinstance(value, float) and value.is_integer() and abs(value) <= 1e7:
-            return f"A whole number is expected, written without point or exponent, not {_kind(value)}.", (
+            return f"A whole number is expected, written without point or exponent, not {_shown_type(value)}.", (
                 f'Write "{name}: {int(value)}".'
             )
-        return f"{wanted} is expected, not {_kind(value)}.", f"Write {wanted.lower()} without quotes or unit."
+        return f"{wanted} is expected, not {_shown_type(value)}.", f"Write {wanted.lower()} without quotes or unit."
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         return _bounds(name, context)
     if kind in ("tuple_type", "list_type", "model_type", "dict_type", "model_attributes_type"):
@@ -202,7 +202,7 @@ def _words(doc: Document, fault: Any, model: type[BaseModel], at: Place, place: 
             form = 'the fields of this entry, "- {field: value, ...}", or remove it'
         else:
             form = f'"{name}:" and its fields below, or {{field: value}}'
-        return f"{wanted} is expected, not {_kind(value)}.", f"Write {form}."
+        return f"{wanted} is expected, not {_shown_type(value)}.", f"Write {form}."
     return str(fault["msg"]).rstrip(".") + ".", "Correct the value; respine new FILE writes a commented example."
 
 
@@ -227,7 +227,7 @@ def _bounds(name: str, context: dict[str, Any]) -> tuple[str, str]:
     return f'"{name}" must be at least {least:g}.', f"Write a number of {least:g} or more."
 
 
-def _kind(value: Any) -> str:
+def _shown_type(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -239,8 +239,8 @@ def _kind(value: Any) -> str:
     return "a list" if isinstance(value, (list, tuple)) else "a mapping"
 
 
-def _show(one: Any) -> str:
-    value = one["input"]
+def _show(fault: Any) -> str:
+    value = fault["input"]
     return str(value).lower() if isinstance(value, bool) else str(value)[:40]
 
 

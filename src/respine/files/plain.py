@@ -21,7 +21,7 @@ _KINDS: dict[type, str] = {tuple: "()", list: "[]", dict: "{}", frozenset: "<>"}
 
 def encode(value: Any, classes: Iterable[type]) -> bytes:
     """A value as bytes; objects in it must be of ``classes``. Raises TypeError for anything else."""
-    names = {one: one.__name__ for one in classes}
+    names = {cls: cls.__name__ for cls in classes}
     nodes: list[Any] = []
     by_value: dict[tuple[type, str], int] = {}
     by_identity: dict[int, int] = {}
@@ -50,7 +50,7 @@ def encode(value: Any, classes: Iterable[type]) -> bytes:
 
 def _parts(item: Any, is_class: bool) -> Iterable[Any]:
     if is_class:
-        held = {one.name: getattr(item, one.name) for one in fields(item)} if is_dataclass(item) else vars(item)
+        held = {field.name: getattr(item, field.name) for field in fields(item)} if is_dataclass(item) else vars(item)
         return (part for pair in held.items() for part in pair)
     if type(item) is dict:
         return (part for pair in item.items() for part in pair)
@@ -63,7 +63,7 @@ def _parts(item: Any, is_class: bool) -> Iterable[Any]:
 
 def decode(data: bytes, classes: Iterable[type]) -> Any:
     """The value that ``encode`` wrote with these classes. Raises ValueError for bytes of any other shape."""
-    named = {one.__name__: one for one in classes}
+    named = {cls.__name__: cls for cls in classes}
     try:
         nodes = json.loads(data)
         values: list[Any] = []
@@ -97,7 +97,7 @@ def _pairs(parts: list[Any]) -> dict[Any, Any]:
 
 def _made(kind: type, held: dict[str, Any]) -> Any:
     """An object by what it holds; a dataclass must hold its fields, all and no others."""
-    if is_dataclass(kind) and held.keys() != {one.name for one in fields(kind)}:
+    if is_dataclass(kind) and held.keys() != {field.name for field in fields(kind)}:
         raise ValueError("other fields than those of the class")
     made: Any = object.__new__(kind)
     made.__dict__.update(held)

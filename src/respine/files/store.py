@@ -76,15 +76,15 @@ class Cached:
 
 def cached() -> list[Cached]:
     """The files of the cache; links are left out, and files that go meanwhile."""
-    root, found = cache_folder(), []
+    root, entries = cache_folder(), []
     for path in sorted(root.rglob("*")) if root.is_dir() else ():
         with contextlib.suppress(OSError):
             facts = path.lstat()
             if stat.S_ISREG(facts.st_mode):
                 inside = path.relative_to(root).parts
                 kind = inside[0] if len(inside) > 1 else "other"
-                found.append(Cached(path, kind, facts.st_size, max(facts.st_atime, facts.st_mtime)))
-    return found
+                entries.append(Cached(path, kind, facts.st_size, max(facts.st_atime, facts.st_mtime)))
+    return entries
 
 
 def trim_cache(size: float | None, age: float | None) -> list[Cached]:
@@ -110,7 +110,7 @@ def trim_cache(size: float | None, age: float | None) -> list[Cached]:
 def _folders_above(path: Path) -> list[tuple[Path, os.stat_result]]:
     """The folders of the cache that hold a file, innermost first."""
     root = cache_folder()
-    return [(one, one.stat()) for one in path.parents if one == root or root in one.parents]
+    return [(folder, folder.stat()) for folder in path.parents if folder == root or root in folder.parents]
 
 
 def _of_this_user(facts: os.stat_result) -> bool:

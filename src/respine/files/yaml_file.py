@@ -70,7 +70,7 @@ class Document:
     def instead(self, place: Place, why: str, cure: str) -> None:
         """Note a mistake better understood than before: it takes the place of what was noted there."""
         where, field = self.where(place), dotted((*self.prefix, *place))
-        self.problems = [one for one in self.problems if (one.where, one.field) != (where, field)]
+        self.problems = [problem for problem in self.problems if (problem.where, problem.field) != (where, field)]
         self.problem(place, why, cure)
 
     def check(self) -> None:

@@ -68,11 +68,11 @@ class Objective:
 
     def predict(self, x: np.ndarray) -> list[np.ndarray]:
         """Per target ``(n,)`` or, for a curve, ``(n, n_points)``."""
-        found: list[np.ndarray] = [np.zeros(0)] * len(self.targets)
+        predicted: list[np.ndarray] = [np.zeros(0)] * len(self.targets)
         for members, group in self.groups:
             for i, value in zip(members, group.predict(self.numbers(x), len(x)), strict=True):
-                found[i] = value
-        return found
+                predicted[i] = value
+        return predicted
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         parts = [residual(t, p) for t, p in zip(self.targets, self.predict(x), strict=True)]
@@ -114,12 +114,14 @@ def calibrate(block: str | Path | Recipe, threads: int | None = None, progress: 
     order = np.argsort(costs, kind="stable")
     polished = [k for k in order if np.isfinite(costs[k])][: max(1, recipe.settings.polish)]
     for k in polished:
-        found = minimise(objective, starts[k], difference=recipe.settings.difference,
+        minimum = minimise(objective, starts[k], difference=recipe.settings.difference,
                          most_steps=recipe.settings.most_steps, largest_step=1.0,
                          tolerance=recipe.settings.tolerance)  # fmt: skip
-        say(f"start {k}: {found.cost:.5g} after {found.steps} steps{'' if found.converged else ' (not converged)'}")
-        if best is None or found.cost < best.cost:
-            best = found
+        say(
+            f"start {k}: {minimum.cost:.5g} after {minimum.steps} steps{'' if minimum.converged else ' (not converged)'}"
+        )
+        if best is None or minimum.cost < best.cost:
+            best = minimum
     if best is None:
         raise ValueError(f"the model cannot be computed at any start of block {recipe.block}")
     now = np.array([free.prior.to_scale(values.read(free.place).value) for free in recipe.parameters], float)
@@ -191,12 +193,12 @@ def _target_table(recipe: Recipe, objective: Objective, best: Minimum) -> pd.Dat
     rows: list[Mapping[str, object]] = []
     for target, value in zip(recipe.targets, predicted, strict=True):
         misfit = residual(target, value)[0]
-        what = target.endpoint or f"{target.output} {target.how}"
+        name = target.endpoint or f"{target.output} {target.how}"
         number = float(np.sqrt(np.mean(value[0] ** 2))) if target.how == "curve" else float(value[0])
         z = float(np.sqrt(np.mean(np.atleast_1d(misfit) ** 2) * (3.0 if target.how == "curve" else 1.0)))
         rows.append({
             "row": target.id, "study": target.study, "arm": target.arm,
-            "what": what + (" (SD)" if target.statistic == "sd" else ""), "at": target.at,
+            "what": name + (" (SD)" if target.statistic == "sd" else ""), "at": target.at,
             "bound": target.bound.replace("_", " "), "published": target.value, "tolerance": target.tolerance,
             "predicted": number, "z": z if target.how == "curve" else float(np.ravel(misfit)[0]),
             "within": bool(z <= Z90), "why": target.why,

@@ -85,7 +85,7 @@ class CohortTargets:
     def predict(self, vectors: Mapping[str, np.ndarray], n: int) -> list[np.ndarray]:
         """For each target ``(n,)``."""
         paths = self._paths(vectors, n)
-        found = np.full((len(self.targets), n), np.nan)
+        predicted = np.full((len(self.targets), n), np.nan)
         for k in range(n):
             values = {name: float(column[k]) for name, column in vectors.items()}
             panel = self._panel({arm: paths[arm][k] for arm in self.arms}, values)
@@ -93,8 +93,10 @@ class CohortTargets:
                 continue
             for j, target in enumerate(self.targets):
                 well = target.statistic == "hardly-ill"
-                found[j, k] = self._hardly_ill(target, paths[target.arm][k]) if well else self._number(target, panel)
-        return list(found)
+                predicted[j, k] = (
+                    self._hardly_ill(target, paths[target.arm][k]) if well else self._number(target, panel)
+                )
+        return list(predicted)
 
     def _paths(self, vectors: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray]:
         """Trajectories ``(n, n_people, n_times, n_outputs)`` per arm; equal biology is solved once."""

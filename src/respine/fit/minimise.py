@@ -78,8 +78,8 @@ def minimise(
         moved = False
         for _ in range(MOST_STEPS_OUT):
             ladder = np.array([_move(gradient, hessian, scale * d, largest_step) for d in DAMPINGS])
-            found = np.asarray(residuals(x[None, :] + ladder), float)
-            costs = np.array([_cost(row) for row in found])
+            tried = np.asarray(residuals(x[None, :] + ladder), float)
+            costs = np.array([_cost(row) for row in tried])
             best = int(np.argmin(costs))
             if costs[best] < cost:
                 moved = True
@@ -91,7 +91,7 @@ def minimise(
             converged = True
             break
         fall = cost - costs[best]
-        x, here, cost = x + ladder[best], found[best], float(costs[best])
+        x, here, cost = x + ladder[best], tried[best], float(costs[best])
         scale = float(np.clip(scale * DAMPINGS[best] / DAMPINGS[1], 1e-8, 1e8))
         jacobian = _jacobian(residuals, x, here, widths, central)
         if fall < tolerance * (1.0 + cost):

@@ -300,7 +300,7 @@ def _row(doc: Document, at: Where, raw: dict[str, Any]) -> dict[str, str] | None
         return None
     rows = {row["id"]: row for row in library.rows("evidence", table)}
     ids = [("row", str(raw.get("row", "")))]
-    ids += [("curve", word) for word in _words(raw.get("curve")) if re.fullmatch(r"G?PK\d+", word)]
+    ids += [("curve", word) for word in _texts(raw.get("curve")) if re.fullmatch(r"G?PK\d+", word)]
     for where, id in ids:
         if id not in rows:
             doc.problem(
@@ -314,11 +314,11 @@ def _row(doc: Document, at: Where, raw: dict[str, Any]) -> dict[str, str] | None
     return rows[ids[0][1]]
 
 
-def _words(block: Any) -> list[str]:
+def _texts(block: Any) -> list[str]:
     if isinstance(block, dict):
-        return [word for item in block.values() for word in _words(item)]
+        return [word for item in block.values() for word in _texts(item)]
     if isinstance(block, list):
-        return [word for item in block for word in _words(item)]
+        return [word for item in block for word in _texts(item)]
     return [block] if isinstance(block, str) else []
 
 

@@ -28,18 +28,25 @@ class TypicalTargets:
         protocol = resolve(load(experiment(study)))
         loaded, system = protocol.study, protocol.system
         names = [f.name for f in free if f.place.field == "value" and f.moves(system)]
-        wanted = [t for one in targets for t in (one.at, one.begin, one.until, one.of, *one.times) if np.isfinite(t)]
+        wanted = [
+            t
+            for target in targets
+            for t in (target.at, target.begin, target.until, target.of, *target.times)
+            if np.isfinite(t)
+        ]
         for target in targets:
             if target.how == "lag":
                 wanted += np.arange(target.begin, target.until, LAG_STEP).tolist()
-        windows = any(one.how in WINDOWED or not (np.isfinite(one.at) or one.times) for one in targets)
-        open_end = any(not np.isfinite(one.until) for one in targets if not (np.isfinite(one.at) or one.times))
+        windows = any(target.how in WINDOWED or not (np.isfinite(target.at) or target.times) for target in targets)
+        open_end = any(
+            not np.isfinite(target.until) for target in targets if not (np.isfinite(target.at) or target.times)
+        )
         grid = np.unique([loaded.start, *(output_times(protocol) if windows else []), *wanted])
         grid = (
             grid if open_end else grid[grid <= max(wanted) + 1e-9]
         )  # later than asked for costs time and nothing else
-        arms = dict.fromkeys(a for one in targets for a in (one.arm, one.against, one.healthy) if a)
-        outputs = dict.fromkeys(name for one in targets for name in (one.output, one.after) if name)
+        arms = dict.fromkeys(a for target in targets for a in (target.arm, target.against, target.healthy) if a)
+        outputs = dict.fromkeys(name for target in targets for name in (target.output, target.after) if name)
         vary = [*(n for n in names if n not in self.held), *self.held]
         self.solved = TypicalStudy(
             protocol, list(outputs), grid, vary=vary, arms=list(arms), threads=threads, rtol=rtol
@@ -62,21 +69,27 @@ class TypicalTargets:
         if target.how == "curve":
             reference = curves.reference(target.curve, np.asarray(target.times))
             return np.log(np.maximum(self._at(course, target.times), 1e-12) / reference)
-        mine = self._one(target, course)
+        value = self._read_out(target, course)
         if target.how == "lag":
-            return mine - self._one(target, self._course(values, target.arm, target.after))
+            return value - self._read_out(target, self._course(values, target.arm, target.after))
         if target.how == "share":  # of the same subject at another time
-            return mine / self._at(course, [target.of])[:, 0]
+            return value / self._at(course, [target.of])[:, 0]
         if target.how not in ("ratio", "percent", "change", "restored"):
-            return mine
-        other = self._one(target, self._course(values, target.against, target.output)) if target.against else np.ones(1)
+            return value
+        other = (
+            self._read_out(target, self._course(values, target.against, target.output))
+            if target.against
+            else np.ones(1)
+        )
         if target.how == "change":
-            return mine - other
+            return value - other
         if target.how == "restored":
-            healthy = self._one(target, self._course(values, target.healthy, target.output)) if target.healthy else 1.0
+            healthy = (
+                self._read_out(target, self._course(values, target.healthy, target.output)) if target.healthy else 1.0
+            )
             with np.errstate(divide="ignore", invalid="ignore"):
-                return np.asarray((mine - other) / (healthy - other))
-        return mine / other * (100.0 if target.how == "percent" else 1.0)
+                return np.asarray((value - other) / (healthy - other))
+        return value / other * (100.0 if target.how == "percent" else 1.0)
 
     def _course(self, values: np.ndarray, arm: str, output: str) -> np.ndarray:
         return values[:, self.solved.arms.index(arm), :, self.solved.outputs.index(output)]
@@ -85,7 +98,7 @@ class TypicalTargets:
         index = np.searchsorted(self.solved.times, np.asarray(times) - 1e-9)
         return course[:, index]
 
-    def _one(self, target: Target, course: np.ndarray) -> np.ndarray:
+    def _read_out(self, target: Target, course: np.ndarray) -> np.ndarray:
         """One number a vector from a course ``(n, n_times)``: at a time, or of a window."""
         grid = self.solved.times
         if target.how in WINDOWED or not np.isfinite(target.at):

@@ -77,7 +77,7 @@ def write(numbers: list[Calibrated]) -> list[Path]:
     keeps the row's status: it is the row's second number. Raises InputError if a place does not exist.
     """
     changed = []
-    for file in dict.fromkeys(one.place.path for one in numbers):
+    for file in dict.fromkeys(number.place.path for number in numbers):
         before = text = file.read_text(encoding="utf-8")
         for number in numbers:
             if number.place.path == file:
@@ -146,8 +146,8 @@ def _entry(place: Place) -> Number:
     line = _line_of(place.path.read_text(encoding="utf-8"), place)
 
     def number(field: str) -> float | None:
-        found = re.search(rf"\b{field}: (-?[\d.]+(?:[eE][-+]?\d+)?)", line)
-        return float(found[1]) if found else None
+        match = re.search(rf"\b{field}: (-?[\d.]+(?:[eE][-+]?\d+)?)", line)
+        return float(match[1]) if match else None
 
     value = number("value")
     status = re.search(r"\bstatus: ([\w-]+)", line)

@@ -56,17 +56,17 @@ def read(file: str | Path, required: Sequence[str], comment: str, faults: Faults
     _, header = next(cells)
     columns = _columns(header, at + 1, faults)
     rows = []
-    for line, found in cells:
-        if len(found) > len(header) and not any(found[len(header) :]):
-            found = found[: len(header)]  # empty cells at the end, as spreadsheets write them
-        if len(found) != len(header):
+    for line, fields in cells:
+        if len(fields) > len(header) and not any(fields[len(header) :]):
+            fields = fields[: len(header)]  # empty cells at the end, as spreadsheets write them
+        if len(fields) != len(header):
             why = f"A row must have as many cells as the header ({len(header)})."
-            faults.add(line, "row", f"{len(found)} cells", why, "Give every column a cell, . where nothing is meant.")
+            faults.add(line, "row", f"{len(fields)} cells", why, "Give every column a cell, . where nothing is meant.")
             continue
-        if any("\n" in cell for cell in found):
+        if any("\n" in cell for cell in fields):
             faults.add(line, "row", "", "A cell in quotes goes on over several lines.", "Close the quotes of the cell.")
             continue
-        rows.append(Row(line, {name: cell.strip() for name, cell in zip(columns, found, strict=True)}))
+        rows.append(Row(line, {name: cell.strip() for name, cell in zip(columns, fields, strict=True)}))
     empty = [c for c in columns if c.startswith("(column ") and not any(row.cells[c] for row in rows)]
     rows = [Row(row.line, {c: v for c, v in row.cells.items() if c not in empty}) for row in rows] if empty else rows
     return Delimited(path, tuple(c for c in columns if c not in empty), tuple(rows), tuple(notes))
@@ -167,9 +167,9 @@ def _cells(path: Path, lines: Sequence[str], separator: str) -> Iterator[tuple[i
     reader = csv.reader(io.StringIO("\n".join(lines), newline=""), delimiter=separator)
     begin = 1
     try:
-        for found in reader:
-            if any(cell.strip() for cell in found):
-                yield begin, found
+        for fields in reader:
+            if any(cell.strip() for cell in fields):
+                yield begin, fields
             begin = reader.line_num + 1
     except csv.Error as fault:
         limit = f"{csv.field_size_limit():,}".replace(",", " ")

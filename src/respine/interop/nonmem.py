@@ -198,16 +198,16 @@ class _Plan:
             cure = f'Write compartments={{{key}: "..."}}.{mapped} {dosed_states_text()}'
             faults.add(event.line, "CMT", event.compartment, why, cure)
             return
-        for rate, kind, what in ((-1, "R", "rate"), (-2, "D", "duration")):
+        for rate, kind, quantity in ((-1, "R", "rate"), (-2, "D", "duration")):
             if event.rate == rate and not self.value(kind, event, math.nan) > 0:
-                why = f"RATE {rate} takes the {what} of the infusion from a parameter above 0."
+                why = f"RATE {rate} takes the {quantity} of the infusion from a parameter above 0."
                 cure = f'Name it: dose_parameters={{"{kind}{place}": a column or a number}}.'
                 faults.add(event.line, "RATE", str(rate), why, cure)
-        for kind, what in (("ALAG", "A lag"), ("F", "A bioavailability")):
+        for kind, quantity in (("ALAG", "A lag"), ("F", "A bioavailability")):
             if self.value(kind, event, 0.0) < 0:
                 name = str(self.dose_parameters[f"{kind}{place}"])
                 faults.add(
-                    event.line, name, f"{self.value(kind, event, 0.0):g}", f"{what} is 0 or more.", "Correct it."
+                    event.line, name, f"{self.value(kind, event, 0.0):g}", f"{quantity} is 0 or more.", "Correct it."
                 )
         if event.steady and len(self.compartments[place]) > 1:
             why = "A steady state (SS) of a dose that enters several states at once is not read."
@@ -281,12 +281,12 @@ class _Covariates:
             for event in events:
                 by_subject.setdefault(event.subject, []).append((event.line, event.values[column]))
             values = {s: sorted({v for _, v in rows if not math.isnan(v)}) for s, rows in by_subject.items()}
-            for subject, found in values.items():
-                if not found:
+            for subject, levels in values.items():
+                if not levels:
                     why = "A subject has no value of this covariate."
                     problems.add(by_subject[subject][0][0], column, f"ID {subject}", why, "Write it on its first row.")
-            if all(len(found) == 1 for found in values.values()):
-                self.constant[name] = tuple(found[0] for found in values.values())
+            if all(len(levels) == 1 for levels in values.values()):
+                self.constant[name] = tuple(levels[0] for levels in values.values())
                 continue
             self.changing[name] = column
             for rows in by_subject.values():

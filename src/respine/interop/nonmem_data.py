@@ -137,37 +137,37 @@ class NonmemData:
 
     def _unknown(self, system: System, outputs: Sequence[str], given: Mapping[str, Any]) -> list[Problem]:
         """Names that the system does not have, and numbers for another count of subjects."""
-        where, found = "NonmemData.solve", []
+        where, problems = "NonmemData.solve", []
         readable = (*system.states, *system.rules, *system.parameters, *system.inputs)
         settable = (*system.parameters, *system.inputs)
         own = (*self.parameters, *self.changing)
-        for what, names, known in (
+        for role, names, known in (
             ("outputs", outputs, readable), ("compartments", self.states, system.states),
             ("covariates", own, settable), ("parameters", given, settable),
         ):  # fmt: skip
             for name in dict.fromkeys(names):
                 if name not in known:
                     kind = (
-                        "state" if what == "compartments" else "quantity" if what == "outputs" else "parameter or input"
+                        "state" if role == "compartments" else "quantity" if role == "outputs" else "parameter or input"
                     )
                     why = f"The {system.name} model has no such {kind}."
-                    found.append(Problem(where, what, str(name), why, nearest(str(name), known)))
+                    problems.append(Problem(where, role, str(name), why, nearest(str(name), known)))
         for name, value in given.items():
             if name in own:
                 why = "This is a covariate of the table."
-                found.append(Problem(where, "parameters", name, why, "Take it out of one of the two."))
+                problems.append(Problem(where, "parameters", name, why, "Take it out of one of the two."))
             elif np.ndim(value) and np.shape(value) != (len(self.subjects),):
                 why = f"There are {len(self.subjects)} subjects."
-                found.append(
+                problems.append(
                     Problem(where, "parameters", f"{name}: {np.shape(value)}", why, "Write one number, or one each.")
                 )
         for name in self.changing:
             for state in _starts_that_need(system, name):
                 why = f"It changes within a subject, and the start of {state} depends on it."
                 cure = "Give one value a subject (that of its first row), or a model whose starts do not depend on it."
-                found.append(Problem(where, "covariates", name, why, cure))
+                problems.append(Problem(where, "covariates", name, why, cure))
                 break
-        return found
+        return problems
 
     def _unmapped(self, outputs: Outputs) -> list[Problem]:
         """Types of observations that a mapping of outputs leaves out."""
@@ -256,8 +256,8 @@ class Predictions:
 
     def __repr__(self) -> str:
         failed = len({f.subject for f in self.solution.failures})
-        told = f", {failed} of {len(self.data.subjects)} subjects not solved to the end" if failed else ""
-        return f"Predictions({self.data.file.name}: {len(self.table)} observations{told}; .table, .rows, .failures)"
+        failures = f", {failed} of {len(self.data.subjects)} subjects not solved to the end" if failed else ""
+        return f"Predictions({self.data.file.name}: {len(self.table)} observations{failures}; .table, .rows, .failures)"
 
     def _repr_html_(self) -> str:
         return _card(f"Predictions for {self.data.file.name}", repr(self), (), self.table)

@@ -144,13 +144,13 @@ class RowReader:
         return written
 
     def _censoring(self, cells: _Cells) -> dict[str, float]:
-        found = {column: cells.number(column, math.nan) for column in CENSORING if column in self.columns}
-        for column, value in found.items():
+        limits = {column: cells.number(column, math.nan) for column in CENSORING if column in self.columns}
+        for column, value in limits.items():
             allowed = CENSORING[column]
             if allowed and not math.isnan(value) and value not in allowed:
                 text = " or ".join(f"{flag:g}" for flag in allowed)
                 cells.fault(column, "This column marks censored observations.", f"Write {text}.")
-        return found
+        return limits
 
 
 def _check_no_dose(cells: _Cells, evid: int, dosing: Mapping[str, float]) -> None:

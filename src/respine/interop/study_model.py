@@ -29,14 +29,14 @@ class Exported:
     outputs: tuple[str, ...] = ()
 
 
-def model_of(what: str, arm: str | None = None) -> Exported:
+def model_of(source: str, arm: str | None = None) -> Exported:
     """A library model, a model file, or one arm of a study (a library study or a file .yaml), by name. Raises InputError."""
-    if Path(what).suffix.lower() in (".yaml", ".yml") or what in BUILT_IN.names("studies"):
-        return of_arm(what, arm)
+    if Path(source).suffix.lower() in (".yaml", ".yml") or source in BUILT_IN.names("studies"):
+        return of_arm(source, arm)
     if arm is not None:
         why = "a model has no arms."
         raise InputError(Problem("command line", "--arm", arm, why, "Leave it out, or name a study."))
-    system = load(what)
+    system = load(source)
     return Exported(system, outputs=system.states)
 
 
@@ -48,7 +48,7 @@ def of_arm(study: str, arm: str | None = None) -> Exported:
     from respine.study import load as load_study
 
     asked = load_study(study)
-    name = arm or next((n for n, one in asked.arms.items() if one.doses), next(iter(asked.arms)))
+    name = arm or next((n for n, arm in asked.arms.items() if arm.doses), next(iter(asked.arms)))
     if name not in asked.arms:
         cure = f"Write one of {', '.join(asked.arms)}."
         raise InputError(Problem("command line", "--arm", name, "the study has no such arm.", cure))

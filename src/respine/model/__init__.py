@@ -67,6 +67,6 @@ def to_sbml(
 
 def show(system: System, name: str | None = None, *, width: int = 120) -> str:
     """Equations, numbers and sources as text: of the whole system, one module, or one symbol. Raises InputError."""
-    from respine.model.describe import show as told
+    from respine.model.describe import show as described
 
-    return told(system, name, width=width)
+    return described(system, name, width=width)

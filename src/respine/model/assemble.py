@@ -37,11 +37,11 @@ def load(name: str, library: Library) -> System:
 
     library.path("models", name)  # an unknown name is told before anything else
     key = cache.key_of(name, library)
-    found = cache.read(key)
-    if found is None:
-        found = assemble(name, library)
-        cache.write(key, found)
-    return found
+    kept = cache.read(key)
+    if kept is None:
+        kept = assemble(name, library)
+        cache.write(key, kept)
+    return kept
 
 
 def assemble(name: str, library: Library) -> System:
@@ -81,14 +81,14 @@ def _place(problem: Problem) -> tuple[str, int]:
 def _parts(name: str, library: Library) -> Parts:
     problems: list[Problem] = []
     modules, tables = _members(name, library)
-    found: list[Statement] = []
+    written: list[Statement] = []
     for module in modules:
         try:
-            found += statements(module, library, problems)
+            written += statements(module, library, problems)
         except InputError as fault:
             problems += fault.problems
     read = Tables(modules, tables, library)
-    return Parts(name, library, found, read, problems + read.problems)
+    return Parts(name, library, written, read, problems + read.problems)
 
 
 def _members(name: str, library: Library) -> tuple[list[str], list[str]]:

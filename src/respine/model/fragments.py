@@ -51,7 +51,7 @@ class Statement:
 
 def statements(module: str, library: Library, problems: list[Problem]) -> list[Statement]:
     """The statements of one fragment; faults of form are appended to ``problems``."""
-    found = []
+    kept = []
     line, file = 1, library.label("modules", module)
     for chunk in _without_comments(library.text("modules", module)).split(";"):
         body = chunk.strip()
@@ -59,8 +59,8 @@ def statements(module: str, library: Library, problems: list[Problem]) -> list[S
         line += chunk.count("\n")
         if body:
             made = _statement(module, body, at, problems, file)
-            found += [made] if made else []
-    return found
+            kept += [made] if made else []
+    return kept
 
 
 def _statement(module: str, body: str, line: int, problems: list[Problem], file: str) -> Statement | None:

@@ -69,7 +69,7 @@ def _ask(source: Source, limits: Limits) -> tuple[str, Any]:
         except (EOFError, OSError):
             ended, _reader = _reader, None
             if not ended.was_idle():
-                return "problems", [ended.last_words(source, limits)]
+                return "problems", [ended.ended(source, limits)]
 
 
 class _Reader:
@@ -122,7 +122,7 @@ class _Reader:
         """Whether it ended before it had this document, because nobody had asked for long."""
         return not self.overdue and self.process.wait() == IDLE
 
-    def last_words(self, source: Source, limits: Limits) -> Problem:
+    def ended(self, source: Source, limits: Limits) -> Problem:
         """Why there is no answer."""
         code = self.process.wait()
         self.end()

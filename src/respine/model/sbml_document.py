@@ -228,8 +228,8 @@ def _not_read(document: Document, ignored: Iterable[str]) -> list[str]:
     constraints = document.model.getNumConstraints()
     if constraints:
         lines = ", ".join(str(document.line(c.getLine())) for c in document.model.getListOfConstraints())
-        what = "1 constraint is" if constraints == 1 else f"{constraints} constraints are"
-        notes.append(f"{what} not watched while the model is solved (line {lines})")
+        count = "1 constraint is" if constraints == 1 else f"{constraints} constraints are"
+        notes.append(f"{count} not watched while the model is solved (line {lines})")
     return notes
 
 

@@ -103,7 +103,7 @@ class Tables:
         low, high = (self._number(row, end) if row[end] else None for end in ("low", "high"))
         variability = self._number(row, "variability") if row["variability"] else 0.0
         self._unit(row)
-        self._words(row)
+        self._allowed(row)
         self._belief(row, value, low, high, variability)
         self._provenance(row)
         quantity = Quantity(
@@ -165,7 +165,7 @@ class Tables:
                 row, "unit", f"{reason}.", 'Write units such as "1/h", "ng/mL", "L/h", or "1" for a pure number.'
             )
 
-    def _words(self, row: Row) -> None:
+    def _allowed(self, row: Row) -> None:
         for field, words in (("status", STATUSES), ("distribution", DISTRIBUTIONS)):
             if row[field] not in words:
                 why = f"the {field} is missing." if not row[field] else f"there is no such {field}."

@@ -27,15 +27,16 @@ def unit_faults(system: System) -> dict[str, str]:
     wanted = [(name, expr, units[name], texts[name], "") for name, expr in system.rules.items()]
     wanted += [(n, expr, units[n] / HOUR, f"{texts[n]} per h", "the rate of ") for n, expr in system.rates.items()]
     wanted += [(n, expr, units[n], texts[n], "the start of ") for n, expr in system.initial.items() if expr[0] != "num"]
-    for name, expr, unit, text, what in wanted:
+    for name, expr, unit, text, prefix in wanted:
         try:
-            found = names.unit(expr)
+            derived = names.unit(expr)
         except _Mismatch as reason:
             faults.setdefault(name, str(reason))
             continue
-        if not found.same(unit):
+        if not derived.same(unit):
             faults.setdefault(
-                name, f"{what}{name} is declared in {text} ({text_of(unit)}), but its formula gives {text_of(found)}."
+                name,
+                f"{prefix}{name} is declared in {text} ({text_of(unit)}), but its formula gives {text_of(derived)}.",
             )
     return faults
 

@@ -130,10 +130,10 @@ def parts(text: str) -> tuple[Part, ...]:
     tokens = _tokens(text)
     if not tokens:
         raise UnknownUnit("the unit is empty; write 1 for a pure number")
-    found, rest = _product(tokens, text)
+    parts, rest = _product(tokens, text)
     if rest:
         raise UnknownUnit(f'"{rest[0]}" in "{text}" is out of place')
-    kept = tuple(p for p in found if p.kind != "dimensionless" or p.scale)
+    kept = tuple(p for p in parts if p.kind != "dimensionless" or p.scale)
     return kept or (Part("dimensionless"),)
 
 
@@ -150,12 +150,12 @@ def _tokens(text: str) -> list[str]:
 
 
 def _product(tokens: list[str], text: str) -> tuple[list[Part], list[str]]:
-    found, rest = _factor(tokens, text)
+    product, rest = _factor(tokens, text)
     while rest and rest[0] in "*/":
         sign = 1 if rest[0] == "*" else -1
         more, rest = _factor(rest[1:], text)
-        found = found + [_power(p, sign) for p in more]
-    return found, rest
+        product = product + [_power(p, sign) for p in more]
+    return product, rest
 
 
 def _factor(tokens: list[str], text: str) -> tuple[list[Part], list[str]]:
@@ -163,20 +163,20 @@ def _factor(tokens: list[str], text: str) -> tuple[list[Part], list[str]]:
         raise UnknownUnit(f'"{text}" ends too early')
     head, rest = tokens[0], tokens[1:]
     if head == "(":
-        found, rest = _product(rest, text)
+        factor, rest = _product(rest, text)
         if not rest or rest[0] != ")":
             raise UnknownUnit(f'a bracket is not closed in "{text}"')
         rest = rest[1:]
     else:
-        found = list(_named(head, text))
+        factor = list(_named(head, text))
     if rest and rest[0] == "^":
         sign, rest = (-1, rest[2:]) if rest[1:2] == ["-"] else (1, rest[1:])
         try:
             exponent = sign * float(rest[0])
         except (IndexError, ValueError):
             raise UnknownUnit(f'"^" in "{text}" needs a number after it') from None
-        found, rest = [_power(p, exponent) for p in found], rest[1:]
-    return found, rest
+        factor, rest = [_power(p, exponent) for p in factor], rest[1:]
+    return factor, rest
 
 
 def _power(part: Part, exponent: float) -> Part:

@@ -43,7 +43,7 @@ def meaning(doc: Document, population: Population | None, library: Library) -> t
 def _in_units(population: Population, known: model_tables.ModelTables, library: Library) -> Population:
     """The population with every number in the unit its name stands for."""
     covariates = quantities.all_in_units(population.covariates, known, library)
-    parameters = {id: _override(one, known, id)[0] for id, one in population.parameters.items()}
+    parameters = {id: _override(override, known, id)[0] for id, override in population.parameters.items()}
     return population.model_copy(update={"covariates": covariates, "parameters": parameters})
 
 
@@ -236,7 +236,7 @@ def _correlations(doc: Document, population: Population, known: model_tables.Mod
             doc.problem(
                 ("correlations", i, "between"), "This correlates a name with itself.", "Name two different ones."
             )
-    pairs = [frozenset(one.between) for one in population.correlations]
+    pairs = [frozenset(correlation.between) for correlation in population.correlations]
     for i, pair in enumerate(pairs):
         if pair in pairs[:i]:
             why = "This pair stands in the list already."
@@ -258,7 +258,7 @@ def _alike(population: Population, known: model_tables.ModelTables, name: str) -
 
 def correlation_matrix(correlations: tuple[Correlation, ...]) -> tuple[list[str], np.ndarray]:
     """Names that are correlated with others, and their correlation matrix."""
-    names = list(dict.fromkeys(name for one in correlations for name in one.between))
+    names = list(dict.fromkeys(name for correlation in correlations for name in correlation.between))
     matrix = np.eye(len(names))
     for correlation in correlations:
         i, j = (names.index(name) for name in correlation.between)

@@ -118,8 +118,8 @@ def weigh(
 
     with np.errstate(over="ignore", invalid="ignore"):  # where no weights reach the targets the search runs away
         start = np.zeros(moments.shape[1])
-        found = minimize(dual, start, jac=True, method="BFGS", options={"gtol": 1e-8, "maxiter": STEPS})
-    a = -moments @ found.x
+        optimum = minimize(dual, start, jac=True, method="BFGS", options={"gtol": 1e-8, "maxiter": STEPS})
+    a = -moments @ optimum.x
     weight = np.exp(a - a.max())
     weight *= len(weight) / weight.sum()
     off = np.abs(weight @ moments / len(weight)).max()
@@ -138,9 +138,9 @@ def _prepared(
             raise InputError(
                 argument("targets", name, "The candidates have no quantity of this name.", nearest(name, columns))
             )
-    named = {name: one if isinstance(one, Target) else Target(**one) for name, one in targets.items()}
-    for name, one in named.items():
-        if not one.sd > 0 or not np.isfinite([one.mean, one.sd]).all():
+    named = {name: target if isinstance(target, Target) else Target(**target) for name, target in targets.items()}
+    for name, target in named.items():
+        if not target.sd > 0 or not np.isfinite([target.mean, target.sd]).all():
             raise InputError(argument("targets", name, "The SD of a target is more than 0.", "Correct it."))
     for name in held_out:
         if name not in named:
@@ -190,16 +190,16 @@ def _table(
     import pandas as pd
 
     rows = []
-    for name, one in named.items():
+    for name, target in named.items():
         values = candidates[name].to_numpy(float)
-        values = np.log(values) if one.log else values
+        values = np.log(values) if target.log else values
         mean = float(np.average(values, weights=weight))
         rows.append({
-            "quantity": name, "role": "used" if name in used else "held out", "scale": "log" if one.log else "plain",
-            "mean_wanted": one.mean, "mean_candidates": float(values.mean()), "mean_cohort": mean,
-            "sd_wanted": one.sd, "sd_candidates": float(values.std(ddof=1)),
+            "quantity": name, "role": "used" if name in used else "held out", "scale": "log" if target.log else "plain",
+            "mean_wanted": target.mean, "mean_candidates": float(values.mean()), "mean_cohort": mean,
+            "sd_wanted": target.sd, "sd_candidates": float(values.std(ddof=1)),
             "sd_cohort": float(np.sqrt(np.average((values - mean) ** 2, weights=weight))),
-            "distance": _distance((values - one.mean) / one.sd, weight),
+            "distance": _distance((values - target.mean) / target.sd, weight),
         })  # fmt: skip
     return pd.DataFrame(rows)
 

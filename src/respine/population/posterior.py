@@ -101,8 +101,8 @@ def encode(
     import pyarrow.parquet as pq
 
     made = pa.table({name: pa.array(np.asarray(column, np.float32)) for name, column in values.items()})
-    told = {**facts, "basis": {name: list(basis[name]) for name in values if name in basis}}
-    made = made.replace_schema_metadata({"respine": json.dumps(told, sort_keys=True)})
+    described = {**facts, "basis": {name: list(basis[name]) for name in values if name in basis}}
+    made = made.replace_schema_metadata({"respine": json.dumps(described, sort_keys=True)})
     sink = io.BytesIO()
     pq.write_table(made, sink, compression="zstd", compression_level=9, version="2.6", use_dictionary=False)
     return sink.getvalue()

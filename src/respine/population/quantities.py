@@ -47,7 +47,7 @@ def scale_of(name: str, library: Library) -> str:
 
 def name_fault(known: ModelTables, name: str, covariates: Mapping[str, Covariate], library: Library) -> str:
     """The cure for a covariate that nothing would read; empty where something does."""
-    used = {one.by for one in covariates.values() if isinstance(one, ByGroup)}
+    used = {covariate.by for covariate in covariates.values() if isinstance(covariate, ByGroup)}
     if name in {*known.parameters, *standard(), *GENOTYPES, *used} or scale_of(name, library):
         return ""
     baselines = [f"baseline_{scale}" for scale in library.names("scales")]
@@ -125,8 +125,10 @@ def in_unit(part: Covariate, known: ModelTables, name: str, library: Library) ->
 
 def all_in_units(covariates: Mapping[str, Covariate], known: ModelTables, library: Library) -> dict[str, Covariate]:
     """Covariates in the units of their names; what cannot be converted stays, for the checks to tell."""
-    converted = {name: in_unit(one, known, name, library) for name, one in covariates.items()}
-    return {name: covariates[name] if isinstance(one, tuple) else one for name, one in converted.items()}
+    converted = {name: in_unit(covariate, known, name, library) for name, covariate in covariates.items()}
+    return {
+        name: covariates[name] if isinstance(covariate, tuple) else covariate for name, covariate in converted.items()
+    }
 
 
 def living(known: ModelTables, name: str, part: Constant | Normal | LogNormal) -> Iterator[Fault]:
@@ -139,14 +141,14 @@ def living(known: ModelTables, name: str, part: Constant | Normal | LogNormal) -
     who = f"{name} runs from {low:g} to {high:g} {unit}".rstrip() + (f" in a {known.species}" if known.species in (
         "human", "rat", "mouse") else "")  # fmt: skip
     cure = f"Write a number from {low:g} to {high:g}; is it in another unit than {unit or 'this'}?"
-    told = False
+    covariates_known = False
     for field in (*_LEVELS, "high", "low"):
         number = getattr(part, field, None)
         least = 0.0 if field == "low" else low
         if number is not None and not least <= number <= high:
-            told = True
+            covariates_known = True
             yield (field,), f"{who}; {number:g} is out of it.", cure
-    if told or isinstance(part, Constant):
+    if covariates_known or isinstance(part, Constant):
         return
     spread = "sd" if isinstance(part, Normal) else "log_sd"
     if part.high is None and part.largest > high:

@@ -76,7 +76,7 @@ def sample(
     index = np.asarray(subjects, np.int64)
     if n_draws < 1 or (len(index) and index[0] < 0) or (np.diff(index) <= 0).any():
         raise ValueError(f"{subjects!r} with {n_draws} draws: subjects ascend from 0 on, draws are at least 1")
-    given = {id: one.value for id, one in population.parameters.items()} | dict(typical or {})
+    given = {id: override.value for id, override in population.parameters.items()} | dict(typical or {})
     unknown = [id for id in given if id not in system.parameters]
     if unknown:
         raise ValueError(f"{system.name} has no parameter {', '.join(unknown)}")
@@ -157,7 +157,7 @@ class _Latent:
 def _covariates(population: Population, latent: _Latent, fixed: dict[str, Any]) -> dict[str, np.ndarray]:
     n = len(latent.subjects)
     result: dict[str, np.ndarray] = {}
-    grouped = {name: one for name, one in population.covariates.items() if isinstance(one, ByGroup)}
+    grouped = {name: covariate for name, covariate in population.covariates.items() if isinstance(covariate, ByGroup)}
     for name, covariate in population.covariates.items():
         if name in fixed:
             result[name] = _for_all(fixed[name], n)
@@ -240,7 +240,7 @@ def is_share(quantity: Quantity, value: float) -> bool:
     if quantity.distribution == "logitnormal":
         return True
     bounds = (value, quantity.low or 0.0, quantity.high or 0.0)
-    return quantity.unit in DIMENSIONLESS and all(0 < one < 1 for one in bounds)
+    return quantity.unit in DIMENSIONLESS and all(0 < bound < 1 for bound in bounds)
 
 
 def belief(quantity: Quantity, value: float, z: np.ndarray) -> np.ndarray:

@@ -68,8 +68,8 @@ class Arm:
         """Stress, exercise, ECT ... of the arm with the files behind them."""
         files = self.protocol.exposures
         return tuple(
-            PlannedExposure(f"arms.{self.name}.exposures[{i}]", one, files[one.exposure], occasions(one))
-            for i, one in enumerate(self.asked.exposures)
+            PlannedExposure(f"arms.{self.name}.exposures[{i}]", exposure, files[exposure.exposure], occasions(exposure))
+            for i, exposure in enumerate(self.asked.exposures)
         )
 
     @cached_property
@@ -89,9 +89,11 @@ class Arm:
 
     def doses(self, people: People, given: Sequence[Given] = (), taken: Taken | None = None) -> tuple[DoseRecord, ...]:
         """The dose records of these people: the written doses they have ``taken``, then those that rules have ``given``."""
-        written = [dose_record(one, people, None if taken is None else taken.times(one)) for one in self.planned]
+        written = [dose_record(dose, people, None if taken is None else taken.times(dose)) for dose in self.planned]
         written += () if taken is None else taken.more
-        by_rule = [dose_record(self.plan(one.place, f"rule {one.rule}", one.dose), people, [one.time]) for one in given]
+        by_rule = [
+            dose_record(self.plan(dose.place, f"rule {dose.rule}", dose.dose), people, [dose.time]) for dose in given
+        ]
         return (*written, *by_rule)
 
     # -- people and their trajectories -----------------------------------------------------------------------------

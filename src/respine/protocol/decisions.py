@@ -78,14 +78,14 @@ class Decisions:
         self.rules = sorted(arm.rules, key=_turn)
         self._asked = {rule.name: set(self.times[asked(study, rule.when, self.times)].tolist()) for rule in self.rules}
         self.last = float(max(study.visits))
-        self.doses = {one.rule.name: one for one in arm.possible if one.place.endswith(".dose")}
-        courses = [one for one in arm.possible if one.place.endswith(".start")]
-        self.courses = {one.rule.name: _Course(one, n) for one in courses}
+        self.doses = {dose.rule.name: dose for dose in arm.possible if dose.place.endswith(".dose")}
+        courses = [dose for dose in arm.possible if dose.place.endswith(".start")]
+        self.courses = {course.rule.name: _Course(course, n) for course in courses}
         self.held = {rule.name: np.full(n, -math.inf) for rule in study.rules}
         self.stopped = {rule.name: np.zeros(n, bool) for rule in study.rules}
         self.taken: dict[str, list[np.ndarray]] = {rule.name: [] for rule in study.rules}
         self.given: list[Given] = []
-        self._scheduled = np.array(sorted(t for one in arm.planned if one.why == "scheduled" for t in one.times))
+        self._scheduled = np.array(sorted(t for dose in arm.planned if dose.why == "scheduled" for t in dose.times))
         self._rows: list[dict[str, object]] = []
 
     def scales(self) -> list[str]:
@@ -107,9 +107,9 @@ class Decisions:
     def _on(self, rule: Rule) -> np.ndarray:
         """Who is on every course that a rule asks for, ``(n_people,)``."""
         result = np.ones(len(self.subjects), bool)
-        for one in chain(rule.when):
-            if one.on is not None:
-                result &= self.courses[one.on].running if one.on in self.courses else False
+        for condition in chain(rule.when):
+            if condition.on is not None:
+                result &= self.courses[condition.on].running if condition.on in self.courses else False
         return result
 
     def _act(self, note: _Note, who: np.ndarray) -> None:
@@ -125,18 +125,18 @@ class Decisions:
             until = np.where(who, time + then.hold_for, -math.inf)
             self.held[then.hold] = np.maximum(self.held[then.hold], until)
         if rule.name in self.doses:
-            what = _words("dose", self.doses[rule.name])
-            give = self._within_limits(note, who, what, time)
-            self._write(note, give, what)
+            action = _action_text("dose", self.doses[rule.name])
+            give = self._within_limits(note, who, action, time)
+            self._write(note, give, action)
             self._give(self.doses[rule.name], give, np.full(len(who), time))
         if rule.name in self.courses:
             course = self.courses[rule.name]
-            what = _words("start", course.of)
+            action = _action_text("start", course.of)
             over = who & (course.of.written.until is not None and time > (course.of.written.until or 0.0))
-            self._write(note, who & course.running, what, "refused", "its course is running")
-            self._write(note, over, what, "refused", "the course would end before it begins")
+            self._write(note, who & course.running, action, "refused", "its course is running")
+            self._write(note, over, action, "refused", "the course would end before it begins")
             begin = who & ~course.running & ~over
-            self._write(note, begin, what)
+            self._write(note, begin, action)
             course.begin(begin, note.at(0))
 
     def give_until(self, time: float, until: float, able: np.ndarray) -> None:
@@ -147,9 +147,9 @@ class Decisions:
                 times = np.maximum(course.next(), time)
                 note = _Note(course.of.rule, times, {}, None)
                 held = due & (times < self.held[name] - JUST)
-                what = _words("course dose", course.of)
-                self._write(note, held, what, "refused", self.held[name])
-                give = self._within_limits(note, due & ~held, what, times)
+                action = _action_text("course dose", course.of)
+                self._write(note, held, action, "refused", self.held[name])
+                give = self._within_limits(note, due & ~held, action, times)
                 self._give(course.of, give, times)
                 course.advance(due, self.last)
 
@@ -159,7 +159,7 @@ class Decisions:
             self.given.append(Given(possible.rule.name, possible.place, possible.dose, when))
             self.taken[possible.rule.name].append(when)
 
-    def _within_limits(self, note: _Note, who: np.ndarray, what: str, times: float | np.ndarray) -> np.ndarray:
+    def _within_limits(self, note: _Note, who: np.ndarray, action: str, times: float | np.ndarray) -> np.ndarray:
         """Those of ``who`` that the limits of the rule still allow a dose; the others are written down as refused."""
         limit = note.rule.limit
         if limit is None:
@@ -169,14 +169,14 @@ class Decisions:
         ):  # fmt: skip
             if most is not None:
                 count = sum((t > times - span + JUST for t in self.taken[note.rule.name]), np.zeros(len(who), int))
-                self._write(note, who & (count >= most), what, "refused", f"limit: {most} {words}")
+                self._write(note, who & (count >= most), action, "refused", f"limit: {most} {words}")
                 who = who & (count < most)
         return who
 
     def _last_dose(self, time: float) -> np.ndarray:
         """Hours of each person's last dose of the arm's treatment, one due at this very moment included; -inf if none."""
         last = np.full(len(self.subjects), self._scheduled[self._scheduled <= time + JUST].max(initial=-math.inf))
-        for when in (one for times in self.taken.values() for one in times):
+        for when in (time for times in self.taken.values() for time in times):
             last = np.fmax(last, when)
         for name, course in self.courses.items():
             now = (course.next() <= time + JUST) & ~(time < self.held[name] - JUST)
@@ -193,7 +193,7 @@ class Decisions:
                     "subject": self.subjects[i], "arm": self.arm.name, "time_h": note.at(i), "rule": note.rule.name,
                     "action": action, "outcome": outcome,
                     "why": why if isinstance(why, str) else f"held until {why[i]:g} h", "scale": scale,
-                    "value": note.seen[scale].now[i] if scale else math.nan, "seen": note.words(i),
+                    "value": note.seen[scale].now[i] if scale else math.nan, "seen": note.text(i),
                 }
             )  # fmt: skip
 
@@ -217,15 +217,15 @@ class _Note:
     def at(self, i: int) -> float:
         return float(self.time[i]) if isinstance(self.time, np.ndarray) else self.time
 
-    def words(self, i: int) -> str:
+    def text(self, i: int) -> str:
         parts = []
-        for one in chain(self.rule.when):
-            if one.scale is not None and one.scale in self.seen:
-                scale = self.seen[one.scale]
-                change = one.change_less_than is not None or one.change_more_than is not None
+        for condition in chain(self.rule.when):
+            if condition.scale is not None and condition.scale in self.seen:
+                scale = self.seen[condition.scale]
+                change = condition.change_less_than is not None or condition.change_more_than is not None
                 before = f" ({scale.baseline[i]:g} at baseline)" if change else ""
-                parts.append(f"{one.scale} {scale.now[i]:g}{before}")
-            if one.last_dose is not None and self.ago is not None:
+                parts.append(f"{condition.scale} {scale.now[i]:g}{before}")
+            if condition.last_dose is not None and self.ago is not None:
                 ago = self.ago[i]
                 parts.append(f"last dose {ago:g} h ago" if math.isfinite(ago) else "no dose so far")
         return "; ".join(parts)
@@ -255,18 +255,18 @@ def _holds(condition: Condition, seen: Mapping[str, Observed], ago: np.ndarray) 
 
 
 def _actions(rule: Rule) -> list[str]:
-    then, found = rule.then, []
+    then, actions = rule.then, []
     if then.stop is not None:
-        found.append(f"stop {then.stop}")
+        actions.append(f"stop {then.stop}")
     if then.hold is not None:
-        found.append(f"hold {then.hold} for {then.hold_for:g} h")
-    for what, action in (("dose", then.dose), ("start", then.start)):
+        actions.append(f"hold {then.hold} for {then.hold_for:g} h")
+    for field, action in (("dose", then.dose), ("start", then.start)):
         if action is not None:
             amount = "" if action.amount is None else f" {action.amount.text}"
-            found.append(f"{what} {action.drug} {action.route}{amount}")
-    return found
+            actions.append(f"{field} {action.drug} {action.route}{amount}")
+    return actions
 
 
-def _words(what: str, possible: Possible) -> str:
+def _action_text(field: str, possible: Possible) -> str:
     amount = "" if possible.written.amount is None else f" {possible.written.amount.text}"
-    return f"{what} {possible.written.drug} {possible.written.route}{amount}"
+    return f"{field} {possible.written.drug} {possible.written.route}{amount}"

@@ -71,11 +71,11 @@ class Taken:
         if planned.why != "scheduled":
             return planned.times
         miss = self.miss.get(planned.place)
-        found: list[float | np.ndarray] = []
+        taken: list[float | np.ndarray] = []
         for k, time in enumerate(planned.times):
             takes = (time < self.stop) if miss is None else (time < self.stop) & ~miss[:, k]
-            found.append(time if takes.all() else np.where(takes, time, math.nan))
-        return tuple(found)
+            taken.append(time if takes.all() else np.where(takes, time, math.nan))
+        return tuple(taken)
 
 
 def dose_record(planned: PlannedDose, people: People, times: Sequence[float | np.ndarray] | None = None) -> DoseRecord:

@@ -55,8 +55,8 @@ def output_times(protocol: Protocol) -> np.ndarray:
         time
         for arm in protocol.arms.values()
         for times in (
-            *(one.times for one in arm.planned if one.why == "scheduled"),
-            *(one.times for one in arm.exposures),
+            *(dose.times for dose in arm.planned if dose.why == "scheduled"),
+            *(exposure.times for exposure in arm.exposures),
         )
         for time in times
     ]

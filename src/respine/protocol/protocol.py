@@ -135,9 +135,9 @@ class Protocol:
         facts = [("study", self.study.name), ("population", self.population.title), ("model", self.system.name),
                  ("species", self.species), ("begins", f"{self.begin:g} h"), ("fingerprint", self.fingerprint[:16])]  # fmt: skip
         rows = [
-            (arm.name, one.dose.drug, one.dose.route, len(one.times), one.why)
+            (arm.name, dose.dose.drug, dose.dose.route, len(dose.times), dose.why)
             for arm in self.arms.values()
-            for one in arm.planned
+            for dose in arm.planned
         ]
         return card(f"Protocol of {self.study.name}", facts, ("arm", "drug", "route", "occasions", "why"), rows)
 
@@ -156,10 +156,10 @@ def resolve(study: Study, library: Library | None = None, system: System | None 
     population = population_of(study, library)
     population = with_covariates(population, study.covariates, library)
     drugs = {dose.drug for arm in study.arms.values() for dose in (*arm.doses, *arm.co_medication) if dose.into is None}
-    drugs |= {one.drug for rule in study.rules for one in (rule.then.dose, rule.then.start) if one is not None}
+    drugs |= {dose.drug for rule in study.rules for dose in (rule.then.dose, rule.then.start) if dose is not None}
     if study.behaviour is not None and study.behaviour.rescue is not None and study.behaviour.rescue.dose is not None:
         drugs.add(study.behaviour.rescue.dose.drug)
-    exposures = {one.exposure for arm in study.arms.values() for one in arm.exposures}
+    exposures = {exposure.exposure for arm in study.arms.values() for exposure in arm.exposures}
     names = {*study.observe, *(e.of for e in study.endpoints), *(_scales_of_rules(study)), FELT}
     chosen = {name: scales.load(library, name) for name in names if scales.is_scale(library, name)}
     chosen |= {scale.name: scale for scale in chosen.values()}
@@ -188,7 +188,7 @@ def _system(study: Study, population: Population, library: Library) -> System:
 def _scales_of_rules(study: Study) -> set[str]:
     from respine.protocol.rule_doses import chain
 
-    return {one.scale for rule in study.rules for one in chain(rule.when) if one.scale is not None}
+    return {condition.scale for rule in study.rules for condition in chain(rule.when) if condition.scale is not None}
 
 
 def _equations(system: System) -> tuple[Any, ...]:
@@ -205,8 +205,8 @@ def _equations(system: System) -> tuple[Any, ...]:
 def _plain(model: Expectancy) -> tuple[Any, ...]:
     """Expectancy with its sets in order: the order of a set differs from process to process."""
     sets = tuple(
-        sorted(one)
-        for one in (
+        sorted(names)
+        for names in (
             model.procedure_routes, model.procedure_exposures, model.treatment_exposures, model.antidepressants
         )
     )  # fmt: skip

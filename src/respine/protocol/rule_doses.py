@@ -41,12 +41,12 @@ def rules_of(study: Study, arm: str) -> list[Rule]:
 
 def possible(study: Study, arm: str) -> list[Possible]:
     """Every dose and course that rules of an arm could give."""
-    found = []
+    candidates = []
     for i, rule in enumerate(study.rules):
         for field, action in (("dose", rule.then.dose), ("start", rule.then.start)):
             if action is not None and (not rule.arms or arm in rule.arms):
-                found.append(Possible(rule, f"rules[{i}].then.{field}", action, _once(action)))
-    return found
+                candidates.append(Possible(rule, f"rules[{i}].then.{field}", action, _once(action)))
+    return candidates
 
 
 def _once(asked: RuleDose) -> Dose:
@@ -61,7 +61,7 @@ def decision_times(study: Study, arm: str) -> np.ndarray:
     """Hours, ascending, at which some rule of an arm is asked; none lies after the last visit."""
     times: set[float] = set()
     for rule in rules_of(study, arm):
-        named = [one.visit for one in chain(rule.when) if one.visit is not None]
+        named = [condition.visit for condition in chain(rule.when) if condition.visit is not None]
         for visit in named or ["every"]:
             times |= set(_times(study, visit))
     grid = np.array(sorted(times))
@@ -76,7 +76,7 @@ def _times(study: Study, visit: float | str) -> list[float]:
         return [float(visit)]
     steps = range(int((max(visits) - study.start) / EVERY[visit] + SAME_MOMENT_H) + 1)
     regular = [round(study.start + EVERY[visit] * k, 9) for k in steps]
-    return [next((t for t in visits if abs(t - one) <= SAME_MOMENT_H), one) for one in regular]
+    return [next((t for t in visits if abs(t - time) <= SAME_MOMENT_H), time) for time in regular]
 
 
 def asked(study: Study, condition: Condition, times: np.ndarray) -> np.ndarray:
@@ -98,13 +98,13 @@ def chain(condition: Condition | None) -> Iterator[Condition]:
 
 def dose_times(study: Study) -> list[float]:
     """Hours at which rules could give a dose in some arm, ascending."""
-    last, found = max(study.visits), set()
+    last, due = max(study.visits), set()
     for arm in study.arms:
         times = decision_times(study, arm)
         for candidate in possible(study, arm):
             begins = times[asked(study, candidate.rule.when, times)].tolist()
-            found |= {t for begin in begins for t in _course(candidate.written, begin, last)}
-    return sorted(found)
+            due |= {t for begin in begins for t in _course(candidate.written, begin, last)}
+    return sorted(due)
 
 
 def _course(rule_dose: RuleDose, begin: float, last: float) -> list[float]:

@@ -51,7 +51,7 @@ def schedule(
     for record in () if taken is None else taken.more:
         work.dose(replace(record, times=(*record.times, *declared)))
     for could in arm.possible if given is not None else ():
-        times = [one.time for one in given or () if one.place == could.place]
+        times = [dose.time for dose in given or () if dose.place == could.place]
         planned = arm.plan(could.place, f"rule {could.rule.name}", could.dose)
         work.dose(dose_record(planned, people, [*times, FAR_FUTURE_H]))
     for exposure in arm.exposures:
@@ -84,16 +84,16 @@ class Work:
         self.timelines: dict[str, Timeline] = {}
         self.values: dict[str, Any] = dict(self.system.parameters) | people.values
 
-    def timeline(self, input: str, place: str, what: str) -> Timeline:
+    def timeline(self, input: str, place: str, source: str) -> Timeline:
         if input not in self.system.inputs:
-            self.absent(place, what, input, "input", list(self.system.inputs))
+            self.absent(place, source, input, "input", list(self.system.inputs))
         return self.timelines.setdefault(input, Timeline(self.system.inputs[input]))
 
-    def absent(self, place: str, what: str, name: str, kind: str, known: list[str]) -> None:
-        why = f"{what} acts on {name}, which is no {kind} of the {self.system.name} model."
+    def absent(self, place: str, source: str, name: str, kind: str, known: list[str]) -> None:
+        why = f"{source} acts on {name}, which is no {kind} of the {self.system.name} model."
         shown = ", ".join(known[:12])
         cure = f"Choose another treatment or model; its {kind}s are {shown}."
-        raise InputError(Problem(self.where(place), place, what, why, cure))
+        raise InputError(Problem(self.where(place), place, source, why, cure))
 
     def where(self, place: str) -> str:
         """File and line of a place such as ``arms.ketamine.doses[0]``."""

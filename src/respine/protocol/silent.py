@@ -20,11 +20,11 @@ SAME = 1e-12  # relative
 def without_effect(protocol: Protocol, outputs: Sequence[str]) -> list[str]:
     """A sentence for every exposure, drug, parameter or rule that changes none of the ``outputs`` in any arm that has it."""
     reached = _reached(protocol.system, outputs)
-    told: dict[str, None] = {}
+    remarks: dict[str, None] = {}
     for arm in protocol.arms.values():
-        told |= dict.fromkeys((*_exposures(arm, reached), *_drugs(arm, reached)))
-    told |= dict.fromkeys((*_parameters(protocol, reached), *_rules(protocol)))
-    return list(told)
+        remarks |= dict.fromkeys((*_exposures(arm, reached), *_drugs(arm, reached)))
+    remarks |= dict.fromkeys((*_parameters(protocol, reached), *_rules(protocol)))
+    return list(remarks)
 
 
 def _reached(system: System, outputs: Sequence[str]) -> set[str]:
@@ -48,10 +48,10 @@ def _exposures(arm: Arm, reached: set[str]) -> Iterator[str]:
     people = arm.people(range(FEW), False)
     for k, planned in enumerate(arm.exposures):
         name, inputs = planned.asked.exposure, list(planned.file.sets)
-        if not any(one in reached for one in inputs):
+        if not any(name in reached for name in inputs):
             yield (f"the exposure {name} in arm {arm.name} changes nothing that is observed or recorded: nothing there "
                    f"depends on {', '.join(inputs)}")  # fmt: skip
-        elif not any(_differs(arm, people, k, one) for one in inputs):
+        elif not any(_differs(arm, people, k, name) for name in inputs):
             levels = "the same level holds already, by the population's history or another exposure"
             yield (
                 f'the exposure {name} in arm {arm.name} changes nothing: {levels}. "level: 0" ends it, another level changes it'
@@ -96,7 +96,7 @@ def _drugs(arm: Arm, reached: set[str]) -> Iterator[str]:
 def _parameters(protocol: Protocol, reached: set[str]) -> Iterator[str]:
     study, system = protocol.study, protocol.system
     dosed = {
-        name for arm in protocol.arms.values() for one in arm.planned for into in one.route.into
+        name for arm in protocol.arms.values() for dose in arm.planned for into in dose.route.into
         for formula in (into.fraction, into.later, into.lag, into.duration) if formula is not None for name in symbols(formula)
     }  # fmt: skip
     places = [

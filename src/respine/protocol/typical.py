@@ -95,14 +95,14 @@ class TypicalStudy:
         if values.ndim != 2 or values.shape[1] != len(self.vary):
             raise ValueError(f"values have shape {values.shape}; {len(self.vary)} columns are wanted: {self.vary}")
         self.failures = []
-        found = np.full((len(values), len(self.arms), len(self.times), len(self.outputs)), np.nan)
+        predicted = np.full((len(values), len(self.arms), len(self.times), len(self.outputs)), np.nan)
         for a, arm in enumerate(self.arms):
             table = self._table(arm, values)
             solution = self._solve(arm, table)
-            found[:, a] = solution.values
-            found[np.asarray(solution.status) != 0, a] = np.nan
+            predicted[:, a] = solution.values
+            predicted[np.asarray(solution.status) != 0, a] = np.nan
             self.failures += [f"arm {arm}, vector {f.subject}: {f.reason}" for f in solution.failures]
-        return found
+        return predicted
 
     def _table(self, arm: str, values: np.ndarray) -> np.ndarray:
         """One column for every parameter the solver varies, ``(n, len(columns))``."""
@@ -143,21 +143,21 @@ class TypicalStudy:
 def typical_covariates(population: Population, arm: AskedArm) -> dict[str, Any]:
     """The covariates of the typical subject of an arm: medians, the commonest word, what the arm fixes; its history."""
     middle, fixed = np.array([0.5]), fixed_covariates(arm)
-    found: dict[str, Any] = {}
+    typical: dict[str, Any] = {}
     for name, covariate in population.covariates.items():
         if name not in fixed and not isinstance(covariate, ByGroup):
-            found[name] = _commonest(covariate) if _is_words(covariate, middle) else covariate.values(middle)[0]
+            typical[name] = _commonest(covariate) if _is_words(covariate, middle) else covariate.values(middle)[0]
     for name, covariate in population.covariates.items():
         if name not in fixed and isinstance(covariate, ByGroup):
-            group = covariate.groups[str(found.get(covariate.by, fixed.get(covariate.by)))]
-            found[name] = group.values(middle)[0]
-    found |= fixed
+            group = covariate.groups[str(typical.get(covariate.by, fixed.get(covariate.by)))]
+            typical[name] = group.values(middle)[0]
+    typical |= fixed
     for i, phase in enumerate(population.history):
         suffix = "" if i == 0 else f"_{i + 1}"
-        found[f"history_h{suffix}"] = phase.lasts.values(middle)[0]
+        typical[f"history_h{suffix}"] = phase.lasts.values(middle)[0]
         for input, level in phase.inputs.items():
-            found[f"history_{input}{suffix}"] = level.values(middle)[0]
-    return found
+            typical[f"history_{input}{suffix}"] = level.values(middle)[0]
+    return typical
 
 
 def typical_parameters(arm: Arm) -> dict[str, float]:

@@ -110,8 +110,8 @@ def _bar(value: float, share: bool, n: int | None, dispersion: str, kind: str) -
         return Bar(*_wilson(value / 100, n), BarKind.PERCENT, f"Wilson interval of {value:g} % of {n}")
     spread = number(dispersion)
 
-    def around(se: float, what: BarKind, how: str) -> Bar:
-        return Bar(value - Z95 * se, value + Z95 * se, what, how)
+    def around(se: float, origin: BarKind, how: str) -> Bar:
+        return Bar(value - Z95 * se, value + Z95 * se, origin, how)
 
     if plain == "sd" and spread is not None and n:
         return around(spread / math.sqrt(n), BarKind.SD, f"1.96 SD / sqrt({n})")

@@ -131,8 +131,8 @@ def beside(study: Study, panel: Panel, match: Match, trials: int = TRIALS, units
         factor = -factor
         remarks.insert(0, Remark(About.SIGN, "a positive number is read as a benefit"))
     if result is None:
-        told = f'the published result is "{row.get("value")}", not one number'
-        remarks.insert(0, Remark(About.RESULT, told))
+        text = f'the published result is "{row.get("value")}", not one number'
+        remarks.insert(0, Remark(About.RESULT, text))
     return Comparison(match, result, unit, _scaled(interval, factor), remarks=tuple(r for r in remarks if r.text))
 
 
@@ -177,8 +177,8 @@ def _to_unit(endpoint: Endpoint, ours: str, unit: str, printed: bool) -> tuple[f
     if ours == "%" and not endpoint.is_share and plain.split(" ")[0] in ("fold", "ratio"):
         return 0.01, unit, ""
     if ours == "%" and not ("%" in unit or plain in ("percentage points", "points of percent", "percent")):
-        told = f'the row is in "{unit}"' if unit else "the row has no unit"
-        return 1.0, ours, f"{told}, the endpoint {'is ' if not unit else ''}in %"
+        text = f'the row is in "{unit}"' if unit else "the row has no unit"
+        return 1.0, ours, f"{text}, the endpoint {'is ' if not unit else ''}in %"
     if ours != "%" and "%" in unit:
         return 1.0, ours, f"the row is in %, the endpoint in {ours}"
     if ours == "SD" and plain in TEST_STATISTICS:

@@ -16,7 +16,7 @@ from respine.errors import InputError, Problem
 from respine.files.csv_rows import csv_records, csv_rows
 from respine.model.expression import symbols
 from respine.model.system import System
-from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, one_case
+from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, judged_case
 
 LIMIT = 1e-4  # of each variable's largest value
 RTOL = 1e-9
@@ -33,7 +33,7 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
     cases = []
     for k, reference in enumerate(references):
         model, name = folder / "models" / f"{reference.stem}.xml", names.get(reference.stem, "")
-        cases.append(one_case(partial(run, model, reference, name), reference.stem))
+        cases.append(judged_case(partial(run, model, reference, name), reference.stem))
         if progress:
             progress(k + 1, len(references))
     return Findings(

@@ -72,10 +72,10 @@ def _model() -> System:
 def _file(path: Path) -> Path:
     if path.is_file():
         return path
-    found = sorted(path.glob("*nmtest*.csv")) or sorted(path.glob("*.csv")) if path.is_dir() else []
-    if len(found) == 1:
-        return found[0]
-    seen = f"{len(found)} CSV files" if path.is_dir() else "no such file or folder"
+    files = sorted(path.glob("*nmtest*.csv")) or sorted(path.glob("*.csv")) if path.is_dir() else []
+    if len(files) == 1:
+        return files[0]
+    seen = f"{len(files)} CSV files" if path.is_dir() else "no such file or folder"
     raise InputError(Problem(str(path), "file", seen, "One data file is needed.", "Name the CSV file itself."))
 
 

@@ -25,7 +25,7 @@ class Case:
     tags: tuple[str, ...] = ()
 
 
-def one_case(run: Callable[[], Case], name: str, tags: tuple[str, ...] = ()) -> Case:
+def judged_case(run: Callable[[], Case], name: str, tags: tuple[str, ...] = ()) -> Case:
     """What ``run`` finds; a fault of respine's own fails this case and lets the others go on."""
     try:
         return run()
@@ -67,7 +67,7 @@ def by_tag(cases: Sequence[Case]) -> list[tuple[str, int, int, int]]:
     """(tag, passed, bound, refused) for every tag, in alphabetical order."""
     rows = []
     for tag in sorted({tag for c in cases for tag in c.tags}):
-        mine = [c for c in cases if tag in c.tags]
-        count = {outcome: sum(c.outcome == outcome for c in mine) for outcome in (PASS, FAIL, REFUSED)}
+        tagged = [c for c in cases if tag in c.tags]
+        count = {outcome: sum(c.outcome == outcome for c in tagged) for outcome in (PASS, FAIL, REFUSED)}
         rows.append((tag, count[PASS], count[PASS] + count[FAIL], count[REFUSED]))
     return rows

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from respine.errors import InputError, Problem
-from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, one_case
+from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, judged_case
 
 SIMULATED = 1e-3  # of stored simulations, relative, where a case names no tolerance
 
@@ -33,7 +33,7 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
     cases = []
     for k, (path, run) in enumerate(runs):
         name = str(path.parent.relative_to(folder)) if path.parent != folder else path.parent.name
-        cases.append(one_case(run, name, ()))
+        cases.append(judged_case(run, name, ()))
         if progress:
             progress(k + 1, len(runs))
     rule = (
@@ -66,19 +66,19 @@ def _judged(path: Path, name: str, wanted: Mapping[str, Any], simulations: np.nd
 
     try:
         problem = read_petab(path)
-        found = problem.evaluate()
+        evaluated = problem.evaluate()
     except InputError as refusal:
         return Case(name, REFUSED, ("", ""), str(refusal.problems[0]).replace("\n", " "), ())
-    llh, chi2 = float(found.log_likelihood[0]), float(found.chi2[0])
+    llh, chi2 = float(evaluated.log_likelihood[0]), float(evaluated.chi2[0])
     faults = []
     for key, value in (("llh", llh), ("chi2", chi2)):
         if key in wanted and not abs(value - float(wanted[key])) <= float(wanted.get(f"tol_{key}", 1e-3)):
             faults.append(f"{key} {value:.10g}, expected {float(wanted[key]):.10g}")
     if "unnorm_log_posterior" in wanted:
-        posterior = float(found.log_posterior[0])
+        posterior = float(evaluated.log_posterior[0])
         if not abs(posterior - float(wanted["unnorm_log_posterior"])) <= float(wanted.get("tol_llh", 1e-3)):
             faults.append(f"posterior {posterior:.10g}, expected {float(wanted['unnorm_log_posterior']):.10g}")
-    got = found.simulated[0]
+    got = evaluated.simulated[0]
     if len(simulations) != len(got):
         faults.append(f"{len(got)} simulations, {len(simulations)} expected")
     else:

@@ -19,7 +19,7 @@ import numpy as np
 from respine.errors import InputError, Problem
 from respine.files.csv_rows import csv_records, csv_rows
 from respine.model.system import System
-from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, one_case
+from respine.qualify.outcome import FAIL, PASS, REFUSED, Case, Findings, judged_case
 
 # what respine refuses by design: the suite's tag, and how it shows in a model file whose tags are missing
 UNSUPPORTED = {
@@ -67,7 +67,7 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
     samples = find(folder)
     cases = []
     for k, sample in enumerate(samples):
-        cases.append(one_case(partial(run, sample), sample.name, sample.tags))
+        cases.append(judged_case(partial(run, sample), sample.name, sample.tags))
         if progress:
             progress(k + 1, len(samples))
     return Findings(
@@ -206,8 +206,8 @@ def _tags(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
     text = path.read_text(encoding="utf-8", errors="replace")
-    found = re.findall(r"^\s*(?:componentTags|testTags|testType)\s*:(.*)$", text, re.MULTILINE)
-    return tuple(t for t in _split(",".join(found)) if t != "TimeCourse")
+    tags = re.findall(r"^\s*(?:componentTags|testTags|testType)\s*:(.*)$", text, re.MULTILINE)
+    return tuple(t for t in _split(",".join(tags)) if t != "TimeCourse")
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -218,10 +218,12 @@ def _split(text: str) -> tuple[str, ...]:
 def read_settings(path: Path) -> Settings:
     """A case's settings. Raises InputError where one is missing or not a number."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    found = {key.strip().lower(): value.strip() for key, mark, value in (line.partition(":") for line in lines) if mark}
+    settings = {
+        key.strip().lower(): value.strip() for key, mark, value in (line.partition(":") for line in lines) if mark
+    }
 
     def number(key: str, default: float | None = None) -> float:
-        text = found.get(key, "")
+        text = settings.get(key, "")
         if not text and default is not None:
             return default
         try:
@@ -240,11 +242,11 @@ def read_settings(path: Path) -> Settings:
             raise InputError(Problem(str(path), "steps", f"{value:g}", why, "Write steps: and such a number."))
         return int(value)
 
-    variables = _split(found.get("variables", ""))
+    variables = _split(settings.get("variables", ""))
     return Settings(
         number("start", 0.0), number("duration", 0.0), steps(), variables, number("absolute"),
-        number("relative"), frozenset(_split(found.get("amount", ""))),
-        frozenset(_split(found.get("concentration", ""))),
+        number("relative"), frozenset(_split(settings.get("amount", ""))),
+        frozenset(_split(settings.get("concentration", ""))),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from respine.errors import InputError, Problem
 from respine.model.expression import Expr, num, substitute, symbols
 from respine.model.mathml import Scope, Unsupported, formula
 from respine.model.system import System
-from respine.qualify.outcome import FAIL, PASS, REPORTED, Case, Findings, one_case
+from respine.qualify.outcome import FAIL, PASS, REPORTED, Case, Findings, judged_case
 
 TOLERANCES = tuple(10.0**-k for k in range(4, 11))
 ALLOWED = 10.0  # times the tolerance asked
@@ -34,11 +34,13 @@ TRUSTED = 1e-6  # a reference that an independent solver could not reproduce thi
 
 def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) -> Findings:
     """Solve every problem at every tolerance. Raises InputError for a missing or damaged file."""
-    problems = [(name, problem, path) for path, found in read(folder).items() for name, problem in found.items()]
-    systems = [to_system(*one) for one in problems]  # a formula that cannot be read is told before anything runs
+    problems = [(name, problem, path) for path, problems in read(folder).items() for name, problem in problems.items()]
+    systems = [
+        to_system(*problem) for problem in problems
+    ]  # a formula that cannot be read is told before anything runs
     cases = []
     for k, (name, problem, _) in enumerate(problems):
-        cases.append(one_case(partial(run, name, problem, systems[k]), name))
+        cases.append(judged_case(partial(run, name, problem, systems[k]), name))
         if progress:
             progress(k + 1, len(problems))
     columns = ("states", *(f"{rtol:.0e}" for rtol in TOLERANCES))
@@ -146,7 +148,7 @@ def read(folder: Path) -> dict[Path, dict[str, dict[str, Any]]]:
     if not files:
         cure = "Name a folder with a JSON file of problems."
         raise InputError(Problem(str(folder), "folder", "", "it holds no stiff test problems.", cure))
-    found, faults = {}, []
+    by_path, faults = {}, []
     for path in files:
         try:
             problems = json.loads(path.read_text(encoding="utf-8"))
@@ -157,11 +159,11 @@ def read(folder: Path) -> dict[Path, dict[str, dict[str, Any]]]:
             why = "an object with one entry a problem is expected."
             faults.append(Problem(str(path), "file", "", why, "Restore the file."))
             continue
-        found[path] = problems
+        by_path[path] = problems
         faults += [fault for name, problem in problems.items() for fault in _faults(str(path), name, problem)]
     if faults:
         raise InputError(*faults)
-    return found
+    return by_path
 
 
 def _faults(path: str, name: str, problem: Any) -> list[Problem]:

@@ -71,11 +71,11 @@ def compare(first: Any, second: Any) -> RunComparison:
 
 def _changed(a: Folder, b: Folder) -> pd.DataFrame:
     """Fields of the studies and facts of the runs that differ."""
-    told = [dict(_flat(folder.study.to_dict())) for folder in (a, b)]
-    told[0] |= {name: value for name, value in a.facts if name not in _FROM_STUDY}
-    told[1] |= {name: value for name, value in b.facts if name not in _FROM_STUDY}
-    names = dict.fromkeys([*told[0], *told[1]])
-    rows = [(name, *(values.get(name, _ABSENT) for values in told)) for name in names]
+    facts = [dict(_flat(folder.study.to_dict())) for folder in (a, b)]
+    facts[0] |= {name: value for name, value in a.facts if name not in _FROM_STUDY}
+    facts[1] |= {name: value for name, value in b.facts if name not in _FROM_STUDY}
+    names = dict.fromkeys([*facts[0], *facts[1]])
+    rows = [(name, *(values.get(name, _ABSENT) for values in facts)) for name in names]
     return pd.DataFrame([row for row in rows if row[1] != row[2]], columns=["field", "first", "second"])
 
 
@@ -96,16 +96,18 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 def _endpoints(a: Folder, b: Folder) -> pd.DataFrame:
     """Results of either run by endpoint, arm and time."""
-    found: dict[tuple[str, str, float], dict[str, Any]] = {}
+    entries: dict[tuple[str, str, float], dict[str, Any]] = {}
     for run, folder in (("first", a), ("second", b)):
         rows = folder.compared
         for row, label, unit in zip(records(rows), labels(rows), units(folder), strict=True):
             key = (str(row.endpoint), str(row.arm), round(float(row.time_h), 6) if not missing(row.time_h) else -1e99)
-            entry = found.setdefault(key, {"endpoint": label, "arm": str(row.arm), "time_h": row.time_h, "unit": unit})
+            entry = entries.setdefault(
+                key, {"endpoint": label, "arm": str(row.arm), "time_h": row.time_h, "unit": unit}
+            )
             entry |= {run: row.median, f"{run}_p05": row.p05, f"{run}_p95": row.p95}
     columns = ["endpoint", "arm", "time_h", "unit"]
     columns += [f"{run}{end}" for run in ("first", "second") for end in ("", "_p05", "_p95")]
-    table = pd.DataFrame(list(found.values()), columns=columns).astype({c: float for c in columns[4:]})
+    table = pd.DataFrame(list(entries.values()), columns=columns).astype({c: float for c in columns[4:]})
     return table.assign(difference=table["second"] - table["first"])
 
 
@@ -193,15 +195,15 @@ def _draw(axes: Axes, panel: Panel, arms: list[str], span: Window, dash: Any) ->
 def _legend(runs: list[Folder], arms: list[str]) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    found = [
+    marks = [
         Line2D([], [], color=theme.arm_colour(k), linewidth=2, label=theme.literal(arm)) for k, arm in enumerate(arms)
     ]
     for word, folder, dash in zip(("first", "second"), runs, _STYLES, strict=True):
         style: dict[str, Any] = {"color": theme.INK, "linestyle": dash}
-        found.append(
+        marks.append(
             Line2D([], [], label=theme.literal(f"{word}: {folder.path.name}, {hours(_length(folder))}"), **style)
         )
-    return found
+    return marks
 
 
 def _length(folder: Folder) -> float:

@@ -82,13 +82,13 @@ def labels(comparison: pd.DataFrame) -> list[str]:
 
 def units(folder: Folder) -> list[str]:
     """The unit of each compared row; that of the model's table where the run does not say it."""
-    found = []
+    units = []
     for row in records(folder.compared):
         unit = "" if missing(row.unit) else str(row.unit)
         if unit == "of the output":
             unit = folder.quantity(row.of).unit
-        found.append("" if unit == "1" else unit)
-    return found
+        units.append("" if unit == "1" else unit)
+    return units
 
 
 def _joined(*parts: str) -> str:

@@ -59,21 +59,21 @@ class Mark:
 
 def marks(folder: Folder, shown: Sequence[Panel]) -> list[Mark]:
     """Arms with their sizes, doses, the healthy value, and published results with their roles, as far as they are drawn."""
-    found = [_arm(folder, index, arm, any(panel.visits for panel in shown)) for index, arm in enumerate(folder.arms)]
+    marks = [_arm(folder, index, arm, any(panel.visits for panel in shown)) for index, arm in enumerate(folder.arms)]
     if not folder.doses.empty:
-        found.append(Mark("dose", {"linestyle": "none", "marker": "v", "color": theme.INK, "markersize": 5}))
+        marks.append(Mark("dose", {"linestyle": "none", "marker": "v", "color": theme.INK, "markersize": 5}))
     if any(panel.healthy == panel.healthy for panel in shown):
-        found.append(Mark("healthy", {"color": theme.FAINT, "linewidth": 0.9, "linestyle": (0, (1, 2))}))
+        marks.append(Mark("healthy", {"color": theme.FAINT, "linewidth": 0.9, "linestyle": (0, (1, 2))}))
     points = [row for panel in shown for row in records(panel.points) if not missing(row.published) and row.role]
     if any(not missing(row.p05) for row in points):
-        found.append(
+        marks.append(
             Mark("90 % of trials", {"color": theme.INK, "linewidth": 5, "alpha": 0.4, "solid_capstyle": "butt"})
         )
     for role in dict.fromkeys(row.role for row in points):
         style = {"linestyle": "none", "color": theme.INK, "marker": theme.role_marker(role), "markersize": 5.5}
         text = f"published, {theme.ROLE_WORDS.get(role, role)}"
-        found.append(Mark(text, style | {"markerfacecolor": theme.PAPER}))
-    return found
+        marks.append(Mark(text, style | {"markerfacecolor": theme.PAPER}))
+    return marks
 
 
 def _arm(folder: Folder, index: int, arm: str, visits: bool) -> Mark:

@@ -45,7 +45,7 @@ def read(file: str | Path, arms: Collection[str], names: Collection[str]) -> lis
             Problem(str(path), "data", str(file), "There is no such file.", "Give the path of a CSV file.")
         )
     problems: list[Problem] = []
-    found: list[OwnPoint] = []
+    points: list[OwnPoint] = []
     with path.open(encoding="utf-8-sig", newline="") as text:
         rows = csv.DictReader(text)
         heads = [(name or "").strip() for name in rows.fieldnames or ()]
@@ -62,12 +62,12 @@ def read(file: str | Path, arms: Collection[str], names: Collection[str]) -> lis
                 {k: (v or "").strip() for k, v in row.items() if k}, f"{path}:{rows.line_num}", arms, names, problems
             )
             if len(problems) == known and point is not None:
-                found.append(point)
-    if not found and not problems:
+                points.append(point)
+    if not points and not problems:
         problems.append(Problem(f"{path}:1", "data", "", "The table has no row.", _NEEDED))
     if problems:
         raise InputError(*problems)
-    return found
+    return points
 
 
 def _point(

@@ -118,12 +118,12 @@ def _lines(seen: pd.DataFrame, as_change: bool) -> pd.DataFrame:
 
 def scores_of(visits: pd.DataFrame) -> pd.DataFrame:
     """What the table of scores of a run holds, from its table of visits."""
-    found = []
+    frames = []
     for scale, seen in visits.groupby("scale", sort=False):
         now, change = _people(seen, False), _people(seen, True)
-        found.append(now.assign(scale=scale, **{f"change_{name}": change[name] for name in _LINES}))
+        frames.append(now.assign(scale=scale, **{f"change_{name}": change[name] for name in _LINES}))
     names = ["arm", "time_h", *_LINES, "scale", *(f"change_{name}" for name in _LINES)]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=names)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=names)
 
 
 def _people(seen: pd.DataFrame, as_change: bool) -> pd.DataFrame:

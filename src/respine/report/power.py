@@ -16,7 +16,7 @@ WIDTH, HEIGHT, ACROSS = 3.6, 2.9, 3
 LOOKS = {"power": (0, "power given the parameters"), "assurance": (1, "assurance over them")}
 
 
-def plot_power(found: PowerResults) -> Drawing:
+def plot_power(results: PowerResults) -> Drawing:
     """Counted power and assurance with 90 % intervals of the simulation's chance, and the fitted curves between the sizes.
 
     The table has a row a point: ``arm, against, visit_h, n, kind, share, low, high``.
@@ -24,7 +24,7 @@ def plot_power(found: PowerResults) -> Drawing:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    groups = list(found.table.groupby(["arm", "against", "visit_h"], sort=False))
+    groups = list(results.table.groupby(["arm", "against", "visit_h"], sort=False))
     across = min(ACROSS, len(groups))
     down = -(-len(groups) // across)
     rows = []
@@ -40,7 +40,7 @@ def plot_power(found: PowerResults) -> Drawing:
             for kind, (index, label) in LOOKS.items():
                 share, error = table[kind].to_numpy(), table[f"{kind}_error"].to_numpy()
                 low, high = np.clip(share - 1.645 * error, 0, 1), np.clip(share + 1.645 * error, 0, 1)
-                curve = found.curves.get((arm, against, visit, kind))
+                curve = results.curves.get((arm, against, visit, kind))
                 colour = theme.arm_colour(index)
                 if curve is not None:
                     axis.plot(grid, 100 * curve(grid), color=colour, linestyle=theme.arm_dash(index))
@@ -66,6 +66,6 @@ def plot_power(found: PowerResults) -> Drawing:
             axis.set_title(theme.literal(f"{arm} against {against}, {day}"))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
-        about = f"{found.replicates} simulated trials, two-sided alpha {found.alpha:g}; bars: 90 % of the simulation's chance"
+        about = f"{results.replicates} simulated trials, two-sided alpha {results.alpha:g}; bars: 90 % of the simulation's chance"
         figure.suptitle(about, fontsize=8, x=0.01, ha="left")
     return Drawing(figure, pd.DataFrame(rows))

@@ -115,8 +115,8 @@ def _figure(folder: Folder, given: pd.DataFrame, page: Page) -> Figure:
         bars = axes.bar(place, own["share"], width=0.76 / len(arms), label=label)
         for bar in bars:
             bar.set(facecolor=theme.arm_colour(index), edgecolor=theme.PAPER, hatch=theme.arm_hatch(index))
-    one, many = (subjects_word(folder.model, count) for count in (1, 2))
-    axes.set_xlabel(f"doses that rules gave to a {one}")
+    singular, many = (subjects_word(folder.model, count) for count in (1, 2))
+    axes.set_xlabel(f"doses that rules gave to a {singular}")
     axes.set_ylabel(f"{many} (%)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)

@@ -59,8 +59,8 @@ def treatments_text(arm: Arm) -> str:
 
 def _dose(dose: Any) -> str:
     amount = dose.amount or dose.per_spray
-    what = dose.drug if dose.into is None else f"into {dose.into}"
-    text = f"{what} {amount.text + ' ' if amount else ''}{dose.route}".rstrip()
+    target = dose.drug if dose.into is None else f"into {dose.into}"
+    text = f"{target} {amount.text + ' ' if amount else ''}{dose.route}".rstrip()
     if dose.sprays:
         text += f", {dose.sprays} sprays"
     if dose.over:

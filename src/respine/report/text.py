@@ -40,8 +40,8 @@ _PEOPLE = {"human": ("person", "people"), "rat": ("rat", "rats"), "mouse": ("mou
 
 def subjects_word(model: str, count: int = 2) -> str:
     """What the subjects of a model are called: people, rats, mice; subjects of a model of one's own."""
-    one, many = _PEOPLE.get(model, ("subject", "subjects"))
-    return one if count == 1 else many
+    singular, many = _PEOPLE.get(model, ("subject", "subjects"))
+    return singular if count == 1 else many
 
 
 def plain_number(value: float, digits: int) -> str:

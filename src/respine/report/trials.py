@@ -36,7 +36,7 @@ def kaplan_meier(time: np.ndarray, event: np.ndarray) -> pd.DataFrame:
 
 
 def plot_survival(
-    groups: Mapping[str, tuple[np.ndarray, np.ndarray]], *, unit: str = "days", what: str = "without relapse"
+    groups: Mapping[str, tuple[np.ndarray, np.ndarray]], *, unit: str = "days", outcome: str = "without relapse"
 ) -> Drawing:
     """Kaplan-Meier curves of groups ``{name: (times (n,), event (n,))}`` with 95 % bands, censoring marks and a table of the
     people at risk below. The table has a row a group and event time."""
@@ -72,7 +72,7 @@ def plot_survival(
                     mark, -k, f"{int((time >= mark - 1e-9).sum())}", ha="center", va="center", fontsize=8, color=colour
                 )
             frames.append(table.assign(group=name))
-        axis.set(ylim=(0, 102), xlim=(0, last), ylabel=f"% {what}", xlabel=unit)
+        axis.set(ylim=(0, 102), xlim=(0, last), ylabel=f"% {outcome}", xlabel=unit)
         axis.legend(loc="lower left")
         strip.set(xlim=(0, last), ylim=(-len(groups) + 0.4, 0.7), yticks=[-k for k in range(len(groups))], xticks=[])
         strip.set_yticklabels([theme.literal(name) for name in groups])

@@ -28,8 +28,8 @@ MOST_PARTS = 1_000_000
 
 def part_of(text: str) -> tuple[int, int]:
     """The numbers of ``3/24``: the third of 24 parts. Raises InputError."""
-    found = re.fullmatch(r"\s*([0-9]{1,7})\s*/\s*([0-9]{1,7})\s*", text)
-    part, of = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    match = re.fullmatch(r"\s*([0-9]{1,7})\s*/\s*([0-9]{1,7})\s*", text)
+    part, of = (int(match.group(1)), int(match.group(2))) if match else (0, 0)
     if not 1 <= part <= of <= MOST_PARTS:
         why = "This is no part of the form i/n with i from 1 to n."
         raise InputError(argument("part", text, why, "Write for example {part} 3/24 for the third of 24 parts."))
@@ -60,22 +60,22 @@ def run_part(
             store.write_by_many(out / name, store.json_bytes(facts))
     facts = manifest.read(out)
     manifest.check_same(out, facts, plan)
-    mine = shards_of(plan, part, of)
+    shards = shards_of(plan, part, of)
     if facts["state"] == "complete":
-        return len(mine), len(mine)
+        return len(shards), len(shards)
     with locked(out, shared=True), Log(out, plan) as log:
-        run = Part(plan, out, facts, executor or Local(threads), threads, progress, log, budget or Budget(), mine)
+        run = Part(plan, out, facts, executor or Local(threads), threads, progress, log, budget or Budget(), shards)
         with run.kept():
             run.simulate()
-        return sum(shard.name in run.receipts for shard in mine), len(mine)
+        return sum(shard.name in run.receipts for shard in shards), len(shards)
 
 
 class Part(Run):
     """Some shards of a run whose manifest others read too: it is not written."""
 
     def __init__(self, *given: object) -> None:
-        *rest, mine = given
-        self.mine: list[Shard] = mine  # type: ignore[assignment]
+        *rest, shards = given
+        self.mine: list[Shard] = shards  # type: ignore[assignment]
         super().__init__(*rest)  # type: ignore[arg-type]
 
     def turn(self) -> list[Shard]:

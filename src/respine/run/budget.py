@@ -22,14 +22,14 @@ class Budget:
     @classmethod
     def of(cls, text: str) -> Budget:
         """From ``10min``, ``90 s``, ``2h`` or a number of people such as ``20000``. Raises InputError."""
-        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|min|h|d)?\s*", text)
-        number = float(found.group(1)) if found else 0.0
-        if found is None or not 0 < number < 1e12 or (found.group(2) is None and number != int(number)):
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|min|h|d)?\s*", text)
+        number = float(match.group(1)) if match else 0.0
+        if match is None or not 0 < number < 1e12 or (match.group(2) is None and number != int(number)):
             why = "This is neither a time (90 s, 10min, 2h, 1d) nor a number of people (20000)."
             raise InputError(argument("budget", text, why, "Write for example {budget} 10min or {budget} 20000."))
-        if found.group(2) is None:
+        if match.group(2) is None:
             return cls(people=int(number))
-        return cls(seconds=number * _UNITS[found.group(2)])
+        return cls(seconds=number * _UNITS[match.group(2)])
 
     def halt(self) -> Halt:
         """From now on."""

@@ -120,11 +120,11 @@ class _Lost(Exception):
 def _check_versions(client: Any) -> None:
     """Raise InputError where workers have other versions than this process, or none of respine at all."""
     here = _versions()
-    found: Mapping[str, Any] = client.run(_versions, on_error="return")
-    if not found:
+    versions: Mapping[str, Any] = client.run(_versions, on_error="return")
+    if not versions:
         _wait_for_workers(client)
-        found = client.run(_versions, on_error="return")
-    for worker, there in found.items():
+        versions = client.run(_versions, on_error="return")
+    for worker, there in versions.items():
         if not isinstance(there, dict):
             why = f"The worker {worker} cannot import respine: {there}."
             raise InputError(argument("cluster", worker, why, f"Install respine {here['respine']} there."))

@@ -27,19 +27,19 @@ class Cohort:
         key = (of, numbers)
         with self._lock:
             there = next((drawn for known, drawn in self._drawn if known == key), None)
-            mine: Future[People] = Future()
+            future: Future[People] = Future()
             if there is None:
-                self._drawn = [*self._drawn, (key, mine)][-KEPT:]
+                self._drawn = [*self._drawn, (key, future)][-KEPT:]
         if there is not None:
             return there.result()
         try:
-            mine.set_result(draw())
+            future.set_result(draw())
         except BaseException as trouble:
-            mine.set_exception(trouble)
+            future.set_exception(trouble)
             with self._lock:
-                self._drawn = [one for one in self._drawn if one[1] is not mine]
+                self._drawn = [drawn for drawn in self._drawn if drawn[1] is not future]
             raise
-        return mine.result()
+        return future.result()
 
     @contextmanager
     def first_alone(self, arm: str) -> Iterator[None]:

@@ -146,14 +146,14 @@ class Run:
         todo = []
         known = self.facts["shards"] if self.facts["state"] != "complete" else {}
         for shard in self.turn():
-            found = self.job.there(shard, known.get(shard.name))
-            if isinstance(found, dict):
-                self.receipts[shard.name] = found
+            receipt = self.job.there(shard, known.get(shard.name))
+            if isinstance(receipt, dict):
+                self.receipts[shard.name] = receipt
                 continue
-            if isinstance(found, str):
+            if isinstance(receipt, str):
                 who = f"arm {shard.arm}, people {shard.first} to {shard.last - 1}"
-                self.warnings.append(f"shard {shard.name} ({who}) was computed again: {found}")
-                self.log.write("damaged", shard=shard.name, why=found)
+                self.warnings.append(f"shard {shard.name} ({who}) was computed again: {receipt}")
+                self.log.write("damaged", shard=shard.name, why=receipt)
             todo.append(shard)
         return todo
 
@@ -163,8 +163,8 @@ class Run:
         left, free = 1 - finished / self.plan.people, shutil.disk_usage(self.out).free / 1e6
         if SURELY_NEEDED * (self.plan.megabytes + self.plan.passing * left) > free:
             more = f" and {self.plan.passing * left:.0f} MB more until its end" if self.plan.passing * left >= 1 else ""
-            told = f"this run needs about {self.plan.megabytes:.0f} MB{more}, and {free:.0f} MB are free"
-            raise OSError(errno.ENOSPC, told, str(self.out))
+            text = f"this run needs about {self.plan.megabytes:.0f} MB{more}, and {free:.0f} MB are free"
+            raise OSError(errno.ENOSPC, text, str(self.out))
 
     def tell(self, in_hand: int) -> None:
         """Say how far the run is, with people of shards in hand."""
@@ -252,8 +252,8 @@ def _lost(plan: Plan, out: Path, resume: bool) -> None:
     job = Job(plan, Folder(out), digest_of(manifest.identity(plan)))
     by_name = {shard.name: shard for shard in plan.shards}
     for name in there:
-        found = job.there(by_name[name]) if name in by_name else "it belongs to another run"
-        if found == "it belongs to another run":
+        state = job.there(by_name[name]) if name in by_name else "it belongs to another run"
+        if state == "it belongs to another run":
             why = f"The manifest is gone, and shard {name} belongs to another run."
             raise InputError(folder_problem(out, why, "Run into another {folder}."))
 
@@ -263,7 +263,7 @@ def _make(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (NotADirectoryError, FileNotFoundError, FileExistsError):
-        above = next((one for one in out.parents if one.exists()), out)
+        above = next((folder for folder in out.parents if folder.exists()), out)
         why = f'"{above}" is a file, not a folder.' if above.is_file() else f'No folder can be made in "{above}".'
         raise InputError(folder_problem(out, why, "Choose another {folder}.")) from None
 

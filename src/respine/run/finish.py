@@ -31,21 +31,21 @@ def finish(
     plan: Plan, out: Path, facts: dict[str, Any], job: Job, receipts: Mapping[str, Receipt], warnings: Sequence[str]
 ) -> Results:
     """Put the shards together into the tables of the run; then the shards go, what they held is in the tables."""
-    found = gather.gather(plan, plan.shards, job.load, out)
+    gathered = gather.gather(plan, plan.shards, job.load, out)
     facts["shards"] = in_order(receipts)
-    small = {"chain": found.chain, "scores": gather.scores_table(found.panel),
-             "endpoints": endpoint_table(plan.protocol, found.panel)}  # fmt: skip
+    small = {"chain": gathered.chain, "scores": gather.scores_table(gathered.panel),
+             "endpoints": endpoint_table(plan.protocol, gathered.panel)}  # fmt: skip
     for name, table in small.items():
         gather.write_table(out, name, table)
     if plan.study.rules:
-        facts["decisions"] = _decided(plan, found)
+        facts["decisions"] = _decided(plan, gathered)
     facts["warnings"] = [*warnings, *_warnings(plan, facts, small["endpoints"])]
     names = (*gather.person_tables(plan), *small)
     facts["files"] = {f"{name}.parquet": store.file_sha256(out / f"{name}.parquet") for name in names}
     facts["state"] = "complete"
     manifest.write(out, facts)
     store.remove(out / SHARDS)
-    return _results(plan, out, facts, small["endpoints"], found)
+    return _results(plan, out, facts, small["endpoints"], gathered)
 
 
 def so_far(
@@ -53,7 +53,7 @@ def so_far(
 ) -> Results:
     """What the people simulated so far say: those that are there in every arm."""
     chosen = _in_every_arm(plan, receipts)
-    found = gather.gather(plan, chosen, job.load, None)
+    gathered = gather.gather(plan, chosen, job.load, None)
     people = sum(shard.last - shard.first for shard in chosen) // len(plan.study.arms)
     share = (plan.study.subjects / people) ** 0.5 if people else float("inf")
     worth = (
@@ -62,8 +62,8 @@ def so_far(
         if people
         else "nobody was simulated in every arm yet"
     )
-    endpoints = endpoint_table(plan.protocol, found.panel)
-    return _results(plan, out, facts | {"warnings": [*warnings, worth], "so_far": people}, endpoints, found)
+    endpoints = endpoint_table(plan.protocol, gathered.panel)
+    return _results(plan, out, facts | {"warnings": [*warnings, worth], "so_far": people}, endpoints, gathered)
 
 
 def _in_every_arm(plan: Plan, receipts: Mapping[str, Receipt]) -> list[Shard]:
@@ -89,21 +89,21 @@ def altered(out: Path, facts: Mapping[str, Any]) -> list[str]:
 def read_back(plan: Plan, out: Path, facts: dict[str, Any]) -> Results:
     """The results of a finished run from its tables."""
     tables = {name: parquet.read(out / f"{name}.parquet") for name in ("endpoints", "chain", "failures")}
-    found = Gathered(gather.read_panel(out), tables["chain"], tables["failures"])
-    return _results(plan, out, facts, tables["endpoints"], found)
+    gathered = Gathered(gather.read_panel(out), tables["chain"], tables["failures"])
+    return _results(plan, out, facts, tables["endpoints"], gathered)
 
 
-def _results(plan: Plan, out: Path, facts: dict[str, Any], endpoints: pd.DataFrame, found: Gathered) -> Results:
+def _results(plan: Plan, out: Path, facts: dict[str, Any], endpoints: pd.DataFrame, gathered: Gathered) -> Results:
     return Results(
-        plan.study, out, endpoints, found.chain, found.failures, found.panel, tuple(facts["warnings"]), facts
+        plan.study, out, endpoints, gathered.chain, gathered.failures, gathered.panel, tuple(facts["warnings"]), facts
     )
 
 
-def _decided(plan: Plan, found: Gathered) -> dict[str, dict[str, dict[str, int]]]:
+def _decided(plan: Plan, gathered: Gathered) -> dict[str, dict[str, dict[str, int]]]:
     """How often each rule acted and how often it was refused, by arm."""
     return {
         arm: {
-            rule.name: {one: found.decided.get((arm, rule.name, one), 0) for one in ("done", "refused")}
+            rule.name: {outcome: gathered.decided.get((arm, rule.name, outcome), 0) for outcome in ("done", "refused")}
             for rule in plan.protocol.arm(arm).rules
         }
         for arm in plan.study.arms
@@ -112,15 +112,15 @@ def _decided(plan: Plan, found: Gathered) -> dict[str, dict[str, dict[str, int]]
 
 def _warnings(plan: Plan, facts: dict[str, Any], endpoints: pd.DataFrame) -> list[str]:
     """Sentences a reader of the results must not miss."""
-    told = [*plan.notes, *plan.study.remarks]
+    warnings = [*plan.notes, *plan.study.remarks]
     if plan.draws < FEW_DRAWS and len(endpoints):
         draws = "1 draw" if plan.draws == 1 else f"{plan.draws} draws"
-        told.append(
+        warnings.append(
             f"{plan.study.subjects} people per arm allow {draws} of the uncertain parameters: the intervals hold little "
             f"of that uncertainty. Take {FEW_DRAWS * PEOPLE_PER_DRAW} people or more"
         )
     by_arm = facts.get("decisions", {}).values()
-    told += [
+    warnings += [
         f"the rule {rule.name} never acted on anybody: see decisions.parquet"
         for rule in plan.study.rules
         if not any(rules[rule.name]["done"] for rules in by_arm if rule.name in rules)
@@ -130,17 +130,17 @@ def _warnings(plan: Plan, facts: dict[str, Any], endpoints: pd.DataFrame) -> lis
         ill = [r["hardly_ill"] for r in receipts if r["arm"] == arm and r["hardly_ill"] is not None]
         share = sum(ill) / plan.study.subjects if ill else 0.0
         if share > HARDLY_ILL:
-            told.append(
+            warnings.append(
                 f"{100 * share:.0f} % of people in arm {arm} are hardly ill in the model at the first visit, "
                 "so that treatment changes their score little"
             )
     lanes = {r["lanes"] for r in receipts}
     if len(lanes) > 1:
-        told.append(
+        warnings.append(
             "shards were computed on machines with different vector widths: results agree to the tolerance, "
             "not to the bit"
         )
     unmatched = endpoints["median"].isna() & (endpoints["role"] != "")
     if unmatched.any():
-        told.append(f"{summary(endpoints[endpoints['role'] != ''])}: see the notes in endpoints.parquet")
-    return told
+        warnings.append(f"{summary(endpoints[endpoints['role'] != ''])}: see the notes in endpoints.parquet")
+    return warnings

@@ -71,16 +71,16 @@ def gather(
     try:
         with _Behind() as writing:
             for arm in plan.study.arms:
-                one = summary.Summary(len(plan.outputs), len(plan.times))
+                summed = summary.Summary(len(plan.outputs), len(plan.times))
                 for part in _ahead(read, [shard for shard in chosen if shard.arm == arm]):
                     writing.do(write, part.tables)
-                    one.add(part.means, part.sizes)
+                    summed.add(part.means, part.sizes)
                     scores.add(part.tables["visits"])
                     failures.append(part.tables["failures"])
                     if "decisions" in part.tables:
                         _count(decided, part.tables["decisions"])
                 writing.do(end_of_arm)
-                chain.append(summary.table(arm, one, plan.outputs, plan.times))
+                chain.append(summary.table(arm, summed, plan.outputs, plan.times))
         for writer in writers.values():
             writer.close()
             store.settle(writer.path, writer.path.with_name(writer.path.name[1:].removesuffix(".part")))
@@ -223,8 +223,8 @@ def scores_table(panel: Panel) -> pd.DataFrame:
             change = _spread(values[:, k] - values[:, 0])
             rows.append({"arm": arm, "scale": scale, "time_h": float(time)} | now
                         | {f"change_{name}": value for name, value in change.items()})  # fmt: skip
-    one = {"n": 0, **dict.fromkeys((*QUANTILES, "mean"), 0.0)}
-    names = ["arm", "scale", "time_h", *one, *(f"change_{name}" for name in one)]
+    empty = {"n": 0, **dict.fromkeys((*QUANTILES, "mean"), 0.0)}
+    names = ["arm", "scale", "time_h", *empty, *(f"change_{name}" for name in empty)]
     kinds = {name: "int64" if name.endswith("n") and name in ("n", "change_n") else "float64" for name in names[2:]}
     return pd.DataFrame(rows, columns=names).astype({"arm": "string", "scale": "string"} | kinds)
 
@@ -233,8 +233,8 @@ def _spread(values: np.ndarray) -> dict[str, Any]:
     known = values[np.isfinite(values)]
     if not len(known):
         return {"n": 0, **dict.fromkeys((*QUANTILES, "mean"), np.nan)}
-    found = np.quantile(known, list(QUANTILES.values()))
-    return {"n": len(known), **dict(zip(QUANTILES, map(float, found), strict=True)), "mean": float(known.mean())}
+    quantiles = np.quantile(known, list(QUANTILES.values()))
+    return {"n": len(known), **dict(zip(QUANTILES, map(float, quantiles), strict=True)), "mean": float(known.mean())}
 
 
 def write_table(out: Path, name: str, table: pd.DataFrame) -> None:

@@ -68,12 +68,14 @@ def status(folder: str | Path) -> Status:
     lines = log.read(out)
     done_lines = {line["shard"]: line for line in lines if line.get("event") == "shard" and "first" in line}
     known = [receipt or done_lines.get(name) for name, receipt in zip(names, receipts, strict=True)]
-    done = people if complete else min(people, sum(one["last"] - one["first"] if one else size for one in known))
+    done = (
+        people if complete else min(people, sum(shard["last"] - shard["first"] if shard else size for shard in known))
+    )
     pace = _pace(lines)
     left = (people - done) / pace if pace and not complete else None
     return Status(
         folder=str(out), study=str(facts["identity"].get("name", "")), state=facts["state"], shards_done=len(names),
-        shards=total, people_done=done, people=people, failed=sum(one["failed"] for one in known if one),
+        shards=total, people_done=done, people=people, failed=sum(shard["failed"] for shard in known if shard),
         people_per_s=pace, seconds_left=left, last=str(lines[-1].get("when", "")) if lines else "",
         warnings=list(facts["warnings"]),
     )  # fmt: skip
@@ -116,7 +118,7 @@ class Verified:
     @property
     def sound(self) -> bool:
         """Whether nothing has to be mended."""
-        return not any(one.harm for one in self.findings)
+        return not any(finding.harm for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -130,12 +132,12 @@ def verify(folder: str | Path) -> Verified:
     """
     out = Path(folder)
     refuse_links(out)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if not (out / manifest.NAME).exists() and (manifest.copy_of(out).is_file() or (out / SHARDS).is_dir()):
         cure = "its copy is there" if manifest.copy_of(out).is_file() else "shards are there, but no copy of it"
-        found.append(Finding(manifest.NAME, f"the manifest is gone; {cure}"))
+        findings.append(Finding(manifest.NAME, f"the manifest is gone; {cure}"))
         if not manifest.copy_of(out).is_file():
-            return Verified(str(out), "unknown", 0, [], found)
+            return Verified(str(out), "unknown", 0, [], findings)
         facts = manifest.read(out, manifest.copy_of(out).name)
     else:
         try:
@@ -143,16 +145,16 @@ def verify(folder: str | Path) -> Verified:
         except InputError as fault:
             if not manifest.copy_of(out).is_file():
                 raise
-            found.append(Finding(manifest.NAME, fault.problems[0].why))
+            findings.append(Finding(manifest.NAME, fault.problems[0].why))
             facts = manifest.read(out, manifest.copy_of(out).name)
-    found += _drift(facts)
+    findings += _drift(facts)
     rests = [path.name for path in (*out.glob(".*.part"), *(out / SHARDS).glob(".*.part"))]
-    found += [Finding(name, "left by a process that was killed while writing", False) for name in sorted(rests)]
+    findings += [Finding(name, "left by a process that was killed while writing", False) for name in sorted(rests)]
     if facts["state"] == "complete":
-        found += [Finding(name, "it is missing or differs from its checksum") for name in finish.altered(out, facts)]
+        findings += [Finding(name, "it is missing or differs from its checksum") for name in finish.altered(out, facts)]
         if (out / SHARDS).exists():
-            found.append(Finding(SHARDS, "shards of a finished run, whose tables hold all of them", False))
-        return Verified(str(out), "complete", len(facts["files"]), [], found)
+            findings.append(Finding(SHARDS, "shards of a finished run, whose tables hold all of them", False))
+        return Verified(str(out), "complete", len(facts["files"]), [], findings)
     missing, checked = [], 0
     made = plan_of(out, facts)
     job = Job(made, Folder(out), str(facts.get("run") or digest_of(facts["identity"])))
@@ -162,10 +164,10 @@ def verify(folder: str | Path) -> Verified:
         if there is None:
             missing.append(shard.name)
         elif isinstance(there, str):
-            found.append(Finding(f"shard {shard.name}", there))
+            findings.append(Finding(f"shard {shard.name}", there))
     strange = set(Folder(out).shards()) - {shard.name for shard in made.shards}
-    found += [Finding(f"shard {name}", "the run has no such shard") for name in sorted(strange)]
-    return Verified(str(out), "running", checked, missing, found)
+    findings += [Finding(f"shard {name}", "the run has no such shard") for name in sorted(strange)]
+    return Verified(str(out), "running", checked, missing, findings)
 
 
 def _drift(facts: dict[str, Any]) -> list[Finding]:

@@ -47,9 +47,9 @@ class Log:
 
 def read(out: Path) -> list[dict[str, Any]]:
     """The lines of a log that can be read, in their order."""
-    found = []
+    entries = []
     with contextlib.suppress(OSError, UnicodeDecodeError):
         for line in (out / NAME).read_text(encoding="utf-8").splitlines():
             with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-    return found
+                entries.append(json.loads(line))
+    return entries

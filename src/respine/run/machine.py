@@ -31,7 +31,7 @@ def _quota(root: Path | None = None, own: Path = Path("/proc/self/cgroup")) -> f
             quota_us = int((folder / "cpu.cfs_quota_us").read_text())
             if quota_us > 0:
                 limits.append(quota_us / int((folder / "cpu.cfs_period_us").read_text()))
-    good = [one for one in limits if one > 0]
+    good = [limit for limit in limits if limit > 0]
     return min(good) if good else None
 
 
@@ -43,20 +43,20 @@ def _groups(root: Path, own: Path) -> list[Path]:
             _, controllers, path = [*line.split(":", 2), "", ""][:3]
             base = root / controllers.split(",")[0] if controllers else root
             here = base / path.lstrip("/")
-            folders += [here, *(one for one in here.parents if base in (one, *one.parents))]
+            folders += [here, *(folder for folder in here.parents if base in (folder, *folder.parents))]
     return list(dict.fromkeys(folders))
 
 
 def memory() -> float | None:
     """MB of memory that may be used, None where nobody says."""
-    found = []
+    limits = []
     for folder in _groups(CGROUP, Path("/proc/self/cgroup")):
         for name in ("memory.max", "memory.limit_in_bytes"):
             with contextlib.suppress(OSError, ValueError):
-                found.append(int((folder / name).read_text()) / 1e6)
+                limits.append(int((folder / name).read_text()) / 1e6)
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6)
-    return min(found) if found else None
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6)
+    return min(limits) if limits else None
 
 
 def peak_memory() -> float:

@@ -69,13 +69,13 @@ def versions() -> dict[str, str]:
     """Versions of Python and the packages that results may depend on."""
     import platform
 
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            installed[name] = "not installed"
+    return installed
 
 
 def copy_of(out: Path) -> Path:
@@ -141,7 +141,7 @@ def _check_form(manifest: object) -> None:
         _check_fields(receipt, kinds, f"shards.{_short(name)}.")
         if not 0 <= receipt["first"] < receipt["last"]:
             raise _Form(f"the receipt of shard {_short(name)} holds nobody")
-    if not all(isinstance(one, str) for one in (*manifest["warnings"], *manifest["arms"])):
+    if not all(isinstance(text, str) for text in (*manifest["warnings"], *manifest["arms"])):
         raise _Form("its warnings and arms are not all texts")
     if not all(isinstance(manifest["population"].get(name), str) for name in ("name", "title")):
         raise _Form("its population has no name and title")
@@ -201,7 +201,7 @@ def check_same(out: Path, manifest: dict[str, Any], plan: Plan) -> None:
         for name, words in _FACTS.items()
         if parts.get(name) != now["parts"][name]
         # its digest changes with the number of subjects and the seed, which are told already
-        and not (name == "study" and any(field == f"identity.{one}" for field, *_ in differences for one in asked))
+        and not (name == "study" and any(field == f"identity.{name}" for field, *_ in differences for name in asked))
     ]
     if differences:
         cure = "Run into another {folder}, or restore what was run there."

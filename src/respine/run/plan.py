@@ -142,7 +142,7 @@ class Plan:
         return (
             f"{study.name}  {arms} x {study.subjects} {who}, {span}, "
             f"{self.equations} equations (specialised from {self.equations_before}), "
-            f"about {speed.words(self.seconds)} and {max(1, round(self.megabytes))} MB of disk"
+            f"about {speed.duration_text(self.seconds)} and {max(1, round(self.megabytes))} MB of disk"
         )
 
 

@@ -42,11 +42,11 @@ class Bucket:
 
     def __post_init__(self) -> None:
         """Raises InputError for an address that is none, and where obstore is not installed."""
-        found = re.fullmatch(r"s3:/{1,2}([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", self.address)
-        if not found:
+        match = re.fullmatch(r"s3:/{1,2}([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", self.address)
+        if not match:
             why = "This is no address of a store that respine can write to."
             raise InputError(argument("folder", self.address, why, "Write a folder, or s3://BUCKET/PREFIX."))
-        self.bucket, self.prefix = found.group(1), (found.group(2) or "").strip("/")
+        self.bucket, self.prefix = match.group(1), (match.group(2) or "").strip("/")
         try:
             import obstore  # noqa: F401
         except ImportError:
@@ -115,10 +115,10 @@ class Bucket:
         import obstore
 
         try:
-            found = [str(one["path"]) for part in obstore.list(self.objects, prefix=below) for one in part]
+            paths = [str(entry["path"]) for part in obstore.list(self.objects, prefix=below) for entry in part]
         except Exception as trouble:
             raise self._os_error(trouble, below) from None
-        return [path.rpartition("/")[2] for path in found]
+        return [path.rpartition("/")[2] for path in paths]
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a shard, None where there is none."""

@@ -32,8 +32,8 @@ def pack(members: Mapping[str, bytes], receipt: Mapping[str, Any]) -> bytes:
     """The bytes of a shard file: the same for the same content."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
-        told = json.dumps(receipt, sort_keys=True).encode()
-        for name, data in {RECEIPT: told, **members}.items():
+        text = json.dumps(receipt, sort_keys=True).encode()
+        for name, data in {RECEIPT: text, **members}.items():
             archive.writestr(zipfile.ZipInfo(name), data)
     body = sink.getvalue()[:-2]  # the last two bytes are the length of the comment
     return body + struct.pack("<H", _DIGITS) + digest(body).encode()

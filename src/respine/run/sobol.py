@@ -51,9 +51,11 @@ def indices(table: pd.DataFrame, ranges: Sequence[Range], cells: int, seed: int)
         results[part["cell"].to_numpy()] = part["value"].to_numpy(float)
         if not np.isfinite(results).all() or np.ptp(results) == 0:
             continue  # a result that some cells lack, or that never moves, has no indices
-        found = analyze(_problem(ranges), results, calc_second_order=False, seed=seed % 2**32, print_to_console=False)
+        analyzed = analyze(
+            _problem(ranges), results, calc_second_order=False, seed=seed % 2**32, print_to_console=False
+        )
         rows += [
-            (arm, endpoint, name, *(float(found[kind][k]) for kind in ("S1", "S1_conf", "ST", "ST_conf")))
+            (arm, endpoint, name, *(float(analyzed[kind][k]) for kind in ("S1", "S1_conf", "ST", "ST_conf")))
             for k, (name, _, _) in enumerate(ranges)
         ]
     return pd.DataFrame(rows, columns=["arm", "endpoint", "name", "S1", "S1_conf", "ST", "ST_conf"])

@@ -57,9 +57,9 @@ def estimate(
 def seconds_per_unit() -> float:
     """Seconds of one core for one unit of work (see ``plan``), as last measured here."""
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-        found = float(json.loads(store.read_kept(NAME) or b"{}")["seconds_per_unit"])
-        if FASTEST * USUAL <= found <= SLOWEST * USUAL:
-            return found
+        seconds = float(json.loads(store.read_kept(NAME) or b"{}")["seconds_per_unit"])
+        if FASTEST * USUAL <= seconds <= SLOWEST * USUAL:
+            return seconds
     return USUAL
 
 
@@ -73,7 +73,7 @@ def remember(work: float, seconds: float, threads: int, people: int = 0) -> None
     store.write_kept(NAME, json.dumps({"seconds_per_unit": mixed}).encode())
 
 
-def words(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """``12 s``, ``3 min``, ``5 h`` or ``2 d``: as much as an estimate can say."""
     for least, unit, size in ((172_800, "d", 86_400), (5400, "h", 3600), (100, "min", 60)):
         if seconds >= least:

@@ -37,7 +37,9 @@ def of_people(values: np.ndarray, ok: np.ndarray, exact: bool) -> tuple[np.ndarr
     sizes = np.diff(edges)
     middle = (edges[:-1] + edges[1:] - 1) // 2
     found, ordered = np.empty((flat.shape[1], len(sizes)), np.float32), np.empty((BLOCK_COLUMNS, n), np.float32)
-    for first in range(0, len(found), BLOCK_COLUMNS):  # as much as fits a cache is turned round and put in order at once
+    for first in range(
+        0, len(found), BLOCK_COLUMNS
+    ):  # as much as fits a cache is turned round and put in order at once
         columns = flat[:, first : first + BLOCK_COLUMNS]
         block = ordered[: columns.shape[1]]
         for person in range(0, n, BLOCK_PEOPLE):
@@ -92,11 +94,11 @@ def table(arm: str, summary: Summary, outputs: tuple[str, ...], times: np.ndarra
     """Rows ``arm, output, time_h, n, p05, p25, median, p75, p95`` of one arm."""
     import pandas as pd
 
-    found = summary.quantiles()
+    quantiles = summary.quantiles()
     frames = []
     for k, output in enumerate(outputs):
         head = {"arm": arm, "output": output, "time_h": times, "n": np.full(len(times), summary.people, np.int64)}
-        frames.append(pd.DataFrame(head | dict(zip(QUANTILES, found[:, k], strict=True))))
+        frames.append(pd.DataFrame(head | dict(zip(QUANTILES, quantiles[:, k], strict=True))))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -124,7 +126,7 @@ def _block(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.n
     """Many shards as one: their groups in order, put together to fewer of about equal number."""
     sizes = np.concatenate([s for _, s in parts])
     n_outputs, n_times = parts[0][0].shape[:2]
-    total, found = int(sizes.sum()), np.empty((n_outputs, n_times, BLOCK_GROUPS), np.float32)
+    total, counts = int(sizes.sum()), np.empty((n_outputs, n_times, BLOCK_GROUPS), np.float32)
     targets = (np.arange(1, BLOCK_GROUPS) * total) / BLOCK_GROUPS
     for k in range(n_outputs):
         values, weights = _in_order(np.concatenate([means[k] for means, _ in parts], axis=1), sizes)
@@ -132,6 +134,6 @@ def _block(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.n
         sums = np.cumsum(weights * values.astype(float), axis=1)
         for row in range(n_times):  # the sum up to each border, a group that lies across it in part
             below = np.interp(targets, np.concatenate([[0], ends[row]]), np.concatenate([[0.0], sums[row]]))
-            found[k, row] = np.diff(np.concatenate([[0.0], below, [sums[row, -1]]])) * (BLOCK_GROUPS / total)
+            counts[k, row] = np.diff(np.concatenate([[0.0], below, [sums[row, -1]]])) * (BLOCK_GROUPS / total)
     borders = np.round(np.arange(BLOCK_GROUPS + 1) * (total / BLOCK_GROUPS)).astype(np.int64)
-    return found, np.diff(borders)
+    return counts, np.diff(borders)

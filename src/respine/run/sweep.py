@@ -75,8 +75,8 @@ class Sweep:
         if len(self.indices):
             raise InputError(argument("to_xarray", "", "A Sobol design has no grid.", "Take the table."))
         names = [*(axis.name for axis in self.axes), "arm", "endpoint"]
-        one = self.table.set_index(names)[["median", "p05", "p95", "value"]]
-        return one.to_xarray()
+        indexed = self.table.set_index(names)[["median", "p05", "p95", "value"]]
+        return indexed.to_xarray()
 
     def plot(self, arm: str | None = None, endpoint: str | None = None) -> Any:
         """A line over one axis, a heat map over two, small multiples over three; hands back figure and table."""
@@ -98,10 +98,10 @@ def axis_of(text: str, argument_name: str = "grid") -> Axis:
         if int(span.group(3)) < 2:
             raise InputError(argument(argument_name, text, "Even steps need two values or more.", "Write LOW:HIGH:5."))
         return Axis(name, tuple(float(f"{v:.12g}") for v in np.linspace(low, high, int(span.group(3)))))
-    found = tuple(plain(value) for value in values)
-    if len(set(found)) < len(found):
+    points = tuple(plain(value) for value in values)
+    if len(set(points)) < len(points):
         raise InputError(argument(argument_name, text, "A value stands there twice.", "Remove one of them."))
-    return Axis(name, found)
+    return Axis(name, points)
 
 
 def range_of(text: str) -> tuple[str, float, float]:
@@ -134,29 +134,29 @@ def changed(study: Study, name: str, value: Any) -> Study:
     return study.set(name, value)
 
 
-def _doses_changed(study: Study, what: str, value: Any) -> Study:
+def _doses_changed(study: Study, field: str, value: Any) -> Study:
     """The study with the amount, or the interval, of all its doses changed; a number alone is in the unit that is written."""
-    data, found = study.to_dict(), 0
+    data, count = study.to_dict(), 0
     for name, arm in study.arms.items():
         written = list(data["arms"][name].get("doses", ()))
         for k, dose in enumerate(arm.doses):
-            one = dict(written[k])
-            if what == "dose" and dose.amount is not None and _has_amount(study, name):
+            entry = dict(written[k])
+            if field == "dose" and dose.amount is not None and _has_amount(study, name):
                 number = isinstance(value, (int, float)) and not isinstance(value, bool)
-                one["amount"] = f"{value} {dose.amount.unit}" if number else value
-            elif what == "interval" and (dose.every is not None or len(dose.at) > 1):
+                entry["amount"] = f"{value} {dose.amount.unit}" if number else value
+            elif field == "interval" and (dose.every is not None or len(dose.at) > 1):
                 step = f"{value} h" if isinstance(value, (int, float)) and not isinstance(value, bool) else value
                 if dose.every is None:
-                    one |= {"at": [f"{dose.at[0]} h"], "times": len(dose.at)}
-                one["every"] = step
+                    entry |= {"at": [f"{dose.at[0]} h"], "times": len(dose.at)}
+                entry["every"] = step
             else:
                 continue
-            written[k], found = one, found + 1
+            written[k], count = entry, count + 1
         if "doses" in data["arms"][name]:
             data["arms"][name]["doses"] = written
-    if not found:
-        why = f"The study has no dose with {'an amount' if what == 'dose' else 'an interval: each is given once'}."
-        raise InputError(argument("grid", what, why, "Name a field by its path: arms.NAME.doses[0].amount."))
+    if not count:
+        why = f"The study has no dose with {'an amount' if field == 'dose' else 'an interval: each is given once'}."
+        raise InputError(argument("grid", field, why, "Name a field by its path: arms.NAME.doses[0].amount."))
     return study.replace(**data)
 
 
@@ -170,14 +170,14 @@ def cells_of(study: Study, axes: Sequence[Axis]) -> list[tuple[tuple[Any, ...], 
     """Every combination with its study. Raises InputError with the faults of all axes at once."""
     problems: list[Problem] = []
     names = [axis.name for axis in axes]
-    for name in sorted({one for one in names if names.count(one) > 1}):
+    for name in sorted({name for name in names if names.count(name) > 1}):
         problems += (argument("grid", name, "The axis stands there twice.", "Remove one of them."),)
     for axis in axes:
         for value in axis.values:
             try:
                 check_study(changed(study, axis.name, value), study.library)
             except InputError as fault:
-                problems += [one for one in fault.problems if one not in problems]
+                problems += [problem for problem in fault.problems if problem not in problems]
     if problems:
         raise InputError(*problems)
     total = int(np.prod([len(axis.values) for axis in axes]))
@@ -186,10 +186,10 @@ def cells_of(study: Study, axes: Sequence[Axis]) -> list[tuple[tuple[Any, ...], 
         raise InputError(argument("grid", total, why, "Write {grid} NAME=VALUE,VALUE."))
     cells = []
     for values in itertools.product(*(axis.values for axis in axes)):
-        one = study
+        cell = study
         for name, value in zip(names, values, strict=True):
-            one = changed(one, name, value)
-        cells.append((values, one))
+            cell = changed(cell, name, value)
+        cells.append((values, cell))
     return cells
 
 
@@ -266,8 +266,10 @@ def sweep(
         done = k * made.people
         tell = None if progress is None else _offset(progress, done, made.people * len(cells))
         there = (place / manifest.NAME).exists() or (place / manifest.COPY).exists()
-        found = execute(made, place, resume=there, threads=threads, progress=tell, executor=executor)
-        part = found.endpoints.loc[found.endpoints["median"].notna() | found.endpoints["value"].notna(), list(RESULTS)]
+        result = execute(made, place, resume=there, threads=threads, progress=tell, executor=executor)
+        part = result.endpoints.loc[
+            result.endpoints["median"].notna() | result.endpoints["value"].notna(), list(RESULTS)
+        ]
         for name, value in zip((axis.name for axis in axes), values, strict=True):
             part.insert(0, name, value)
         rows.append(part.assign(cell=k))
@@ -284,10 +286,10 @@ def sweep(
 
 
 def _at(base: Study, names: Sequence[str], point: Sequence[float]) -> Study:
-    one = base
+    study = base
     for name, value in zip(names, point, strict=True):
-        one = changed(one, name, float(value))
-    return one
+        study = changed(study, name, float(value))
+    return study
 
 
 def _offset(progress: Progress, before: int, total: int) -> Progress:
@@ -331,7 +333,9 @@ def _begin(
 
 def _read(file: Path) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and str(found.get("format", "")).startswith("respine/sweep/") else None
+    return (
+        content if isinstance(content, dict) and str(content.get("format", "")).startswith("respine/sweep/") else None
+    )

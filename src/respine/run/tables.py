@@ -5,7 +5,6 @@ Texts are coded by a dictionary in memory and on disk; a reader of the files get
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,8 +63,8 @@ def visits(arm: str, subjects: np.ndarray, ok: np.ndarray, seen: Sequence[Scores
     """One row a person, time and scale, in this order; who failed has none."""
     import pyarrow as pa
 
-    times = np.concatenate([one.times for one in seen]) if seen else np.empty(0)
-    codes = np.repeat(np.arange(len(seen), dtype=np.int32), [len(one.times) for one in seen])
+    times = np.concatenate([score.times for score in seen]) if seen else np.empty(0)
+    codes = np.repeat(np.arange(len(seen), dtype=np.int32), [len(score.times) for score in seen])
     order = np.argsort(times, kind="stable")
     who = subjects[ok]
     n, m = len(who), len(order)
@@ -74,11 +73,11 @@ def visits(arm: str, subjects: np.ndarray, ok: np.ndarray, seen: Sequence[Scores
         return np.concatenate(parts, axis=1)[ok][:, order].ravel() if parts else np.empty(0)
 
     scale = pa.DictionaryArray.from_arrays(
-        pa.array(np.tile(codes[order], n)), pa.array([one.scale for one in seen], pa.string())
+        pa.array(np.tile(codes[order], n)), pa.array([score.scale for score in seen], pa.string())
     )
     columns = {
         "subject": np.repeat(who, m), "arm": repeated(arm, n * m), "time_h": np.tile(times[order], n), "scale": scale,
-        "value": column([one.value for one in seen]), "true_value": column([one.true for one in seen]),
+        "value": column([score.value for score in seen]), "true_value": column([score.true for score in seen]),
     }  # fmt: skip
     return pa.table(columns)
 
@@ -109,11 +108,11 @@ def failures(arm: str, people: People, solution: engine.Solution) -> pyarrow.Tab
     numbers = people.covariates["subject"].to_numpy(np.int64)
     rows = [
         {
-            "subject": int(numbers[one.subject]), "arm": arm, "status": one.status.name.lower().replace("_", "-"),
-            "time_h": float(one.time), "state": one.state, "value": float(one.value), "reason": one.reason,
-            "cure": one.cure,
+            "subject": int(numbers[failure.subject]), "arm": arm, "status": failure.status.name.lower().replace("_", "-"),
+            "time_h": float(failure.time), "state": failure.state, "value": float(failure.value), "reason": failure.reason,
+            "cure": failure.cure,
         }
-        for one in sorted(solution.failures, key=lambda one: one.subject)
+        for failure in sorted(solution.failures, key=lambda failure: failure.subject)
     ]  # fmt: skip
     return of_frame(pd.DataFrame(rows, columns=list(FAILURES)), FAILURES)
 
@@ -137,7 +136,9 @@ def encode(table: pyarrow.Table) -> bytes:
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)) as file:
+    with pa.ipc.new_file(
+        sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    ) as file:
         file.write_table(table)
     return bytes(sink.getvalue())
 

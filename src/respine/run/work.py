@@ -31,8 +31,8 @@ class Job:
     def do(self, shard: Shard, threads: int = 1, progress: Progress | None = None) -> Receipt:
         """Compute a shard and write it. Returns its receipt, with the seconds it took."""
         began = time.perf_counter()
-        members, told = shards.compute(self.plan, shard, threads, progress)
-        receipt = {"run": self.run, **told}
+        members, facts = shards.compute(self.plan, shard, threads, progress)
+        receipt = {"run": self.run, **facts}
         data = shard_file.pack(members, receipt)
         self.target.write(shard.name, data)
         return receipt | {"sha256": shard_file.checksum(data), "seconds": time.perf_counter() - began}
@@ -145,7 +145,7 @@ class Local:
                     if not running:
                         return
                     ended, _ = wait(running, timeout=_LOOK, return_when=FIRST_COMPLETED)
-                    for future in sorted(ended, key=lambda one: running[one].number):
+                    for future in sorted(ended, key=lambda future: running[future].number):
                         shard = running.pop(future)
                         held.pop(shard.name, None)
                         receipt = future.result()

@@ -89,7 +89,7 @@ class Behaviour(Part):
 
     @model_validator(mode="after")
     def _possible(self) -> Behaviour:
-        total = sum(one.share for one in self.dropout if one.by == "random" and not one.arms)
+        total = sum(law.share for law in self.dropout if law.by == "random" and not law.arms)
         if total >= 1:
             raise problem("Together more people leave than there are.", "Lower the shares to below 100 % in all.")
         return self
@@ -98,7 +98,7 @@ class Behaviour(Part):
     def leavings(self) -> tuple[tuple[str, int, Leaving], ...]:
         """Every law with the field it stands in and its place there."""
         return tuple(
-            (field, i, one)
+            (field, i, law)
             for field, laws in (("dropout", self.dropout), ("discontinuation", self.discontinuation))
-            for i, one in enumerate(laws)
+            for i, law in enumerate(laws)
         )

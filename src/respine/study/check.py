@@ -140,7 +140,7 @@ def _together(context: Context) -> None:
             doc.problem(("record_every",), why, cure)
 
 
-def _names(context: Context, field: str, known: list[str], what: str) -> None:
+def _names(context: Context, field: str, known: list[str], role: str) -> None:
     seen: set[str] = set()
     if not isinstance(context.doc.data.get(field, []), list):
         context.unsure.add(field)
@@ -150,7 +150,7 @@ def _names(context: Context, field: str, known: list[str], what: str) -> None:
             continue
         if name not in known:
             context.unsure.add(field)
-            context.doc.problem((field, i), f"There is no {what} of this name.", nearest(name, known))
+            context.doc.problem((field, i), f"There is no {role} of this name.", nearest(name, known))
         elif name in seen:
             context.doc.problem((field, i), "This name stands in the list twice.", "Remove one.")
         seen.add(name)
@@ -175,7 +175,7 @@ def _covariates(context: Context) -> None:
             cure = nearest(by, context.population.covariates)
             context.doc.problem(("covariates", name, "by"), "There is no covariate of this name.", cure)
             return
-    read = {name: one for name, raw in given.items() if (one := _covariate_of(raw)) is not None}
+    read = {name: covariate for name, raw in given.items() if (covariate := _covariate_of(raw)) is not None}
     for name, why, cure in group_problems({**context.population.covariates, **read}):
         place = ("covariates", name, "by") if name in given else ("covariates", _by(context, name))
         context.doc.problem(place, why, cure)
@@ -222,7 +222,7 @@ def _baselines(context: Context) -> None:
         aliases, conversion = scale.get("aliases"), scale.get("baseline_from")
         other = conversion.get("scale") if isinstance(conversion, dict) else None
         from_scales = [name, *(aliases if isinstance(aliases, list) else []), *([other] if other else [])]
-        known = any(f"baseline_{one}" in there for one in from_scales) or "baseline_mean" in scale.get("values", {})
+        known = any(f"baseline_{name}" in there for name in from_scales) or "baseline_mean" in scale.get("values", {})
         if scale.get("rule") in ("severity", "relative") and not known:
             why = "Nothing says how ill these people are on this scale at the first visit."
             cure = f'Add "covariates: {{baseline_{name}: {{distribution: normal, ...}}}}", or observe another scale.'
@@ -285,8 +285,8 @@ def _parameters(context: Context, place: Place, values: object) -> None:
 
 
 def _rules(context: Context) -> None:
-    rules = [one for one in listed(context.doc.data.get("rules")) if isinstance(one, dict)]
-    names = [one.get("name") for one in rules]
+    rules = [rule for rule in listed(context.doc.data.get("rules")) if isinstance(rule, dict)]
+    names = [rule.get("name") for rule in rules]
     for i, rule in enumerate(rules):
         place: Place = ("rules", i)
         if names.index(rule.get("name")) < i:
@@ -305,8 +305,8 @@ def _rules(context: Context) -> None:
                     (*at, "on"), "There is no rule of this name.", nearest(other, [str(n) for n in names])
                 )
             elif isinstance(other, str) and not any(
-                one.get("name") == other and isinstance(one.get("then"), dict) and "start" in one["then"]
-                for one in rules
+                rule.get("name") == other and isinstance(rule.get("then"), dict) and "start" in rule["then"]
+                for rule in rules
             ):
                 context.doc.problem(
                     (*at, "on"), "This rule starts no course: nobody is ever on it.", "Name a rule with start."

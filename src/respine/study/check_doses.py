@@ -119,12 +119,12 @@ def _route(context: Context, place: Place, raw: dict[str, Any]) -> treatments.Ro
 
 def _empty_by(context: Context, way: str, species: str) -> list[str]:
     """Treatments without a drug in them that are given by a route: what a placebo by that route is called."""
-    found = []
+    names = []
     for name in context.library.names("drugs"):
         route = context.drug(name).species.get(species, {}).get(way)
         if route is not None and not (route.dose or route.into or route.sets):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _regular(context: Context, place: Place, timed: Dose | Exposure) -> None:
@@ -277,7 +277,7 @@ def _over(context: Context, place: Place, route: treatments.Route, parsed: Dose)
 def _amount(context: Context, place: Place, raw: dict[str, Any], route: treatments.Route, amount: Amount) -> None:
     """Unit and size of an amount against what the route is dosed with."""
     name = f"{raw.get('drug')} by {raw.get('route')}"
-    ranges = {unit: (low, high) for unit, low, high in (one.canonical for one in route.dose)}
+    ranges = {unit: (low, high) for unit, low, high in (dose.canonical for dose in route.dose)}
     if not ranges:
         return
     if amount.unit in ranges:
@@ -322,8 +322,8 @@ def _unit(context: Context, place: Place, raw: dict[str, Any], route: treatments
     parts = units.split(text)
     if parts is None or parts[1] or parts[0] <= 0 or not route.dose:
         return
-    fitting = [unit for unit, low, high in (one.canonical for one in route.dose) if low <= parts[0] <= high]
-    usual = " or ".join(one.unit for one in route.dose)
+    fitting = [unit for unit, low, high in (dose.canonical for dose in route.dose) if low <= parts[0] <= high]
+    usual = " or ".join(dose.unit for dose in route.dose)
     why = f"A dose without a unit; {raw.get('drug')} by {raw.get('route')} is dosed in {usual}."
     likely = " or ".join(f'"{text} {unit}"' for unit in fitting)
     cure = f"Write {likely}, as the source says." if likely else f"Write an amount within {_ranges(route)}."
@@ -331,7 +331,7 @@ def _unit(context: Context, place: Place, raw: dict[str, Any], route: treatments
 
 
 def _ranges(route: treatments.Route) -> str:
-    return " or ".join(f"{low:g}-{high:g} {unit}" for unit, low, high in (one.canonical for one in route.dose))
+    return " or ".join(f"{low:g}-{high:g} {unit}" for unit, low, high in (dose.canonical for dose in route.dose))
 
 
 def _time(hours: float) -> str:

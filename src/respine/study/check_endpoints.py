@@ -178,7 +178,7 @@ def _length(context: Context, dose: Dose) -> float:
 def _rules_dose(context: Context) -> bool:
     rules = listed(context.doc.data.get("rules"))
     then = [rule.get("then") for rule in rules if isinstance(rule, dict)]
-    return any(isinstance(one, dict) and ("dose" in one or "start" in one) for one in then)
+    return any(isinstance(action, dict) and ("dose" in action or "start" in action) for action in then)
 
 
 TASKS: tuple[Task, ...] = (

@@ -24,12 +24,12 @@ def check(context: Context) -> None:
 def _behaviour(context: Context, raw: dict[str, Any]) -> None:
     for field in ("dropout", "discontinuation"):
         laws = raw.get(field)
-        for i, one in enumerate(laws if isinstance(laws, list) else [laws] if isinstance(laws, dict) else []):
+        for i, entry in enumerate(laws if isinstance(laws, list) else [laws] if isinstance(laws, dict) else []):
             place: Place = ("behaviour", field, i) if isinstance(laws, list) else ("behaviour", field)
-            if isinstance(one, dict):
-                _seen(context, (*place, "scale"), one.get("scale"), ("at", "above"), one)
-                _arms(context, (*place, "arms"), one.get("arms"))
-                law = attempt(Leaving, one)
+            if isinstance(entry, dict):
+                _seen(context, (*place, "scale"), entry.get("scale"), ("at", "above"), entry)
+                _arms(context, (*place, "arms"), entry.get("arms"))
+                law = attempt(Leaving, entry)
                 if law is not None and law.until is not None and context.visits:
                     last = max(context.visits) - context.start
                     if law.until > last * 1000:
@@ -83,16 +83,18 @@ def _trial(context: Context, raw: dict[str, Any]) -> None:
                 ("trial", "select", "at"), "Nobody is rated at this time.", f'Add "{select["at"]}" to the visits.'
             )
     block, names = (raw.get("randomisation") or {}), {}
-    for i, one in enumerate(listed(raw.get("estimands"))):
-        name = one.get("name") if isinstance(one, dict) else None
+    for i, estimand in enumerate(listed(raw.get("estimands"))):
+        name = estimand.get("name") if isinstance(estimand, dict) else None
         if name in names:
             doc.problem(("trial", "estimands", i, "name"), "Two estimands have this name.", "Give each its own name.")
         names[name] = i
     if isinstance(block, dict) and context.population is not None:
         known = [*context.population.covariates, *(doc.data.get("covariates") or {})]
         strata = block.get("strata")
-        for i, one in enumerate(strata if isinstance(strata, list) else [strata] if strata else []):
-            name = one if isinstance(one, str) else one.get("covariate") if isinstance(one, dict) else None
+        for i, stratum in enumerate(strata if isinstance(strata, list) else [strata] if strata else []):
+            name = (
+                stratum if isinstance(stratum, str) else stratum.get("covariate") if isinstance(stratum, dict) else None
+            )
             if isinstance(name, str) and name not in known:
                 place = (
                     ("trial", "randomisation", "strata", i)

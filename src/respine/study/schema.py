@@ -265,9 +265,9 @@ class Study(Part):
         """What is written in the study and changes no result, a sentence each."""
         whose = {"": self.background, **{f"arms.{name}.": arm.background for name, arm in self.arms.items()}}
         return tuple(
-            f"{place}background.care ({one.care}) changes no result; `care:` of the study does (docs/studies.md)"
-            for place, one in whose.items()
-            if one is not None and "care" in one.model_fields_set
+            f"{place}background.care ({background.care}) changes no result; `care:` of the study does (docs/studies.md)"
+            for place, background in whose.items()
+            if background is not None and "care" in background.model_fields_set
         )
 
     def to_yaml(self) -> str:
@@ -313,7 +313,7 @@ class Study(Part):
             if not held or (not last and isinstance(spot, dict) and part not in spot):
                 known = list(spot) if isinstance(spot, dict) else []
                 why = f'The study holds nothing at "{part}".'
-                raise InputError(argument("set", name, why, nearest(str(part), [str(one) for one in known])))
+                raise InputError(argument("set", name, why, nearest(str(part), [str(key) for key in known])))
             if last:
                 spot[part] = value
             elif isinstance(spot[part], tuple):

@@ -24,7 +24,7 @@ class Stratum(Part):
 
 def _strata(value: object) -> object:
     many = value if isinstance(value, (list, tuple)) else [value]
-    return tuple({"covariate": one} if isinstance(one, str) else one for one in many)
+    return tuple({"covariate": stratum} if isinstance(stratum, str) else stratum for stratum in many)
 
 
 class Randomisation(Part):

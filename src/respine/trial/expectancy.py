@@ -58,9 +58,9 @@ def strength_and_belief(
     since_start = np.maximum(times - study.start, 0.0)
     course = number["course"] * -np.expm1(-since_start / number["course_time"])
     since = _since_last(times, procedure_times(arm, model))[None, :]
-    for one in given:
-        if one.dose.route in model.procedure_routes:
-            since = np.fmin(since, _since(times, one.time))
+    for dose in given:
+        if dose.dose.route in model.procedure_routes:
+            since = np.fmin(since, _since(times, dose.time))
     acute = number["acute"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["acute_time"])
     sustained = (
         number["sustained"] * -np.expm1(-since / number["acute_onset"]) * np.exp(-since / number["sustained_time"])
@@ -75,15 +75,15 @@ def strength_and_belief(
 
 def _unasked(study: Study, number: Mapping[str, Any], since_start: np.ndarray) -> Any:
     """What comes whatever people believe: care (a ward, more contacts than one a week) and the natural course."""
-    found: Any = np.zeros_like(since_start)
+    change: Any = np.zeros_like(since_start)
     if "natural" in number:
-        found = found + number["natural"] * -np.expm1(-since_start / number["natural_time"])
+        change = change + number["natural"] * -np.expm1(-since_start / number["natural_time"])
     if study.care.admission and "care_admission" in number:
-        found = found + number["care_admission"] * -np.expm1(-since_start / number["care_admission_time"])
+        change = change + number["care_admission"] * -np.expm1(-since_start / number["care_admission_time"])
     more = max(study.care.visits_per_week - 1.0, 0.0)
     if more and "care_visits" in number:
-        found = found + number["care_visits"] * more * -np.expm1(-since_start / number["course_time"])
-    return found
+        change = change + number["care_visits"] * more * -np.expm1(-since_start / number["course_time"])
+    return change
 
 
 def procedure_times(arm: Arm, model: Expectancy | None = None) -> np.ndarray:
@@ -94,7 +94,7 @@ def procedure_times(arm: Arm, model: Expectancy | None = None) -> np.ndarray:
     model = model or arm.protocol.expectancy
     own = _own_procedures(arm, model)
     control = arm.asked.control
-    by_rule = any(one.dose.route in model.procedure_routes for one in arm.possible)
+    by_rule = any(dose.dose.route in model.procedure_routes for dose in arm.possible)
     if not own and not by_rule and control is not None and control.kind in ("inactive-placebo", "active-placebo"):
         for other in arm.protocol.arms.values():
             own = own or _own_procedures(other, model)
@@ -104,11 +104,13 @@ def procedure_times(arm: Arm, model: Expectancy | None = None) -> np.ndarray:
 def _own_procedures(arm: Arm, model: Expectancy) -> list[float]:
     doses = [
         t
-        for one in arm.planned
-        if one.why == "scheduled" and one.dose.route in model.procedure_routes
-        for t in one.times
+        for dose in arm.planned
+        if dose.why == "scheduled" and dose.dose.route in model.procedure_routes
+        for t in dose.times
     ]
-    exposures = [t for one in arm.exposures if one.asked.exposure in model.procedure_exposures for t in one.times]
+    exposures = [
+        t for exposure in arm.exposures if exposure.asked.exposure in model.procedure_exposures for t in exposure.times
+    ]
     return [*doses, *exposures]
 
 

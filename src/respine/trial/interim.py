@@ -47,13 +47,13 @@ class InterimScores:
         """What is known at ``time`` of each scale; ``solution`` holds the trajectories up to then."""
         past = int(np.searchsorted(solution.times, time, side="right"))
         known = replace(solution, times=solution.times[:past], values=solution.values[:, :past])
-        moments, found = np.array([float(self.study.start), time]), {}
+        moments, observed = np.array([float(self.study.start), time]), {}
         columns = np.searchsorted(self.times, moments - SAME_MOMENT_H)
         true_scores = scores_at(self.arm, self.people, known, moments, self.chosen, given, self.own)
         for name, (scale, true) in zip(self.chosen, true_scores, strict=True):
             scores = scale.printed(true + self.noise[name][:, columns])
-            found[name] = Observed(scores[:, 1], scores[:, 0])
-        return found
+            observed[name] = Observed(scores[:, 1], scores[:, 0])
+        return observed
 
 
 def residual_between(study: Study, scale: Scale, arm: str, subjects: np.ndarray, times: np.ndarray) -> np.ndarray:

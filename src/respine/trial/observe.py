@@ -76,20 +76,20 @@ def scores(arm: Arm, people: People, solution: Solution, given: Sequence[Given] 
     protocol, study = arm.protocol, arm.protocol.study
     subjects, times = people.covariates["subject"].to_numpy(np.int64), rating_times(study)
     grid = np.asarray(solution.times)
-    found = []
+    scores = []
     own = drawn(protocol, people.draw) if len(people) else protocol.expectancy
     for scale, true in scores_at(arm, people, solution, times, observed_scales(protocol), given, own):
         noise = residual(study, scale, arm.name, subjects, times)
         if scale.rule == "severity":
             entry = baseline_scores(study, scale, people, subjects)
             noise = noise + regression(study, scale, subjects, times, entry, own.numbers)
-        found.append(Scores(scale.name, times, scale.printed(true + noise), np.clip(true, scale.low, scale.high)))
+        scores.append(Scores(scale.name, times, scale.printed(true + noise), np.clip(true, scale.low, scale.high)))
     at = positions(grid, times)
     for name in observed_outputs(protocol):
         index = _output_times(study, name, grid, at)
         values = solution.values[:, index, list(solution.outputs).index(name)]
-        found.append(Scores(name, grid[index], values, values))
-    return found
+        scores.append(Scores(name, grid[index], values, values))
+    return scores
 
 
 def observe(arm: Arm, people: People, solution: Solution, given: Sequence[Given] = ()) -> pd.DataFrame:
@@ -101,7 +101,7 @@ def observe(arm: Arm, people: People, solution: Solution, given: Sequence[Given]
     ``given``: the doses that rules of the study gave.
     """
     subjects, ok = people.covariates["subject"].to_numpy(np.int64), np.asarray(solution.status) == 0
-    frames = [_rows(subjects, arm.name, one, ok) for one in scores(arm, people, solution, given)]
+    frames = [_rows(subjects, arm.name, score, ok) for score in scores(arm, people, solution, given)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
@@ -166,7 +166,7 @@ def baseline_scores(study: Study, scale: Scale, people: People, subjects: np.nda
     """Each person's score at the first visit: the population's, converted from another scale's, or the scale file's."""
     own = _covariate(people, scale.name)
     if own is None:
-        own = next((found for alias in scale.aliases if (found := _covariate(people, alias)) is not None), None)
+        own = next((covariate for alias in scale.aliases if (covariate := _covariate(people, alias)) is not None), None)
     if own is None and scale.conversion is not None:
         other = _covariate(people, scale.conversion.scale)
         own = None if other is None else scale.conversion(other)
@@ -218,8 +218,8 @@ def deviations(
 def purposes(scale: Scale, arm: str) -> tuple[str, str]:
     """Names of the random numbers of the person's days and of the rater."""
     # symptom scales share one fluctuation: it is the person who has a bad week, not the form
-    what = "symptoms" if scale.rule == "severity" else scale.name
-    return f"fluctuation {what} {arm}", f"rating {scale.name} {arm}"
+    symptom = "symptoms" if scale.rule == "severity" else scale.name
+    return f"fluctuation {symptom} {arm}", f"rating {scale.name} {arm}"
 
 
 def hardly_ill(symptom: np.ndarray, scale: Scale, floors: float = 1.0) -> np.ndarray:
@@ -291,10 +291,10 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def _rows(subjects: np.ndarray, arm: str, one: Scores, ok: np.ndarray) -> pd.DataFrame:
-    n, m = one.value.shape
+def _rows(subjects: np.ndarray, arm: str, scores: Scores, ok: np.ndarray) -> pd.DataFrame:
+    n, m = scores.value.shape
     frame = pd.DataFrame({
-        "subject": np.repeat(subjects, m), "arm": arm, "time_h": np.tile(one.times, n), "scale": one.scale,
-        "value": one.value.ravel(), "true_value": one.true.ravel(),
+        "subject": np.repeat(subjects, m), "arm": arm, "time_h": np.tile(scores.times, n), "scale": scores.scale,
+        "value": scores.value.ravel(), "true_value": scores.true.ravel(),
     })  # fmt: skip
     return frame[np.repeat(ok, m)]

@@ -37,7 +37,7 @@ def drawn(protocol: Protocol, draw: np.ndarray) -> Expectancy:
     n_draws = int(draw.max()) + 1
     rows = protocol.posterior.rows(study.seed, n_draws) if protocol.posterior is not None else None
 
-    def one(name: str, value: float) -> Any:
+    def drawn_value(name: str, value: float) -> Any:
         if name not in model.ranges:
             return value
         low, high = model.ranges[name]
@@ -48,9 +48,9 @@ def drawn(protocol: Protocol, draw: np.ndarray) -> Expectancy:
         z = population.normals(study.seed, f"typical:expectancy {name}", 0, n_draws, 1)[:, 0]
         return in_range(name, value, low, high, z)[draw][:, None]
 
-    numbers = {name: one(name, value) for name, value in model.numbers.items()}
+    numbers = {name: drawn_value(name, value) for name, value in model.numbers.items()}
     beliefs = {
-        kind: {name: one(f"belief.{kind}.{name}", value) for name, value in block.items()}
+        kind: {name: drawn_value(f"belief.{kind}.{name}", value) for name, value in block.items()}
         for kind, block in model.belief.items()
     }
     own = {}
@@ -77,8 +77,8 @@ def in_range(name: str, value: float, low: float, high: float, z: np.ndarray) ->
         middle, low, high = (np.log(x / (1 - x)) for x in (value, low, high))
         return np.asarray(1 / (1 + np.exp(-(middle + np.where(z < 0, middle - low, high - middle) * z / Z90))))
     middle, low, high = np.log(value), np.log(low), np.log(high)
-    found = np.exp(middle + np.where(z < 0, middle - low, high - middle) * z / Z90)
-    return np.asarray(np.minimum(found, 1.0) if share else found)
+    values = np.exp(middle + np.where(z < 0, middle - low, high - middle) * z / Z90)
+    return np.asarray(np.minimum(values, 1.0) if share else values)
 
 
 def drawn_scale(scale: Scale, seed: int, posterior: Posterior | None, draw: np.ndarray) -> Scale:
@@ -121,7 +121,9 @@ def begins_antidepressant(study: Study, planned: Sequence[Any], model: Expectanc
     if study.care.new_antidepressant is not None:
         return study.care.new_antidepressant
     return any(
-        one.why == "co-medication" and one.dose.drug in model.antidepressants and min(one.times) >= study.start - 24.0
-        for one in planned
-        if len(one.times)
+        dose.why == "co-medication"
+        and dose.dose.drug in model.antidepressants
+        and min(dose.times) >= study.start - 24.0
+        for dose in planned
+        if len(dose.times)
     )

@@ -190,9 +190,9 @@ def _shrunk(
         again = {
             a: _people(whole[a], group, len(group), RESAMPLES, seed, f"resampled draw {number}", False) for a in needed
         }
-        found = estimate(endpoint, arm, again)
-        if np.isfinite(found).sum() > 1 and len(group) > 1:
-            noise[number] = float(np.nanvar(found, ddof=1)) * len(group) / (len(group) - 1)
+        estimates = estimate(endpoint, arm, again)
+        if np.isfinite(estimates).sum() > 1 and len(group) > 1:
+            noise[number] = float(np.nanvar(estimates, ddof=1)) * len(group) / (len(group) - 1)
     known = np.isfinite(centres)
     if known.sum() < 2:
         return results
@@ -213,11 +213,11 @@ def _counted(endpoint: Endpoint, arm: str, whole: Sample, percent: np.ndarray, s
     values = whole[arm][0]
     in_analysis = np.isfinite(values).mean()  # responders only, where the endpoint is about them
     people = max(1, round(size * float(in_analysis)))
-    found = np.empty(len(percent))
+    shares = np.empty(len(percent))
     at_once = max(1, MOST_AT_ONCE // people)
     for part in range(0, len(percent), at_once):
         block = slice(part, part + at_once)
         rows = len(percent[block])
         chance = population.uniforms(seed, f"counts {part} of {endpoint.name} in {arm}", 0, rows * people, 1)
-        found[block] = 100 * (chance.reshape(rows, people) < percent[block, None] / 100).mean(axis=1)
-    return np.where(np.isfinite(percent), found, np.nan)
+        shares[block] = 100 * (chance.reshape(rows, people) < percent[block, None] / 100).mean(axis=1)
+    return np.where(np.isfinite(percent), shares, np.nan)

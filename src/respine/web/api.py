@@ -142,10 +142,10 @@ def power(body: Mapping[str, Any], stop: threading.Event) -> dict[str, Any]:
             _problem("n", str(n)[:40], "People an arm are written as text.", 'Write "20:200" or "20,40,80".')
         )
     _go_on(stop)
-    found = computed(study, n, replicates=MOST_REPLICATES, budget=MOST_SECONDS / 3, threads=1,
+    tables = computed(study, n, replicates=MOST_REPLICATES, budget=MOST_SECONDS / 3, threads=1,
                      progress=lambda *_: _go_on(stop)).plain()  # fmt: skip
     return {key: [{k: _plain(v) for k, v in row.items()} for row in value] if key in ("power", "sizes", "effects") else value
-            for key, value in found.items()}  # fmt: skip
+            for key, value in tables.items()}  # fmt: skip
 
 
 def _go_on(stop: threading.Event) -> None:
@@ -188,7 +188,7 @@ def _limits(study: Study) -> None:
     if last > LONGEST_H:
         problems.append(_problem("study.visits", f"{last:g} h", "The server takes up to ten years.", "End earlier."))
     many = sum(
-        _occasions(one) for arm in study.arms.values() for one in (*arm.doses, *arm.co_medication, *arm.exposures)
+        _occasions(given) for arm in study.arms.values() for given in (*arm.doses, *arm.co_medication, *arm.exposures)
     )
     if many > MOST_OCCASIONS:
         problems.append(
@@ -203,12 +203,12 @@ def _limits(study: Study) -> None:
         raise InputError(*problems)
 
 
-def _occasions(one: Any) -> float:
-    if one.every is None:
-        return len(one.at or ())
-    if one.times is not None:
-        return float(one.times)
-    return (one.until - one.at[0]) / one.every if one.until is not None and one.at else 1.0
+def _occasions(given: Any) -> float:
+    if given.every is None:
+        return len(given.at or ())
+    if given.times is not None:
+        return float(given.times)
+    return (given.until - given.at[0]) / given.every if given.until is not None and given.at else 1.0
 
 
 def _problem(field: str, seen: str, why: str, cure: str) -> Problem:

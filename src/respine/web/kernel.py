@@ -68,13 +68,13 @@ def _starts(system: System, live: Sequence[str]) -> list[list[Any]]:
     def visit(name: str) -> None:
         stack = [(name, False)]
         while stack:
-            one, done = stack.pop()
+            node, done = stack.pop()
             if done:
-                order.append(one)
-            elif one in pending and one not in seen:
-                seen.add(one)
-                stack.append((one, True))
-                stack.extend((s, False) for s in symbols(pending[one]))
+                order.append(node)
+            elif node in pending and node not in seen:
+                seen.add(node)
+                stack.append((node, True))
+                stack.extend((s, False) for s in symbols(pending[node]))
 
     for state in live:
         visit(state)

@@ -56,14 +56,14 @@ def _answer(text: str, kind: str = "application/json") -> dict[str, Any]:
 
 def _flat(schema: dict[str, Any]) -> dict[str, Any]:
     """The study schema one level deep; the whole one is served as schema.json."""
-    properties = {name: _plain(one) for name, one in schema["properties"].items()}
+    properties = {name: _plain(part) for name, part in schema["properties"].items()}
     properties["arms"] = {"type": "object", "minProperties": 1, "additionalProperties": {"type": "object"}}
     about = "Fields of a study file; /schema.json has them to the last leaf."
     return {"type": "object", "description": about, "properties": properties, "required": schema["required"]}
 
 
-def _plain(one: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" in str(one):
-        kinds = {part.get("type") for part in one.get("anyOf", [one])}
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in str(schema):
+        kinds = {part.get("type") for part in schema.get("anyOf", [schema])}
         return {"type": "array", "items": {"type": "object"}} if "array" in kinds else {"type": "object"}
-    return {key: value for key, value in one.items() if key != "default"}
+    return {key: value for key, value in schema.items() if key != "default"}

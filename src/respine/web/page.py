@@ -29,7 +29,7 @@ class Page:
 
 
 def write(
-    what: Any, out: str | Path, *, evidence: bool = False, data: str | Path | None = None, progress: Any = None
+    source: Any, out: str | Path, *, evidence: bool = False, data: str | Path | None = None, progress: Any = None
 ) -> Path:  # fmt: skip
     """Write the page of a scene, study, run folder or model file; returns its path.
 
@@ -37,7 +37,7 @@ def write(
     ``data``: a CSV of own results to stand on the curves (arm, output or scale, time, mean, sem or sd, n, control).
     Raises InputError for something a page cannot show.
     """
-    made = page(payload(scene_of(what), evidence, progress, own=data))
+    made = page(payload(scene_of(source), evidence, progress, own=data))
     path = Path(out)
     store.write_bytes(path, made.text.encode())
     return path

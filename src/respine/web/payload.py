@@ -72,7 +72,9 @@ def payload(
     known = symbols_of(system)
     healthy = _healthy(protocol, outputs)
     is_library = system.name in BUILT_IN.names("models")
-    told = record.record(compute, progress=progress) if is_library else {"complete": True, "claims": [], "rows": []}
+    published_record = (
+        record.record(compute, progress=progress) if is_library else {"complete": True, "claims": [], "rows": []}
+    )
     placed = points.points_of(protocol)
     if own is not None:
         placed += points.own_points(protocol, [*scene.chain, *scene.side_effects, *scales], own)
@@ -92,7 +94,7 @@ def payload(
         "expectancy": _expectancy(protocol),
         "felt": felt if felt in outputs else "",
         "points": placed,
-        "record": told,
+        "record": published_record,
         "sources": sources_of(known, library),
         "provenance": _provenance(protocol, facts["sha256"]),
     }  # fmt: skip
@@ -129,8 +131,8 @@ def _healthy(protocol: Protocol, outputs: list[str]) -> dict[str, float]:
 
     from respine import engine
 
-    found = engine.solve(protocol.system, outputs, [0.0]).values[0, 0]
-    return {name: float(value) for name, value in zip(outputs, found, strict=True) if np.isfinite(value)}
+    levels = engine.solve(protocol.system, outputs, [0.0]).values[0, 0]
+    return {name: float(value) for name, value in zip(outputs, levels, strict=True) if np.isfinite(value)}
 
 
 def _provenance(protocol: Protocol, module: str) -> dict[str, Any]:

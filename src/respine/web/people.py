@@ -30,7 +30,7 @@ def people_of(protocol: Protocol, cohort: int = COHORT) -> dict[str, Any]:
         for name in drawn.covariates.columns
         if name != "subject" and drawn.covariates[name].dtype.kind in "fiu"
     }
-    own = {id: float(one.value) for id, one in who.parameters.items()}
+    own = {id: float(override.value) for id, override in who.parameters.items()}
     return {
         "title": who.title,
         "note": who.note.strip(),
@@ -42,7 +42,7 @@ def people_of(protocol: Protocol, cohort: int = COHORT) -> dict[str, Any]:
         ],
         "runIn": who.run_in,
         "genotypes": MET,
-        "units": {name: getattr(one, "unit", "") for name, one in who.covariates.items()},
+        "units": {name: getattr(covariate, "unit", "") for name, covariate in who.covariates.items()},
         "cohort": {
             "n": cohort,
             "columns": columns,

@@ -22,7 +22,7 @@ def points_of(protocol: Protocol) -> list[dict[str, Any]]:
     ``placed`` false: a result (a share of people, a difference) that is told in words only. ``kind`` ``change`` counts
     from the baseline; ``percent-of-control`` is a level where the control is healthy.
     """
-    found = []
+    points = []
     for match in matches(protocol.study):
         result = published(match.row)
         if match.endpoint is None or result is None:
@@ -33,25 +33,25 @@ def points_of(protocol: Protocol) -> list[dict[str, Any]]:
         values = [sign * scale * x for x in (result.value, result.low, result.high)]
         low, high = sorted(values[1:])
         name = protocol.scale(endpoint.of).name if protocol.is_scale(endpoint.of) else endpoint.of
-        found.append({
+        points.append({
             "of": name, "arm": match.arm, "time": endpoint.time, "kind": endpoint.kind, "value": values[0],
             "low": _finite(low), "high": _finite(high), "n": result.n, "role": row.get("role") or "",
             "placed": endpoint.kind in ON_CURVE, "id": row.get("id") or "", "what": text_of(row), "unit": result.unit,
             "study": f"{row.get('study', '')} {row.get('year', '')}".strip(), "doi": _doi(row),
             "source": row.get("source") or "", "verified": row.get("verified") or "",
         })  # fmt: skip
-    return found
+    return points
 
 
 def own_points(protocol: Protocol, names: Collection[str], data: str | Path) -> list[dict[str, Any]]:
     """A user's own results (see ``report.own_data``) as points of a page. Raises InputError with every mistake."""
     return [
         {
-            "of": one.of, "arm": one.arm, "time": one.time_h, "kind": "own", "control": one.control, "value": one.mean,
-            "low": _finite(one.low), "high": _finite(one.high), "n": one.n, "role": "own", "placed": True, "id": "",
+            "of": point.of, "arm": point.arm, "time": point.time_h, "kind": "own", "control": point.control, "value": point.mean,
+            "low": _finite(point.low), "high": _finite(point.high), "n": point.n, "role": "own", "placed": True, "id": "",
             "what": "own data", "unit": "", "study": Path(data).name, "doi": "", "source": "", "verified": "",
         }
-        for one in own_data.read(data, list(protocol.arms), names)
+        for point in own_data.read(data, list(protocol.arms), names)
     ]  # fmt: skip
 
 

@@ -27,8 +27,8 @@ def record(compute: bool = False, *, threads: int | None = None, progress: Any =
         return dict(kept)
     if compute:
         rows = evidence.predict(threads=threads, progress=progress)
-        found = claims.evaluate(threads=threads, progress=progress)
-        made = {"complete": True, "claims": [one.to_dict() for one in found], "rows": [_row(one) for one in rows]}
+        judged = claims.evaluate(threads=threads, progress=progress)
+        made = {"complete": True, "claims": [claim.to_dict() for claim in judged], "rows": [_row(row) for row in rows]}
         store.write(KEPT, digest, made)
         return made
     there = _simulated()
@@ -43,18 +43,18 @@ def record(compute: bool = False, *, threads: int | None = None, progress: Any =
 def _simulated() -> dict[str, str]:
     """Studies of which `respine evidence` kept something, with the names of those files."""
     names = library.names("studies")
-    found = {name: ",".join(sorted(file.name for file in store.folder().glob(f"{name}.*.json"))) for name in names}
-    return {name: kept for name, kept in found.items() if kept}
+    files = {name: ",".join(sorted(file.name for file in store.folder().glob(f"{name}.*.json"))) for name in names}
+    return {name: kept for name, kept in files.items() if kept}
 
 
 def _claims() -> list[dict[str, Any]]:
     """The claims with the verdict of the record; the model's waits for `respine claims`."""
     data, rows = claims.read(), claims.rows_by_id()
     return [
-        {"id": one["id"], "claim": one["claim"], "model_verdict": "",
-         "record_verdict": claims.verdict(claims._record(one["record"], rows)), "note": one.get("note", ""),
-         "record_note": one["record"].get("note", ""), "model_note": one["model"].get("note", "")}
-        for one in data["claims"]
+        {"id": claim["id"], "claim": claim["claim"], "model_verdict": "",
+         "record_verdict": claims.verdict(claims._record(claim["record"], rows)), "note": claim.get("note", ""),
+         "record_note": claim["record"].get("note", ""), "model_note": claim["model"].get("note", "")}
+        for claim in data["claims"]
     ]  # fmt: skip
 
 
@@ -68,15 +68,15 @@ def _rows(there: Mapping[str, str]) -> list[dict[str, Any]]:
         wanted = repr([sorted(match.row.items()) for match in matched])
         stored = store.read(study.name, store.key(store.study_text(completed), str(evidence.SUBJECTS), wanted))
         for item in stored or ():
-            one = ComparedRow.of(item)
-            if not one.reason:
-                kept.setdefault(one.id, one)
-    found = []
+            compared = ComparedRow.of(item)
+            if not compared.reason:
+                kept.setdefault(compared.id, compared)
+    rows = []
     for table in library.names("evidence"):
         for row in library.rows("evidence", table):
             facts = about(row, table)
-            found.append(_row(kept.get(facts["id"], ComparedRow(**facts))))
-    return found
+            rows.append(_row(kept.get(facts["id"], ComparedRow(**facts))))
+    return rows
 
 
 def _row(compared_row: ComparedRow) -> dict[str, Any]:

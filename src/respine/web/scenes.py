@@ -51,16 +51,16 @@ def names(library: Library = BUILT_IN) -> list[str]:
     return library.names("scenes")
 
 
-def scene_of(what: Any, library: Library = BUILT_IN) -> Scene:
+def scene_of(source: Any, library: Library = BUILT_IN) -> Scene:
     """The scene behind a name of the library, a study (value, name or file), a run folder, or a model file.
 
     Raises InputError for something that is none of these, or for a mistake in it.
     """
-    if isinstance(what, Scene):
-        return what
-    if isinstance(what, Study):
-        return of_study(what)
-    text = str(what)
+    if isinstance(source, Scene):
+        return source
+    if isinstance(source, Study):
+        return of_study(source)
+    text = str(source)
     if text in names(library):
         return read(library, text)
     path = Path(text).expanduser()
@@ -69,7 +69,7 @@ def scene_of(what: Any, library: Library = BUILT_IN) -> Scene:
     if path.suffix.lower() in MODEL_ENDINGS:
         return of_model(path)
     try:
-        return of_study(studies.load(what))
+        return of_study(studies.load(source))
     except InputError as mistake:
         if path.exists() or text in library.names("studies"):
             raise
@@ -86,7 +86,7 @@ def read(library: Library, name: str) -> Scene:
         if not data.get(key):
             doc.problem((key,), f'The field "{key}" is missing.', f'Add "{key}: ...".')
     doc.check()
-    found = Study.model_validate(data["study"])
+    study = Study.model_validate(data["study"])
 
     def named(key: str) -> tuple[str, ...]:
         return tuple(data.get(key) or ())
@@ -95,7 +95,7 @@ def read(library: Library, name: str) -> Scene:
         return None if data.get(key) is None else units.hours(data[key])
 
     return Scene(
-        data["name"], data["title"], data["question"], found, named("chain"), named("scales"), named("side_effects"),
+        data["name"], data["title"], data["question"], study, named("chain"), named("scales"), named("side_effects"),
         named("look_at"), hours("begin"), hours("cursor"), named("try"),
     )  # fmt: skip
 

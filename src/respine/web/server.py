@@ -50,7 +50,7 @@ def application(token: str, hosts: list[str], scene: Any = FIRST_SCENE, jobs: Jo
 
     async def scenes(request: Request) -> Response:
         return JSONResponse(
-            [{"name": name, "title": (one := scene_of(name)).title, "question": one.question} for name in names()]
+            [{"name": name, "title": (scene := scene_of(name)).title, "question": scene.question} for name in names()]
         )
 
     async def openapi(request: Request) -> Response:
@@ -72,7 +72,7 @@ def application(token: str, hosts: list[str], scene: Any = FIRST_SCENE, jobs: Jo
             who = body.get("reader")
             reader = f"{kind} {who[:64]}" if isinstance(who, str) and who else ""
             try:
-                found = await work.run(reader, lambda stop: compute(body, stop), request.is_disconnected)
+                result = await work.run(reader, lambda stop: compute(body, stop), request.is_disconnected)
             except Overtaken:
                 return JSONResponse({"error": "Overtaken by a newer question."}, 409)
             except Busy:
@@ -80,8 +80,10 @@ def application(token: str, hosts: list[str], scene: Any = FIRST_SCENE, jobs: Jo
                     {"error": "Many questions wait; try again in a moment."}, 429, headers={"retry-after": "2"}
                 )
             except InputError as mistake:
-                return JSONResponse({"error": str(mistake), "problems": [vars(one) for one in mistake.problems]}, 422)
-            return shown(found) if isinstance(found, Page) else JSONResponse(found)
+                return JSONResponse(
+                    {"error": str(mistake), "problems": [vars(problem) for problem in mistake.problems]}, 422
+                )
+            return shown(result) if isinstance(result, Page) else JSONResponse(result)
 
         return answer
 
@@ -106,7 +108,7 @@ def _no_number(word: str) -> None:
 
 
 def serve(
-    scene: Any = FIRST_SCENE, host: str = "127.0.0.1", port: int = 0, told: Callable[[str], None] = print
+    scene: Any = FIRST_SCENE, host: str = "127.0.0.1", port: int = 0, announce: Callable[[str], None] = print
 ) -> None:
     """Serve the page until it is stopped; ``told`` is called with the address. Raises InputError, ImportError."""
     try:
@@ -128,7 +130,7 @@ def serve(
     ]
     app = application(token, hosts, scene)
     listening.listen(128)  # from here on a browser waits for its answer, however long the rest takes to begin
-    told(f"http://{shown}:{port}/{token}/")
+    announce(f"http://{shown}:{port}/{token}/")
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5,
                             limit_concurrency=200, h11_max_incomplete_event_size=32 * 1024)  # fmt: skip
     uvicorn.Server(config).run(sockets=[listening])

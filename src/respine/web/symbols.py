@@ -24,7 +24,7 @@ HIGHER_IS_BETTER = (
 def symbols_of(system: System) -> dict[str, dict[str, Any]]:
     """Every symbol by its id. Empty entries are left away, to keep a page small."""
     group = {name: module for module, names in modules(system).items() for name in names}
-    found: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for name in (*system.rates, *system.rules, *system.inputs, *system.parameters):
         quantity = system.quantities.get(name)
         expr = system.rates.get(name) or system.rules.get(name)
@@ -54,13 +54,13 @@ def symbols_of(system: System) -> dict[str, dict[str, Any]]:
             entry["worse"] = "up"
         elif name in HIGHER_IS_BETTER:
             entry["worse"] = "down"
-        found[name] = entry
-    return found
+        entries[name] = entry
+    return entries
 
 
-def sources_of(found: dict[str, dict[str, Any]], library: Library) -> dict[str, dict[str, str]]:
+def sources_of(symbols: dict[str, dict[str, Any]], library: Library) -> dict[str, dict[str, str]]:
     """The source keys that the symbols name: author, year, title, doi."""
-    keys = {key.strip() for entry in found.values() for key in str(entry.get("source", "")).split(";") if key.strip()}
+    keys = {key.strip() for entry in symbols.values() for key in str(entry.get("source", "")).split(";") if key.strip()}
     references = library.references()
     return {key: _reference(references[key]) for key in sorted(keys) if key in references}
 

@@ -48,8 +48,8 @@ def treatments_of(protocol: Protocol, library: Library) -> dict[str, Any]:
 
 def dosed_states(given: dict[str, Any], protocol: Protocol) -> list[str]:
     """States that drugs of the page enter; every state for an own model, which has no drugs."""
-    found = {*_targets(given["drugs"]), *_straight(protocol)}
-    return sorted(found) or list(protocol.system.states)
+    states = {*_targets(given["drugs"]), *_straight(protocol)}
+    return sorted(states) or list(protocol.system.states)
 
 
 def _targets(drugs: dict[str, Any]) -> set[str]:

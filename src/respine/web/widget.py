@@ -30,7 +30,7 @@ export default { render({ model, el }) {
 """
 
 
-def explore(what: Any = "treatment-resistant", *, height: int = 900) -> Any:
+def explore(source: Any = "treatment-resistant", *, height: int = 900) -> Any:
     """The page of a scene, study, run folder or model file in a notebook cell.
 
     ``.study`` of what comes back is the study as it stands in the page, as a Study. Raises InputError for something a page
@@ -41,7 +41,7 @@ def explore(what: Any = "treatment-resistant", *, height: int = 900) -> Any:
         import traitlets
     except ImportError:
         raise ImportError(EXTRA) from None
-    scene = scene_of(what)
+    scene = scene_of(source)
 
     class Explorer(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
         """The page in a cell."""

@@ -94,13 +94,13 @@ def answer(
         "mostSteps": setup.options.max_steps,
         "queue": np.flatnonzero(good & schedule.finite).tolist(),
     }
-    (found,) = in_node(module, [problem], folder)
+    (result,) = in_node(module, [problem], folder)
     shape = (-1, len(setup.outputs)) if own else (len(p), len(moments), len(setup.outputs))
     return Answer(
-        np.array(found["values"], float).reshape(shape),
-        np.array(found["status"]),
-        np.array(found["endTime"]),
-        np.stack([found["accepted"], found["rejected"]], axis=1),
+        np.array(result["values"], float).reshape(shape),
+        np.array(result["status"]),
+        np.array(result["endTime"]),
+        np.stack([result["accepted"], result["rejected"]], axis=1),
     )
 
 
@@ -121,9 +121,9 @@ def apart(answer: Answer, native: Solution, floor: float = 1e-9) -> float:
     assert (answer.status == native.status).all()
     assert (np.isnan(answer.values) == np.isnan(native.values)).all()
     width = native.values.shape[-1]
-    mine, theirs = answer.values.reshape(-1, width), native.values.reshape(-1, width)
+    own, theirs = answer.values.reshape(-1, width), native.values.reshape(-1, width)
     size = np.nanmax(np.abs(theirs), axis=0, initial=floor)
-    return float(np.nanmax(np.abs(mine - theirs) / size, initial=0.0))
+    return float(np.nanmax(np.abs(own - theirs) / size, initial=0.0))
 
 
 def same(answer: Answer, native: Solution) -> bool:

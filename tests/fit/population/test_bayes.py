@@ -101,14 +101,14 @@ def test_correlations_follow_their_law():
 
 def test_an_exact_posterior_is_drawn():
     problem, mean, covariance = linear()
-    found = posterior(problem, draws=600, tune=200, chains=2, seed=3)
-    assert not found.divergences and (found.summary["rhat"] < 1.02).all()
-    x = found.x.reshape(-1, 2)
-    error = np.sqrt(np.diag(covariance) / found.summary["ess_bulk"].to_numpy())
+    sampled = posterior(problem, draws=600, tune=200, chains=2, seed=3)
+    assert not sampled.divergences and (sampled.summary["rhat"] < 1.02).all()
+    x = sampled.x.reshape(-1, 2)
+    error = np.sqrt(np.diag(covariance) / sampled.summary["ess_bulk"].to_numpy())
     assert np.all(np.abs(x.mean(axis=0) - mean) < 4.5 * error)
     assert np.cov(x, rowvar=False) == pytest.approx(covariance, rel=0.25, abs=0.1 * covariance.max())
-    assert set(found.draws.columns) == {"chain", "draw", "a", "b"} and "priors:" in str(found)
-    effects = found.random_effects
+    assert set(sampled.draws.columns) == {"chain", "draw", "a", "b"} and "priors:" in str(sampled)
+    effects = sampled.random_effects
     assert len(effects) == 12 and (effects["sd"] > 0).all()
 
 
@@ -166,14 +166,14 @@ def test_a_record_on_another_path_is_not_believed(tmp_path):
 
 def test_draws_that_are_no_answer_say_so():
     problem, _, _ = linear(2)
-    found = posterior(problem, draws=20, tune=20, chains=2, seed=1)
-    assert not found.is_answer and "few-draws" in {f.kind for f in found.findings} and "NO ANSWER" in str(found)
+    sampled = posterior(problem, draws=20, tune=20, chains=2, seed=1)
+    assert not sampled.is_answer and "few-draws" in {f.kind for f in sampled.findings} and "NO ANSWER" in str(sampled)
 
 
 @pytest.mark.slow
 def test_the_posterior_of_a_population_holds_its_truth():
-    found = posterior(toy.problem(toy.data(20)), draws=400, tune=300, chains=2, seed=2)
-    assert not found.divergences and (found.summary["rhat"] < 1.02).all()
+    sampled = posterior(toy.problem(toy.data(20)), draws=400, tune=300, chains=2, seed=2)
+    assert not sampled.divergences and (sampled.summary["rhat"] < 1.02).all()
     truth = {"TVCL": 5.0, "TVV": 40.0, "OMEGA(eta_cl)": 0.09, "OMEGA(eta_v)": 0.04, "SIGMA(eps)": 0.0225}
-    rows = found.summary.set_index("name")
+    rows = sampled.summary.set_index("name")
     assert all(rows.loc[name, "low"] < value < rows.loc[name, "high"] for name, value in truth.items())

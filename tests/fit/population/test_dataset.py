@@ -78,9 +78,9 @@ def test_the_check_tells_errors_and_oddities_by_line(tmp_path):
     rows += ["4,10,0,5e9,0,60"]
     path = tmp_path / "odd.csv"
     path.write_text("\n".join(rows))
-    found = check(path)
-    told = {v.what: v.lines for v in found.violations}
-    assert found.usable and found.counts["subjects"] == 4
+    report = check(path)
+    told = {v.what: v.lines for v in report.violations}
+    assert report.usable and report.counts["subjects"] == 4
     assert told["the same observation stands twice"] == (4,)
     assert told["an observation of exactly 0"] == (5,)
     assert told["a negative observation"] == (6,)
@@ -91,9 +91,9 @@ def test_the_check_tells_errors_and_oddities_by_line(tmp_path):
     assert told["WT has no number"] == (5,)
     assert told["a value far from all others of its kind"] == (19,)
     path.write_text("ID,TIME,DV,EVID\n1,0,x,0\n1,1,x,0\n1,2,3,9\n")
-    found = check(path)
-    assert not found.usable
-    assert sorted(v.lines for v in found.violations) == [(2, 3), (4,)]
+    report = check(path)
+    assert not report.usable
+    assert sorted(v.lines for v in report.violations) == [(2, 3), (4,)]
 
 
 def test_a_bootstrap_sample_keeps_records_together(tmp_path):

@@ -50,8 +50,8 @@ def test_the_weight_of_an_effect_is_its_slope(text):
 
 
 def test_texts_are_compared_with_columns():
-    found = parse('1 + 0.3*(sex == "male") + ("old" != group)')
-    assert sorted(found.texts.values()) == [("group", "old"), ("sex", "male")]
+    result = parse('1 + 0.3*(sex == "male") + ("old" != group)')
+    assert sorted(result.texts.values()) == [("group", "old"), ("sex", "male")]
 
 
 @pytest.mark.parametrize(

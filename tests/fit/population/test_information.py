@@ -35,11 +35,11 @@ def warfarin(times=(0.5, 1, 2, 6, 24, 36, 72, 120), subjects=1, **changes) -> Po
 
 
 def test_the_warfarin_example_is_that_of_popeds_documentation():
-    found = information(warfarin(), people=32)
-    assert np.exp(found.log_det) == pytest.approx(5.996147e22, rel=1e-6)
+    design = information(warfarin(), people=32)
+    assert np.exp(design.log_det) == pytest.approx(5.996147e22, rel=1e-6)
     want = [4.738266, 2.756206, 13.925829, 25.627205, 30.344316, 25.777327, 11.170784]
-    assert found.table["rse"].to_numpy() == pytest.approx(want, rel=1e-6)
-    assert found.people == 32 and found.observations == 256
+    assert design.table["rse"].to_numpy() == pytest.approx(want, rel=1e-6)
+    assert design.people == 32 and design.observations == 256
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -67,16 +67,16 @@ def test_a_linear_model_by_arithmetic(full):
 
 def test_the_expected_errors_are_those_of_a_fit():
     """Where the model holds, the covariance step of a fit to many people comes near the expectation."""
-    found = fit(toy.problem(toy.data(150)))
-    expected = information(found.at_estimates(), full=True).table["se"].to_numpy()
-    assert expected == pytest.approx(found.estimates["se"].to_numpy(), rel=0.3)
+    fitted = fit(toy.problem(toy.data(150)))
+    expected = information(fitted.at_estimates(), full=True).table["se"].to_numpy()
+    assert expected == pytest.approx(fitted.estimates["se"].to_numpy(), rel=0.3)
 
 
 def test_what_a_design_cannot_tell_is_named():
     pair = {"CL": "TVCL*F1*exp(e1)", "V": "TVV*F1*exp(e2)", "ka": "TVKA*exp(e3)"}
     start = {**START, "F1": {"start": 0.8, "lower": 0.0}}
-    found = information(warfarin(parameters=start, individual=pair))
-    assert [set(f.names) for f in found.findings] == [{"TVCL", "TVV", "F1"}] and np.isnan(found.covariance).all()
+    design = information(warfarin(parameters=start, individual=pair))
+    assert [set(f.names) for f in design.findings] == [{"TVCL", "TVV", "F1"}] and np.isnan(design.covariance).all()
     late = information(warfarin(times=(72, 96, 120)))
     assert {f.kind for f in late.findings} <= {"unidentifiable", "no-influence"} and late.findings
     with pytest.raises(InputError, match="no such ID"):
@@ -86,11 +86,11 @@ def test_what_a_design_cannot_tell_is_named():
 def test_the_best_times_are_the_best_of_all():
     times = (0.5, 1, 2, 6, 12, 24, 72, 120)
     problem = warfarin(times)
-    found = best_times(problem, 3, people=32)
+    design = best_times(problem, 3, people=32)
     best = max(combinations(times, 3), key=lambda own: information(warfarin(own), people=32).log_det)
-    assert tuple(found.table["times"][0]) == best
-    assert found.information.log_det == pytest.approx(information(warfarin(best), people=32).log_det, rel=1e-9)
-    assert 0 < found.efficiency < 1
+    assert tuple(design.table["times"][0]) == best
+    assert design.information.log_det == pytest.approx(information(warfarin(best), people=32).log_det, rel=1e-9)
+    assert 0 < design.efficiency < 1
 
 
 def test_groups_share_the_work_or_take_the_same_times():
@@ -112,19 +112,19 @@ def test_limits_are_where_the_objective_has_risen():
         data=frame, parameters={"a": 1.0}, random_effects={"e": {"variance": 0.5, "fixed": True}},
         individual={"m": "a + e"}, observations={"y": {"prediction": "m", "additive": "0.3"}},
     )  # fmt: skip
-    found = fit(problem)
+    fitted = fit(problem)
     se = np.sqrt((0.5 + 0.09 / 3) / 8)
-    row = profile(found, ["a"]).limits.iloc[0]
+    row = profile(fitted, ["a"]).limits.iloc[0]
     assert (row["low"], row["high"]) == pytest.approx(
         (frame.DV.mean() - 1.95996 * se, frame.DV.mean() + 1.95996 * se), abs=1e-2 * se
     )
-    narrow = profile(found, level=0.8).limits.iloc[0]
+    narrow = profile(fitted, level=0.8).limits.iloc[0]
     assert narrow["high"] - narrow["low"] == pytest.approx(2 * 1.28155 * se, rel=1e-2)
 
 
 def test_a_profile_keeps_the_variance_of_a_block():
-    found = fit(toy.problem(toy.data(12), random_effects={"eta_cl, eta_v": [[0.1], [0.01, 0.1]]}))
-    made = profile(found, ["TVCL", "OMEGA(eta_v)"])
+    fitted = fit(toy.problem(toy.data(12), random_effects={"eta_cl, eta_v": [[0.1], [0.01, 0.1]]}))
+    made = profile(fitted, ["TVCL", "OMEGA(eta_v)"])
     assert (made.limits["low"] < made.limits["estimate"]).all() and (
         made.limits["estimate"] < made.limits["high"]
     ).all()
@@ -134,4 +134,4 @@ def test_a_profile_keeps_the_variance_of_a_block():
         nearest = near.iloc[(near["value"] - value).abs().argmin()]
         assert nearest["rise"] == pytest.approx(3.84, abs=0.1) and nearest["OMEGA(eta_v)"] == nearest["value"]
     with pytest.raises(ValueError, match="no profile"):
-        profile(found, ["OMEGA(eta_v, eta_cl)"])
+        profile(fitted, ["OMEGA(eta_v, eta_cl)"])

@@ -99,10 +99,10 @@ def test_mistakes_of_a_file_come_together(tmp_path):
 def test_records_that_belong_to_no_observation_are_refused():
     frame = toy.data(4)
     frame["DVID"] = np.where(frame.TIME > 3, "pd", "pk")
-    one = {"cp": {"dvid": "pk", "prediction": "central/V", "error": "ipred*(1 + eps)"}}
+    single = {"cp": {"dvid": "pk", "prediction": "central/V", "error": "ipred*(1 + eps)"}}
     with pytest.raises(InputError, match="belong to no part"):
-        toy.problem(frame, observations=one)
-    both = {**one, "pd": {"dvid": "pd", "prediction": "central/V", "error": "ipred*(1 + eps)"}}
+        toy.problem(frame, observations=single)
+    both = {**single, "pd": {"dvid": "pd", "prediction": "central/V", "error": "ipred*(1 + eps)"}}
     assert evaluate(toy.problem(frame, observations=both)).objective == pytest.approx(
         evaluate(toy.problem(toy.data(4))).objective, rel=1e-12
     )
@@ -133,7 +133,7 @@ def test_time_varying_covariates_hold_until_their_record():
     frame = toy.data(2)
     frame.loc[frame.TIME > 1.5, "WT"] = 140.0
     fit = evaluate(toy.problem(frame))
-    record = fit.found.objective.predictor.predict(np.arange(2), fit.point.fixed, np.zeros((2, 2))).pieces[0]
+    record = fit.optimum.objective.predictor.predict(np.arange(2), fit.point.fixed, np.zeros((2, 2))).pieces[0]
     own = record.ipred.value[record.lane == 0]
     first = frame[(frame.ID == 1) & (frame.MDV == 0)].WT.to_numpy()
     rate = 4.0 * (first / 70) ** 0.75 / 50.0

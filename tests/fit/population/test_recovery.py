@@ -42,9 +42,9 @@ def test_truth_comes_back():
     data = simulate(objective, start_point(objective), 80, seed=3)
     estimates, inside = [], []
     for own in data:
-        found = fit(problem(frame.assign(DV=own)))
-        assert found.is_answer, found.findings
-        rows = found.estimates.set_index("name").loc[list(TRUTH)]
+        fitted = fit(problem(frame.assign(DV=own)))
+        assert fitted.is_answer, fitted.findings
+        rows = fitted.estimates.set_index("name").loc[list(TRUTH)]
         values = np.array(list(TRUTH.values()))
         estimates.append(rows["estimate"].to_numpy() / values)
         inside.append(((rows["low"] <= values) & (values <= rows["high"])).to_numpy())

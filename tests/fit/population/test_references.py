@@ -91,8 +91,8 @@ def test_concentrations_and_event_times(reference):
 def test_transit_chain_with_lag(reference):
     known = answer(reference, "transit-lag-bioavailability")
     assert total(problems.transit_chain(reference)) == pytest.approx(known["objective_at_start"], rel=1e-8)
-    found = total(problems.transit_chain(reference, known["estimates"]))
-    assert found == pytest.approx(known["objective_focei"], rel=1e-8)
+    result = total(problems.transit_chain(reference, known["estimates"]))
+    assert result == pytest.approx(known["objective_focei"], rel=1e-8)
 
 
 @pytest.mark.slow
@@ -109,8 +109,8 @@ def test_myelosuppression(reference):
     known = answer(reference, "ode-myelosuppression")
     start = {**known["start"], "omega_BAS": 0.05, "omega_MTT": 0.05, "omega_SLOPE": 0.05}
     assert total(problems.myelosuppression(reference, start)) == pytest.approx(known["objective_at_start"], rel=1e-6)
-    found = total(problems.myelosuppression(reference, known["estimates"]))
-    assert found == pytest.approx(known["objective_focei"], rel=1e-6)
+    result = total(problems.myelosuppression(reference, known["estimates"]))
+    assert result == pytest.approx(known["objective_focei"], rel=1e-6)
 
 
 @pytest.mark.slow
@@ -202,10 +202,10 @@ def test_doses_into_any_compartment(reference):
             observations={"cp": {"prediction": "central/V", "additive": "1"}},
         )  # fmt: skip
         predictor = Predictor(problem)
-        found = predictor.predict(np.array([0]), predictor.directions.start, np.zeros((1, 0)))
+        predicted = predictor.predict(np.array([0]), predictor.directions.start, np.zeros((1, 0)))
         judged = want[(case == want.CASE) & (want.TIME > 0)]["PRED"].to_numpy()
         close = 3e-5 if "inf" in case and "advan1" in case else 1e-8
-        assert found.pieces[0].ipred.value == pytest.approx(judged, rel=close), case
+        assert predicted.pieces[0].ipred.value == pytest.approx(judged, rel=close), case
 
 
 def test_resets_and_lags(reference):
@@ -222,6 +222,6 @@ def test_resets_and_lags(reference):
     pred = table(folder / "answer.csv")
     seen = pred[(pred.EVID == 0)]
     for label, share in shares.items():
-        mine = seen[int(label) == seen.ID]["PRED"].to_numpy()
-        assert share == pytest.approx(len(mine) * np.log(0.01) + np.sum(mine**2) / 0.01, rel=1e-7), label
+        own = seen[int(label) == seen.ID]["PRED"].to_numpy()
+        assert share == pytest.approx(len(own) * np.log(0.01) + np.sum(own**2) / 0.01, rel=1e-7), label
     assert fit.objective == pytest.approx(27623.288, abs=6e-4)

@@ -39,9 +39,9 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path):
 
 def test_banks_that_disagree_are_no_answer(monkeypatch):
     monkeypatch.setattr("respine.fit.population.saem.FEWEST_LANES", 1)
-    found = fit(with_options(toy.problem(toy.data(6)), burn_in=2, averaging=1, chains=1, samples=100), "saem")
-    assert not found.converged and not found.is_answer
-    assert any("banks ended apart" in f.why for f in found.findings)
+    fitted = fit(with_options(toy.problem(toy.data(6)), burn_in=2, averaging=1, chains=1, samples=100), "saem")
+    assert not fitted.converged and not fitted.is_answer
+    assert any("banks ended apart" in f.why for f in fitted.findings)
 
 
 def test_parameters_that_shift_effects_are_found():
@@ -63,24 +63,24 @@ def test_parameters_that_shift_effects_are_found():
 @pytest.mark.slow
 def test_truth_is_recovered():
     problem = with_options(toy.problem(toy.data(60)), burn_in=150, averaging=150)
-    found, exact = fit(problem, "saem"), fit(problem, "focei")
-    assert found.is_answer, found.findings
-    assert found.estimates["estimate"].to_numpy() == pytest.approx(exact.estimates["estimate"].to_numpy(), rel=0.05)
-    assert found.estimates["se"].notna().all()
-    there = found.at_estimates()  # found.problem still has the values the search started from
-    assert found.objective_focei == pytest.approx(exact.objective, abs=0.5)  # SAEM's optimum is not that of FOCEI
-    assert evaluate(found, "focei").objective == pytest.approx(found.objective_focei, rel=1e-7)
+    fitted, exact = fit(problem, "saem"), fit(problem, "focei")
+    assert fitted.is_answer, fitted.findings
+    assert fitted.estimates["estimate"].to_numpy() == pytest.approx(exact.estimates["estimate"].to_numpy(), rel=0.05)
+    assert fitted.estimates["se"].notna().all()
+    there = fitted.at_estimates()  # found.problem still has the values the search started from
+    assert fitted.objective_focei == pytest.approx(exact.objective, abs=0.5)  # SAEM's optimum is not that of FOCEI
+    assert evaluate(fitted, "focei").objective == pytest.approx(fitted.objective_focei, rel=1e-7)
     sampled = evaluate(with_options(there, seed=2), "imp")  # other draws than those of the fit
-    assert found.objective_error < 0.3 and sampled.objective_error < 0.3
-    assert found.objective == pytest.approx(sampled.objective, abs=1.0)
-    assert found.objective == pytest.approx(evaluate(with_options(there, nodes=9), "agq").objective, abs=0.6)
+    assert fitted.objective_error < 0.3 and sampled.objective_error < 0.3
+    assert fitted.objective == pytest.approx(sampled.objective, abs=1.0)
+    assert fitted.objective == pytest.approx(evaluate(with_options(there, nodes=9), "agq").objective, abs=0.6)
 
 
 @pytest.mark.slow
 def test_theophylline(reference):
-    found = fit(problems.theophylline(reference), "saem")
-    assert found.is_answer, found.findings
-    rows = found.estimates.set_index("name")["estimate"]
+    fitted = fit(problems.theophylline(reference), "saem")
+    assert fitted.is_answer, fitted.findings
+    rows = fitted.estimates.set_index("name")["estimate"]
     for name, want in {"tka": 0.45881, "tcl": 1.01097, "tv": 3.45431, "add_sd": 0.69786}.items():
         assert rows[name] == pytest.approx(want, rel=0.02)
-    assert found.objective == pytest.approx(118.11, abs=0.25)
+    assert fitted.objective == pytest.approx(118.11, abs=0.25)

@@ -52,9 +52,9 @@ def test_prediction_errors_are_normal_under_the_model():
 
 
 def test_simulated_data_have_the_moments_of_the_model():
-    found = evaluate(toy.problem(toy.data(3)))
-    sample = simulate(found.found.objective, found.point, 4000, 1)
-    again = simulate(found.found.objective, found.point, 4000, 1)
+    fitted = evaluate(toy.problem(toy.data(3)))
+    sample = simulate(fitted.optimum.objective, fitted.point, 4000, 1)
+    again = simulate(fitted.optimum.objective, fitted.point, 4000, 1)
     assert np.array_equal(sample, again, equal_nan=True)
     first = sample[:, 1]  # t = 0.5: 2 exp(-eta_v) exp(-CL/V t), nearly log-normal
     assert np.log(np.abs(first)).std() == pytest.approx(np.sqrt(0.1 + 0.04), rel=0.1)
@@ -62,9 +62,9 @@ def test_simulated_data_have_the_moments_of_the_model():
 
 
 def test_percentiles_of_data_lie_within_those_of_the_model():
-    found = fit(toy.problem(toy.data(80, seed=4)))
+    fitted = fit(toy.problem(toy.data(80, seed=4)))
     for corrected in (False, True):
-        rows = vpc(found, replicates=200, corrected=corrected)
+        rows = vpc(fitted, replicates=200, corrected=corrected)
         assert set(rows["quantile"]) == {"0.05", "0.5", "0.95"} and rows["bin"].nunique() == 6
         inside = (rows.low <= rows.observed) & (rows.observed <= rows.high)
         assert inside.mean() > 0.75
@@ -76,27 +76,27 @@ def test_data_below_the_limit_have_their_share():
     frame["CENS"] = ((frame.DV < 0.9) & (frame.MDV == 0)).astype(int)
     frame.loc[frame.CENS == 1, "DV"] = 0.9
     observation = {"cp": {"prediction": "central/V", "error": "ipred*(1 + eps)", "blq": "M3"}}
-    found = fit(toy.problem(frame, observations=observation), "laplace")
-    assert found.is_answer
-    rows = vpc(found, replicates=200)
+    fitted = fit(toy.problem(frame, observations=observation), "laplace")
+    assert fitted.is_answer
+    rows = vpc(fitted, replicates=200)
     share = rows[rows["quantile"] == "below limit"]
     assert ((share.low <= share.observed) & (share.observed <= share.high)).mean() >= 0.8
-    got = table(found, replicates=0)
+    got = table(fitted, replicates=0)
     assert got["CWRES"][got.ID == "1"].isna().sum() >= frame[frame.ID == 1].CENS.sum()
     full = fit(toy.problem(toy.data(40)))
-    assert found.estimates["estimate"].to_numpy()[:2] == pytest.approx(
+    assert fitted.estimates["estimate"].to_numpy()[:2] == pytest.approx(
         full.estimates["estimate"].to_numpy()[:2], rel=0.05
     )
 
 
 def test_a_report_is_one_offline_page_with_its_tables(tmp_path):
-    found = fit(toy.problem(toy.data(10)))
-    files = write(found, tmp_path / "toy.html", replicates=30)
+    fitted = fit(toy.problem(toy.data(10)))
+    files = write(fitted, tmp_path / "toy.html", replicates=30)
     page = files[0].read_text()
     assert "<svg" in page and "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", "").replace("https://matplotlib.org", "")  # fmt: skip
     assert {f.name for f in files[1:]} == {
         "estimates.csv", "random-effects.csv", "shrinkage.csv", "records.csv", "vpc.csv", "pcvpc.csv",
     }  # fmt: skip
-    assert len(pd.read_csv(tmp_path / "toy" / "records.csv")) == found.problem.data.n_records
-    assert "TVCL" in found._repr_html_() and "TVCL" in str(found) and "an answer" in repr(found)
+    assert len(pd.read_csv(tmp_path / "toy" / "records.csv")) == fitted.problem.data.n_records
+    assert "TVCL" in fitted._repr_html_() and "TVCL" in str(fitted) and "an answer" in repr(fitted)

@@ -26,28 +26,28 @@ def curved(z: np.ndarray) -> np.ndarray:
 def quiet(_: str) -> None: ...
 
 
-def found(evaluate) -> mode.Mode:
+def mode_of(evaluate) -> mode.Mode:
     return mode.find(evaluate, np.zeros(NUMBERS), 4, quiet, lambda _: None)
 
 
 def test_the_mode_of_linear_rows_is_exact() -> None:
-    np.testing.assert_allclose(found(rows).z, EXACT @ JACOBIAN.T @ AIM, atol=1e-8)
+    np.testing.assert_allclose(mode_of(rows).z, EXACT @ JACOBIAN.T @ AIM, atol=1e-8)
 
 
 def test_the_mode_is_no_worse_than_any_vector_near_it() -> None:
-    best = found(curved)
+    best = mode_of(curved)
     best = mode.find(curved, best.z, 4, quiet, lambda _: None)
     near = best.z + 0.02 * RNG.normal(size=(200, NUMBERS))
     assert np.all(mode.cost(curved(near), near) >= best.costs[-1] - 1e-2)
 
 
 def test_numbers_that_no_row_informs_are_known_as_such() -> None:
-    assert found(rows).live.tolist() == [True] * 6 + [False] * 2
-    np.testing.assert_allclose(found(rows).spread(), np.sqrt(np.diag(EXACT)), rtol=1e-6)
+    assert mode_of(rows).live.tolist() == [True] * 6 + [False] * 2
+    np.testing.assert_allclose(mode_of(rows).spread(), np.sqrt(np.diag(EXACT)), rtol=1e-6)
 
 
 def make(n: int, seed: int, evaluate=rows) -> draws.Members:
-    at = found(evaluate)
+    at = mode_of(evaluate)
     e, u = draws.moved(seed, 0, n, ROWS, NUMBERS)
     return draws.make(evaluate, at, e, u, 6, quiet)
 
@@ -65,13 +65,13 @@ def test_uninformed_numbers_keep_their_prior_exactly() -> None:
 
 
 def test_a_draw_is_the_same_in_any_batch() -> None:
-    at = found(curved)
+    at = mode_of(curved)
     e, u = draws.moved(5, 10, 14, ROWS, NUMBERS)
     whole_e, whole_u = draws.moved(5, 0, 14, ROWS, NUMBERS)
     np.testing.assert_array_equal(e, whole_e[10:])
     np.testing.assert_array_equal(u, whole_u[10:])
-    one = draws.make(curved, at, e, u, 3, quiet).z
-    np.testing.assert_allclose(one, draws.make(curved, at, whole_e, whole_u, 3, quiet).z[10:], atol=1e-6)
+    first = draws.make(curved, at, e, u, 3, quiet).z
+    np.testing.assert_allclose(first, draws.make(curved, at, whole_e, whole_u, 3, quiet).z[10:], atol=1e-6)
 
 
 def test_two_seeds_agree_within_sampling_error_and_all_draws_differ() -> None:

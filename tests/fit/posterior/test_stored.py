@@ -23,10 +23,10 @@ def test_five_hundred_distinct_draws_of_equal_weight() -> None:
 
 def test_numbers_that_no_row_informs_have_their_prior() -> None:
     table = posterior.beside_prior(STORED).set_index("number")
-    numbers = {one.name: one for one in all_numbers()}
+    numbers = {number.name: number for number in all_numbers()}
     spread = {
-        name: np.std([one.z(float(v)) for v in STORED.values[name]]) for name, one in numbers.items()
-        if name in STORED.values and not one.half and abs(FACTS["laplace_sd"][name] - 1) < 1e-6
+        name: np.std([number.z(float(v)) for v in STORED.values[name]]) for name, number in numbers.items()
+        if name in STORED.values and not number.half and abs(FACTS["laplace_sd"][name] - 1) < 1e-6
     }  # fmt: skip
     assert len(spread) > 50 and set(spread) <= set(table.index)
     assert 0.95 < np.mean(list(spread.values())) < 1.05
@@ -48,8 +48,8 @@ def test_the_recipe_is_the_one_that_was_used() -> None:
 def test_every_uncertain_number_of_the_library_is_a_column_as_it_stands_now() -> None:
     """A number that was changed keeps its own range; many of them would mean that the table is to be made again."""
     numbers = all_numbers()
-    assert {one.name for one in numbers} == set(STORED.values)
-    old = [one.name for one in numbers if STORED.basis[one.name] != pytest.approx(one.basis, rel=1e-9)]
+    assert {number.name for number in numbers} == set(STORED.values)
+    old = [number.name for number in numbers if STORED.basis[number.name] != pytest.approx(number.basis, rel=1e-9)]
     assert len(old) < 0.02 * len(numbers), old
 
 

@@ -56,12 +56,12 @@ def rows(results: Results, index: int = 0) -> dict[tuple[str, str, str], Row]:
 
 
 def test_ancova_is_least_squares(files: tuple[Path, Path]) -> None:
-    found = rows(carried_out(files, "  - {name: a, method: ancova, visits: 4, covariates: [sex]}\n"))
+    table = rows(carried_out(files, "  - {name: a, method: ancova, visits: 4, covariates: [sex]}\n"))
     last = trial().query("week == 4").dropna(subset=["score"])
     x = np.column_stack([np.ones(len(last)), last["arm"] == "ketamine", last["base"], last["sex"] == "m"]).astype(float)
     beta, rss, *_ = np.linalg.lstsq(x, last["score"].to_numpy(), rcond=None)
     se = np.sqrt(rss[0] / (len(last) - 4) * np.linalg.inv(x.T @ x)[1, 1])
-    row = found["difference", "ketamine - placebo", "4"]
+    row = table["difference", "ketamine - placebo", "4"]
     assert (row.estimate, row.se, row.df) == pytest.approx((beta[1], se, len(last) - 4))
     robust = rows(carried_out(files, "  - {name: a, method: ancova, visits: 4, covariates: [sex], robust: true}\n"))
     residual = last["score"].to_numpy() - x @ beta
@@ -94,7 +94,7 @@ def test_clda_with_complete_data_has_the_textbook_estimate(tmp_path: Path) -> No
     """One visit after the baseline, nobody lost: the difference adjusted by the pooled slope (Liang and Zeger 2000)."""
     table = trial(lost=0.0).query("week == 1")
     table.to_csv(tmp_path / "t.csv", index=False)
-    found = rows(
+    fitted = rows(
         carried_out(
             (tmp_path / "t.csv", tmp_path / "p.yaml"),
             "  - {name: c, method: clda, estimation: ML, df: satterthwaite}\n",
@@ -103,7 +103,7 @@ def test_clda_with_complete_data_has_the_textbook_estimate(tmp_path: Path) -> No
     base, score, arm = table["base"].to_numpy(), table["score"].to_numpy(), (table["arm"] == "ketamine").to_numpy()
     x = np.column_stack([np.ones(60), arm, base]).astype(float)
     beta = np.linalg.lstsq(x, score, rcond=None)[0]
-    assert found["difference", "ketamine - placebo", "1"].estimate == pytest.approx(beta[1], rel=1e-6)
+    assert fitted["difference", "ketamine - placebo", "1"].estimate == pytest.approx(beta[1], rel=1e-6)
 
 
 def test_wilcoxon_and_the_hodges_lehmann_shift(files: tuple[Path, Path]) -> None:
@@ -133,12 +133,12 @@ def two_by_two(tmp_path: Path, counts: dict[str, tuple[int, int]], extra: str = 
 )
 def test_risk_difference_of_newcombe_1998(tmp_path: Path, interval: str, low: float, high: float) -> None:
     """56 of 70 against 48 of 80 (Newcombe 1998, table II, methods 10, 1 and 5: Miettinen-Nurminen)."""
-    found = rows(two_by_two(tmp_path, {"control": (48, 80), "drug": (56, 70)}, f", interval: {interval}"))
-    row = found["risk difference", "drug - control", "only"]
+    table = rows(two_by_two(tmp_path, {"control": (48, 80), "drug": (56, 70)}, f", interval: {interval}"))
+    row = table["risk difference", "drug - control", "only"]
     assert (row.estimate, row.lower, row.upper) == pytest.approx((0.2, low, high), abs=1.1e-4)
-    assert found["risk ratio", "drug - control", "only"].estimate == pytest.approx(0.8 / 0.6)
-    assert found["odds ratio", "drug - control", "only"].estimate == pytest.approx(56 * 32 / (14 * 48))
-    assert found["odds ratio", "drug - control", "only"].p == pytest.approx(
+    assert table["risk ratio", "drug - control", "only"].estimate == pytest.approx(0.8 / 0.6)
+    assert table["odds ratio", "drug - control", "only"].estimate == pytest.approx(56 * 32 / (14 * 48))
+    assert table["odds ratio", "drug - control", "only"].p == pytest.approx(
         stats.chi2_contingency([[56, 14], [48, 32]], correction=False)[1]
     )
 
@@ -156,21 +156,21 @@ def test_score_intervals_invert_the_score_test() -> None:
 
 
 def test_an_arm_without_response_has_no_ratio(tmp_path: Path) -> None:
-    found = rows(two_by_two(tmp_path, {"control": (0, 20), "drug": (6, 20)}))
-    assert np.isnan(found["risk ratio", "drug - control", "only"].estimate)
-    assert found["risk difference", "drug - control", "only"].estimate == pytest.approx(0.3)
+    table = rows(two_by_two(tmp_path, {"control": (0, 20), "drug": (6, 20)}))
+    assert np.isnan(table["risk ratio", "drug - control", "only"].estimate)
+    assert table["risk difference", "drug - control", "only"].estimate == pytest.approx(0.3)
 
 
 def test_responders_by_fall_from_baseline(files: tuple[Path, Path]) -> None:
     plan = "  - {name: r, method: responders, response: {fall: 30}, visits: 4, strata: [sex], covariates: [sex]}\n"
-    found = rows(carried_out(files, plan))
+    table = rows(carried_out(files, plan))
     last = trial().query("week == 4")
     responds = (last["base"] - last["score"]) >= 0.3 * last["base"]
     for arm in ("placebo", "ketamine"):
-        assert found["share", arm, "4"].estimate == pytest.approx(responds[last["arm"] == arm].mean())
-    crude = found["risk difference", "ketamine - placebo", "4"].estimate
-    assert found["risk difference, standardised", "ketamine - placebo", "4"].estimate == pytest.approx(crude, abs=0.06)
-    assert found["odds ratio, stratified", "ketamine - placebo", "4"].p < 0.5
+        assert table["share", arm, "4"].estimate == pytest.approx(responds[last["arm"] == arm].mean())
+    crude = table["risk difference", "ketamine - placebo", "4"].estimate
+    assert table["risk difference, standardised", "ketamine - placebo", "4"].estimate == pytest.approx(crude, abs=0.06)
+    assert table["odds ratio, stratified", "ketamine - placebo", "4"].p < 0.5
     observed = rows(
         carried_out(files, "  - {name: r, method: responders, response: {fall: 30}, missing: observed, visits: 4}\n")
     )

@@ -47,8 +47,8 @@ def _answer(kind: str, inputs: str, quantity: str) -> float:
         if kind == "group-sequential boundary":
             look = int(quantity.split()[-1]) - 1
             return float((plan.upper if "critical" in quantity else plan.alpha_spent)[look])
-        found = size.size_means(0.4, power=0.9, design=plan)
-        return found.maximum if "maximum" in quantity else found.expected
+        result = size.size_means(0.4, power=0.9, design=plan)
+        return result.maximum if "maximum" in quantity else result.expected
     if kind.startswith("power, two-sample t test"):
         return size.power_means(2 * numbers["n per arm"], numbers["effect"], 1.0, numbers["alpha"], 2).power
     if "two rates" in kind:
@@ -78,9 +78,9 @@ def test_tables_of_the_textbook(
 def test_designs_of_rpacts_own_tests() -> None:
     """Schoenfeld events of a Wang-Tsiatis design (rpact's test of getSampleSizeSurvival), 7 digits there."""
     plan = design("WT", [0.2, 0.5, 1], 0.025, delta=0.3)
-    found = size.events(2.2892242, 0.9, ratio=2, design=plan)
-    assert found.maximum == pytest.approx(72.714085, rel=1e-6)
-    assert (found.expected_null, found.expected_half, found.expected) == pytest.approx(
+    result = size.events(2.2892242, 0.9, ratio=2, design=plan)
+    assert result.maximum == pytest.approx(72.714085, rel=1e-6)
+    assert (result.expected_null, result.expected_half, result.expected) == pytest.approx(
         (72.310048, 68.043375, 52.956243), rel=1e-6
     )
     assert plan.stops(plan.drift(0.9)).above == pytest.approx([0.08379162, 0.40937259, 0.40683579], abs=1e-7)
@@ -131,9 +131,9 @@ def test_probabilities_by_simulation() -> None:
 def test_beta_spending_meets_at_the_last_look(binding: bool) -> None:
     plan = design("asOF", [0.3, 0.7, 1], 0.025, beta_spending="bsOF", beta=0.1, binding=binding)
     drift = plan.drift(0.9)
-    found = plan.stops(drift)
+    result = plan.stops(drift)
     spend = 2 * stats.norm.sf(stats.norm.isf(0.05) / np.sqrt([0.3, 0.7, 1.0]))
-    assert np.cumsum(found.below) == pytest.approx(spend, abs=1e-8)
+    assert np.cumsum(result.below) == pytest.approx(spend, abs=1e-8)
     assert plan.lower[-1] == plan.upper[-1]
     assert plan.alpha_spent[-1] == pytest.approx(0.025, abs=1e-9)
     ignoring = Design(plan.family, plan.information, 0.025, 1, plan.upper, np.full(3, -np.inf), False)
@@ -203,8 +203,8 @@ def test_rates_with_a_margin() -> None:
     with_ratio = 0.6 * np.log(grid) + 1.4 * np.log1p(-grid) + 0.2 * np.log(grid / 1.2) + 0.8 * np.log1p(-grid / 1.2)
     assert q1 == pytest.approx(grid[np.argmax(with_ratio)], abs=1e-5)
     for options in ({}, {"margin": 0.05}, {"margin": 1.1, "risk_ratio": True}, {"ratio": 3.0}):
-        found = size.size_rates(0.5, 0.3, 0.9, **options).fixed  # type: ignore[arg-type]
-        assert size.power_rates(found, 0.5, 0.3, **options).power == pytest.approx(0.9, abs=1e-9)  # type: ignore[arg-type]
+        result = size.size_rates(0.5, 0.3, 0.9, **options).fixed  # type: ignore[arg-type]
+        assert size.power_rates(result, 0.5, 0.3, **options).power == pytest.approx(0.9, abs=1e-9)  # type: ignore[arg-type]
 
 
 def test_events_by_three_formulas_and_subjects_with_dropout() -> None:

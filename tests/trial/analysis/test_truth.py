@@ -42,9 +42,9 @@ def test_coverage_of_intervals(df: str) -> None:
     inside, estimates, lost = [], [], []
     for _ in range(2000):
         y, arm, base = seen_at_random(rng, 80, effect)
-        found = differences(y, arm, base, df=df)
-        inside.append((found.lower[0] <= effect) & (effect <= found.upper[0]))
-        estimates.append(found.estimate[0])
+        result = differences(y, arm, base, df=df)
+        inside.append((result.lower[0] <= effect) & (effect <= result.upper[0]))
+        estimates.append(result.estimate[0])
         lost.append(np.isnan(y[:, -1]).mean())
     assert 0.15 < np.mean(lost) < 0.35
     coverage = np.mean(inside, axis=0)
@@ -139,5 +139,5 @@ def test_when_effects_are_lost_after_dropout_only_the_treatment_policy_answer_is
     off[stop, 1, 0] = 1.0
     own = np.concatenate([cells[arm], off], axis=2)
     policy = Wide(retrieved, own, own, arm, event, ("1", "2"), tuple("abcde"), "missing-at-random")
-    found = Analysis(impute(policy, "bayesian", 5, 1), x, 1).contrast(np.array([0.0, 1.0]))
-    assert found.estimate == pytest.approx(truth, abs=error)
+    result = Analysis(impute(policy, "bayesian", 5, 1), x, 1).contrast(np.array([0.0, 1.0]))
+    assert result.estimate == pytest.approx(truth, abs=error)

@@ -23,21 +23,21 @@ __all__ = ["trial"]
 def test_counted_power_of_two_arms_is_that_of_the_noncentral_t(effect: float, n: int) -> None:
     rng = np.random.default_rng(7)
     trials = 3000
-    found = ancova(rng.normal(effect, 1, (trials, n)), rng.normal(0, 1, (trials, n)), None, None)
-    won = ((found.p < 0.05) & (found.estimate > 0)).mean()
+    answer = ancova(rng.normal(effect, 1, (trials, n)), rng.normal(0, 1, (trials, n)), None, None)
+    won = ((answer.p < 0.05) & (answer.estimate > 0)).mean()
     exact = power_means(2 * n, effect, alpha=0.05, sided=2).power
     assert won == pytest.approx(exact, abs=3.5 * np.sqrt(exact * (1 - exact) / trials))
 
 
 def test_power_of_a_simulated_study_is_the_closed_form_with_its_effect_and_sd(trial: Make) -> None:
     protocol = trial()
-    found = power(protocol, "10,20,40", analysis="t-test", replicates=150, threads=1)
-    effect = found.effects.iloc[0]
-    for _, row in found.table.iterrows():
+    result = power(protocol, "10,20,40", analysis="t-test", replicates=150, threads=1)
+    effect = result.effects.iloc[0]
+    for _, row in result.table.iterrows():
         exact = power_means(2 * row["n"], abs(effect["effect"]), effect["sd_within"], alpha=0.05, sided=2).power
         least = np.sqrt(max(exact * (1 - exact), 0.01) / 150)
         assert row["power"] == pytest.approx(exact, abs=3.5 * max(row["power_error"], least))
-    reach = found.sizes[(found.sizes["for"] == "power") & (found.sizes["target"] == 0.8)].iloc[0]
+    reach = result.sizes[(result.sizes["for"] == "power") & (result.sizes["target"] == 0.8)].iloc[0]
     near = next(
         n
         for n in range(4, 400)
@@ -70,23 +70,23 @@ def test_n_for_a_power_comes_back_from_counts_of_a_known_curve() -> None:
 
 def test_results_are_the_same_with_any_threads_and_plain_as_json(trial: Make) -> None:
     options = {"n": "10", "replicates": 50, "dropout": "20%", "costs": {"person": 1000.0, "miss": 1e6, "false": 1e5}}
-    one, two = (power(trial(), threads=k, **options) for k in (1, 2))  # type: ignore[arg-type]
-    assert one.table.equals(two.table)
-    assert 0.1 < one.effects.iloc[0]["missing_arm"] < 0.3
-    assert {"power", "assurance", "cost"} <= set(json.loads(json.dumps(one.plain()))["power"][0])
-    assert (one.table["cost"] > 20_000).all()
-    drawing = one.plot()
+    first, two = (power(trial(), threads=k, **options) for k in (1, 2))  # type: ignore[arg-type]
+    assert first.table.equals(two.table)
+    assert 0.1 < first.effects.iloc[0]["missing_arm"] < 0.3
+    assert {"power", "assurance", "cost"} <= set(json.loads(json.dumps(first.plain()))["power"][0])
+    assert (first.table["cost"] > 20_000).all()
+    drawing = first.plot()
     assert set(drawing.table["kind"]) == {"power", "assurance"} and len(drawing.table) == 2
 
 
 def test_a_trial_of_shares_is_powered_as_well(trial: Make) -> None:
-    found = power(trial(), "20", endpoint="responders", replicates=50, threads=1)
-    assert found.table["analysis"].tolist() == ["score-test"] and found.effects.iloc[0]["effect"] > 0
+    result = power(trial(), "20", endpoint="responders", replicates=50, threads=1)
+    assert result.table["analysis"].tolist() == ["score-test"] and result.effects.iloc[0]["effect"] > 0
 
 
 def test_a_small_budget_is_told(trial: Make) -> None:
-    found = power(trial(), "10", replicates=5000, budget=0.001, threads=1)
-    assert found.replicates == 50 and any("budget was used up after 50 of 5000" in note for note in found.notes)
+    result = power(trial(), "10", replicates=5000, budget=0.001, threads=1)
+    assert result.replicates == 50 and any("budget was used up after 50 of 5000" in note for note in result.notes)
 
 
 def test_sizes_are_read_as_they_are_written() -> None:

@@ -17,9 +17,9 @@ EXAMPLE = np.array([[48.0, 4, 330], [22, 30, 319]])
 
 
 def test_the_indices_of_another_program() -> None:
-    found = Guesses(EXAMPLE)
-    assert found.bang.round(3).tolist() == [0.115, 0.022]
-    assert float(found.james) == pytest.approx(0.896, abs=5e-4)
+    result = Guesses(EXAMPLE)
+    assert result.bang.round(3).tolist() == [0.115, 0.022]
+    assert float(result.james) == pytest.approx(0.896, abs=5e-4)
 
 
 def test_the_indices_at_their_ends() -> None:

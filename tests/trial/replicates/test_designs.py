@@ -71,8 +71,8 @@ def test_sequential_parallel_is_the_weighted_mean_of_both_stages(trial: Make) ->
     }
     protocol = trial(arms=arms, visits=["0 h", "24 h", "7 d", "8 d"], endpoints=(), trial=form)
     trials = simulate_trials(protocol, 20, typical=True)
-    found = sequential_parallel(trials, "MADRS")
-    assert found.estimate.mean() < -1 and found.p.shape == (20,)
-    assert found.se.mean() == pytest.approx(found.estimate.std(ddof=1), rel=0.5)
+    result = sequential_parallel(trials, "MADRS")
+    assert result.estimate.mean() < -1 and result.p.shape == (20,)
+    assert result.se.mean() == pytest.approx(result.estimate.std(ddof=1), rel=0.5)
     with pytest.raises(InputError, match="no sequential parallel"):
         sequential_parallel(simulate_trials(trial(), 1, 8), "MADRS")

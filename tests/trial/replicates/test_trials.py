@@ -50,21 +50,21 @@ def test_a_person_keeps_every_draw(trial: Make, change: str) -> None:
         other = protocol.with_study(arms=dict(reversed(arms.items())))
     else:
         other = protocol.with_study(arms=arms | {"open": arms["saline"].replace(control={"kind": "open-label"})})
-    found = by_person(simulate_trials(other, options["replicates"], options["n"], threads=options["threads"],
+    result = by_person(simulate_trials(other, options["replicates"], options["n"], threads=options["threads"],
                                       first=options["first"]))  # fmt: skip
-    same = reference.keys() & found.keys()
+    same = reference.keys() & result.keys()
     assert len(same) >= 12
     for key in same:
-        np.testing.assert_array_equal(reference[key], found[key])
+        np.testing.assert_array_equal(reference[key], result[key])
 
 
 def test_a_person_has_one_body_in_every_arm_and_trial_of_any_size(trial: Make) -> None:
     protocol = trial()
     who = np.array([3, 7, STRIDE + 1, 5 * STRIDE + 2])
-    one, other = (Cohort(protocol.arm(arm)).people(who, who // STRIDE) for arm in protocol.arms)
+    first, other = (Cohort(protocol.arm(arm)).people(who, who // STRIDE) for arm in protocol.arms)
     alone = Cohort(protocol.arm("drug")).people(who[2:3], who[2:3] // STRIDE)
-    assert one.parameters.equals(other.parameters) and one.covariates.equals(other.covariates)
-    assert one.parameters.iloc[2].tolist() == alone.parameters.iloc[0].tolist()
+    assert first.parameters.equals(other.parameters) and first.covariates.equals(other.covariates)
+    assert first.parameters.iloc[2].tolist() == alone.parameters.iloc[0].tolist()
 
 
 def test_a_trial_has_one_draw_for_its_arms_and_typical_ones_have_none(trial: Make) -> None:

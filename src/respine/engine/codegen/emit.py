@@ -29,15 +29,15 @@ def crossings(program: Program) -> dict[int, int]:
 
     What can be read again from where it lies is; masks and bits stay in registers.
     """
-    found: dict[int, int] = {}
+    last_part: dict[int, int] = {}
     if len(program.operations) <= VERY_LONG:
-        return found
+        return last_part
     for k, operation in enumerate(program.operations):
         for x in operands(operation):
             op = program.operations[x][0]
-            if x // PART != k // PART and x not in found and op not in _NO_NUMBERS and not _lies_there(program, x):
-                found[x] = len(found)
-    return found
+            if x // PART != k // PART and x not in last_part and op not in _NO_NUMBERS and not _lies_there(program, x):
+                last_part[x] = len(last_part)
+    return last_part
 
 
 def _lies_there(program: Program, k: int) -> bool:

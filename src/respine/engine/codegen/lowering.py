@@ -46,14 +46,14 @@ class _Spelling:
 
     def _missing(self, members: Sequence[int]) -> set[int]:
         """What is needed and not written yet."""
-        found: set[int] = set()
+        missing: set[int] = set()
         stack = [part for k in members for part in operands(self.program.operations[k])]
         while stack:
             k = stack.pop()
-            if k not in self.position and k not in found:
-                found.add(k)
+            if k not in self.position and k not in missing:
+                missing.add(k)
                 stack.extend(operands(self.program.operations[k]))
-        return found
+        return missing
 
     def _write_one(self, k: int) -> None:
         op, *a = self.program.operations[k]

@@ -95,7 +95,7 @@ def circles_of(n: int, nonzeros: Iterable[tuple[int, int]]) -> list[list[int]]:
         acts[j].append(i)
         if i == j:
             itself.add(i)
-    number, lowest, waiting, found = [-1] * n, [0] * n, [], []
+    number, lowest, waiting, circles = [-1] * n, [0] * n, [], []
     standing = [False] * n
     count = 0
     for root in range(n):
@@ -119,7 +119,7 @@ def circles_of(n: int, nonzeros: Iterable[tuple[int, int]]) -> list[list[int]]:
                     for member in circle:
                         standing[member] = False
                     if len(circle) > 1 or node in itself:
-                        found.append(sorted(circle))
+                        circles.append(sorted(circle))
             elif number[step] < 0:
                 number[step] = lowest[step] = count
                 count += 1
@@ -128,4 +128,4 @@ def circles_of(n: int, nonzeros: Iterable[tuple[int, int]]) -> list[list[int]]:
                 path.append((step, iter(acts[step])))
             elif standing[step]:
                 lowest[node] = min(lowest[node], number[step])
-    return found
+    return circles

@@ -149,8 +149,8 @@ def _of_time_alone(graph: Graph, roots: Sequence[int]) -> dict[int, int]:
     leaves: dict[int, frozenset[str]] = {}
     for node in order:
         op = graph.nodes[node][0]
-        found = [frozenset([op])] if op in ("state", "time") else [leaves[p] for p in graph.operands(node)]
-        leaves[node] = frozenset().union(*found)
+        inputs = [frozenset([op])] if op in ("state", "time") else [leaves[p] for p in graph.operands(node)]
+        leaves[node] = frozenset().union(*inputs)
 
     def alone(node: int) -> bool:
         return leaves[node] == {"time"} and not _is_mask(graph, node)

@@ -53,15 +53,15 @@ def on_lines(system: System, names: Collection[str]) -> System:
     return replace(system, inputs=inputs, rules={**rules, **system.rules})
 
 
-def knots(times: Sequence[float], values: Sequence[float], what: str) -> tuple[list[float], list[float]]:
+def knots(times: Sequence[float], values: Sequence[float], name: str) -> tuple[list[float], list[float]]:
     """The measurements of one subject, those without a value left out. Raises ValueError where they cannot be meant."""
     kept = [(float(t), float(v)) for t, v in zip(times, values, strict=True) if not np.isnan(v)]
     for t, v in kept:
         if not (np.isfinite(t) and np.isfinite(v)):
-            raise ValueError(f"{what} is {v:g} at {t:g}; write finite numbers, or nan as the value where there is none")
+            raise ValueError(f"{name} is {v:g} at {t:g}; write finite numbers, or nan as the value where there is none")
     for (t, _), (later, _) in pairwise(kept):
         if not later > t:
-            raise ValueError(f"the times of {what} must ascend; {later:g} comes after {t:g}")
+            raise ValueError(f"the times of {name} must ascend; {later:g} comes after {t:g}")
     return [t for t, _ in kept], [v for _, v in kept]
 
 
@@ -74,11 +74,11 @@ def course(name: str, times: Sequence[float], values: Sequence[float], way: str)
     if way == "NOCB":
         return [(LONG_AGO, name, values[0]), *((t, name, v) for t, v in zip(times, values[1:], strict=False))]
     level, slope, since = line(name)
-    found = [(LONG_AGO, level, values[0])]
+    changes = [(LONG_AGO, level, values[0])]
     for k, (t, v) in enumerate(zip(times, values, strict=True)):
         rise = (values[k + 1] - v) / (times[k + 1] - t) if k + 1 < len(times) else 0.0
-        found += [(t, level, v), (t, slope, rise), (t, since, t)]
-    return found
+        changes += [(t, level, v), (t, slope, rise), (t, since, t)]
+    return changes
 
 
 def steps(name: str, times: np.ndarray, values: np.ndarray, way: str, n_subjects: int) -> list[Step]:
@@ -93,11 +93,11 @@ def steps(name: str, times: np.ndarray, values: np.ndarray, way: str, n_subjects
         raise ValueError(f"times {times.shape} and values {values.shape} of {name} are not for {n_subjects} subjects")
     rows = zip(np.broadcast_to(times, shape), np.broadcast_to(values, shape), strict=True)
     courses = [course(name, *knots(t, v, f"{name} of subject {s}"), way) for s, (t, v) in enumerate(rows)]
-    found = []
+    steps = []
     for k in range(max((len(c) for c in courses), default=0)):
         target = next(
             c[k][1] for c in courses if k < len(c)
         )  # the same for all: each measurement makes the same changes
-        mine = [c[k] if k < len(c) else (np.nan, target, np.nan) for c in courses]
-        found.append(Step(target, np.array([t for t, _, _ in mine]), np.array([v for _, _, v in mine])))
-    return found
+        changes = [c[k] if k < len(c) else (np.nan, target, np.nan) for c in courses]
+        steps.append(Step(target, np.array([t for t, _, _ in changes]), np.array([v for _, _, v in changes])))
+    return steps

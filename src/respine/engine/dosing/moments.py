@@ -54,10 +54,10 @@ class Moments:
         if self.read is None or not len(self.read):
             return moved
         if self.after:
-            found = np.searchsorted(self.read, moved - room)
+            position = np.searchsorted(self.read, moved - room)
         else:
-            found = np.searchsorted(self.read, moved + room, side="right") - 1
-        nearest = self.read[np.clip(found, 0, len(self.read) - 1)]
+            position = np.searchsorted(self.read, moved + room, side="right") - 1
+        nearest = self.read[np.clip(position, 0, len(self.read) - 1)]
         return np.where(np.abs(nearest - moved) <= room, nearest, moved)
 
 

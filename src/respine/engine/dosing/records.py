@@ -211,7 +211,7 @@ class Records:
         return next((s for s, before, here in pairs if here < before and not _same(before, here)), None)
 
     def _targets(self, *kinds: int) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(h.target for one in self._happenings for h in one if h.kind in kinds))
+        return tuple(dict.fromkeys(h.target for happenings in self._happenings for h in happenings if h.kind in kinds))
 
     @property
     def changing(self) -> tuple[str, ...]:
@@ -254,16 +254,20 @@ class Records:
     @property
     def dependent(self) -> tuple[str, ...]:
         """Names a dose depends on, with slopes."""
-        return tuple(dict.fromkeys(name for one in self._happenings for h in one for name in sorted(h.slopes.names)))
+        return tuple(
+            dict.fromkeys(
+                name for happenings in self._happenings for h in happenings for name in sorted(h.slopes.names)
+            )
+        )
 
     def moved(self, names: Collection[str]) -> set[str]:
         """States with doses that depend on one of the names."""
-        return {h.target for one in self._happenings for h in one if not h.slopes.names.isdisjoint(names)}
+        return {h.target for happenings in self._happenings for h in happenings if not h.slopes.names.isdisjoint(names)}
 
     @property
     def driven(self) -> tuple[tuple[str, str], ...]:
         """(state, name) where the rate of an infusion into the state depends on the name."""
-        every = (h for one in self._happenings for h in one if h.kind == SET_RATE)
+        every = (h for happenings in self._happenings for h in happenings if h.kind == SET_RATE)
         return tuple(dict.fromkeys((h.target, name) for h in every for name in h.slopes.value))
 
     def table(
@@ -280,14 +284,14 @@ class Records:
         """
         index = {ADD_STATE: states, SET_SLOW: slow, SET_RATE: rates}
         nothing = {"": 0}
-        kept = [[h for h in one if h.target in index.get(h.kind, nothing)] for one in self._happenings]
+        kept = [[h for h in happenings if h.target in index.get(h.kind, nothing)] for happenings in self._happenings]
         table = flatten([
-            [(h.time, h.kind, index.get(h.kind, nothing)[h.target], h.value) for h in one] for one in kept
+            [(h.time, h.kind, index.get(h.kind, nothing)[h.target], h.value) for h in happenings] for happenings in kept
         ])  # fmt: skip
-        infusion = np.array([h.infusion for one in kept for h in one], np.int32)
+        infusion = np.array([h.infusion for happenings in kept for h in happenings], np.int32)
         if not names:
             return rates_in_full(table, infusion)
-        sloped = [h.slopes if not h.slopes.names.isdisjoint(names) else None for one in kept for h in one]
+        sloped = [h.slopes if not h.slopes.names.isdisjoint(names) else None for happenings in kept for h in happenings]
         rows = np.cumsum([s is not None for s in sloped], dtype=np.int64) - 1
         values, times = (
             np.array([[float(part.get(name, 0.0)) for name in names] for part in parts]).reshape(-1, len(names))
@@ -326,23 +330,23 @@ def _on_one_clock(records: Sequence[Record]) -> list[Record]:
 
 def _happenings(records: Sequence[Record], interpolation: str) -> list[_Happening]:
     """All events of one subject in the order in which they happen."""
-    found: list[_Happening] = []
+    happenings: list[_Happening] = []
     changes = _covariate_changes(records, interpolation)
     infusions = _Infusions(records)
     for k, record in enumerate(records):
         here = (record.time, 1, 2 * k)
         cancels = record.evid in (3, 4) or (record.evid == 1 and record.steady == 1)
         if cancels:
-            found = [h for h in found if h.order < here]
-        found += changes[k]
+            happenings = [h for h in happenings if h.order < here]
+        happenings += changes[k]
         if record.evid in (3, 4):
-            found.append(_Happening(here, record.time, RESET, "", 0.0))
+            happenings.append(_Happening(here, record.time, RESET, "", 0.0))
         if record.evid in (1, 4):
             if record.steady:
-                found += _steady_state(record, here, infusions)
+                happenings += _steady_state(record, here, infusions)
             if record.amount > 0:
-                found += _doses(record, here, infusions)
-    return sorted(found, key=lambda h: h.order)  # stable: equal order keeps the sequence of the records
+                happenings += _doses(record, here, infusions)
+    return sorted(happenings, key=lambda h: h.order)  # stable: equal order keeps the sequence of the records
 
 
 def _covariate_changes(records: Sequence[Record], way: str) -> list[list[_Happening]]:
@@ -446,7 +450,7 @@ def _steady_state(record: Record, here: tuple[float, int, int], infusions: _Infu
     behind = behind if behind > CLOSE * ii else ii
     arrival = now - behind
     interval, running = _interval(record)
-    doses = [at(arrival + dt, what, value, record.compartment, slopes) for dt, what, value, slopes in interval]
+    doses = [at(arrival + dt, change, value, record.compartment, slopes) for dt, change, value, slopes in interval]
     made = [begin, *(at(now, SET_RATE, rate, record.compartment, slopes) for rate, slopes in running)]
     made += [at(now, JUMP, arrival), at(arrival, CYCLE_START), *doses, at(arrival + ii, CYCLE_END, ii)]
     if record.lag:  # go on from the last arrival to the time of the record
@@ -462,14 +466,14 @@ def _steady_state(record: Record, here: tuple[float, int, int], infusions: _Infu
 
 def _still_to_arrive(record: Record, here: tuple[float, int, int], infusions: _Infusions) -> list[_Happening]:
     """Earlier doses of the steady regimen that a lag of an interval or more keeps from arriving before the record."""
-    found = []
+    arriving = []
     first = math.floor(record.lag / record.interval + CLOSE)
     for n in range(first, 0, -1):
         wait = record.lag - n * record.interval
         at_once = wait <= CLOSE * record.interval
         time = record.time if at_once else infusions.moment(record.time + wait)
-        found += infusions.dose(record, time, here if at_once else (time, 0, here[2]))
-    return found
+        arriving += infusions.dose(record, time, here if at_once else (time, 0, here[2]))
+    return arriving
 
 
 def _interval(
@@ -489,10 +493,10 @@ def _interval(
 
 def _ends_of_running_infusions(record: Record, arrival: float) -> list[_Happening]:
     """Infusions of earlier doses that are still running at the record's time end in their own time."""
-    found = []
+    ends = []
     end = arrival + record.duration
     while record.duration and end > record.time + CLOSE * record.interval:
         rate = record.given / record.duration
-        found.append(_Happening((end, 0, 0), end, SET_RATE, record.compartment, -rate, _infusion_slopes(record)[1]))
+        ends.append(_Happening((end, 0, 0), end, SET_RATE, record.compartment, -rate, _infusion_slopes(record)[1]))
         end -= record.interval
-    return found
+    return ends

@@ -101,24 +101,26 @@ class Schedule:
         if not (isinstance(self.n_subjects, int | np.integer) and self.n_subjects >= 0):
             raise ValueError(f"a schedule for {self.n_subjects!r} subjects; write a whole number")
 
-    def _spread(self, value: Number, what: str) -> np.ndarray:
+    def _spread(self, value: Number, name: str) -> np.ndarray:
         array = np.asarray(value, float)
         if array.shape not in ((), (self.n_subjects,)):
-            raise ValueError(f"{what} has shape {array.shape}; write one number or {self.n_subjects} (one a subject)")
+            raise ValueError(f"{name} has shape {array.shape}; write one number or {self.n_subjects} (one a subject)")
         return np.broadcast_to(array, (self.n_subjects,))
 
-    def _spread_slope(self, slope: Slope | None, what: str) -> dict[str, np.ndarray]:
-        spread = {name: self._spread(value, f"{what} by {name}") for name, value in (slope or {}).items()}
+    def _spread_slope(self, slope: Slope | None, quantity: str) -> dict[str, np.ndarray]:
+        spread = {name: self._spread(value, f"{quantity} by {name}") for name, value in (slope or {}).items()}
         for name, array in spread.items():
             if not np.isfinite(array).all():
                 subject = int(np.flatnonzero(~np.isfinite(array))[0])
-                raise ValueError(f"{what} by {name} is {array[subject]:g} for subject {subject}; write a finite number")
+                raise ValueError(
+                    f"{quantity} by {name} is {array[subject]:g} for subject {subject}; write a finite number"
+                )
         return spread
 
-    def _where(self, value: Number, spread: np.ndarray, what: str) -> np.ndarray:
+    def _where(self, value: Number, spread: np.ndarray, name: str) -> np.ndarray:
         """Subjects that have a value; NaN is a way to say no only where some subjects are left out. Raises ValueError."""
         if np.ndim(value) == 0 and np.isnan(spread).any():
-            raise ValueError(f"{what} is nan; leave the line out, or give one number a subject with nan for none")
+            raise ValueError(f"{name} is nan; leave the line out, or give one number a subject with nan for none")
         return ~np.isnan(spread)
 
     def _add(self, kind: int, target: str, time: np.ndarray, value: np.ndarray, slopes: EventSlopes = NONE) -> _Entry:
@@ -153,11 +155,11 @@ class Schedule:
             self._spread(duration, "duration"),
         )
         wanted = self._where(amount, whole, f"amount into {state}") & (whole != 0)
-        for array, what in ((whole, "amount"), (durations, "duration"), (share, "fraction"), (delay, "lag")):
-            self._refuse(wanted & (array < 0), array, f"{what} of a dose into {state}", "it cannot be negative")
-        for array, what in ((whole, "amount"), (begin, "time"), (durations, "duration"), (share, "fraction"),
+        for array, name in ((whole, "amount"), (durations, "duration"), (share, "fraction"), (delay, "lag")):
+            self._refuse(wanted & (array < 0), array, f"{name} of a dose into {state}", "it cannot be negative")
+        for array, name in ((whole, "amount"), (begin, "time"), (durations, "duration"), (share, "fraction"),
                             (delay, "lag"), (whole * share, "amount times fraction")):  # fmt: skip
-            self._refuse(wanted & ~np.isfinite(array), array, f"{what} of a dose into {state}", "write a finite number")
+            self._refuse(wanted & ~np.isfinite(array), array, f"{name} of a dose into {state}", "write a finite number")
         amounts, start = whole * share, begin + delay
         slopes = DoseSlopes(
             weigh((share, self._spread_slope(amount_sensitivity, "amount_sensitivity")),
@@ -179,10 +181,10 @@ class Schedule:
             end = self._add(SET_RATE, state, np.where(infused, start + durations, np.nan), -rates, last)
             end.begun, end.over = begun, _compact(over)
 
-    def _refuse(self, bad: np.ndarray, values: np.ndarray, what: str, why: str) -> None:
+    def _refuse(self, bad: np.ndarray, values: np.ndarray, name: str, why: str) -> None:
         if bad.any():
             subject = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"{what} is {values[subject]:g} for subject {subject}; {why}")
+            raise ValueError(f"{name} is {values[subject]:g} for subject {subject}; {why}")
 
     def set(self, name: str, *, time: Number, value: Number) -> None:
         """Give an input a new value from ``time`` on (NaN in an array: leave it as it is for that subject).
@@ -274,13 +276,13 @@ class Schedule:
     @property
     def largest(self) -> np.ndarray:
         """(n_subjects,) the largest amount that is given at once or infused, or value a state is set to."""
-        found = np.zeros(self.n_subjects)
+        sizes = np.zeros(self.n_subjects)
         for e in self._entries:
             if e.kind in (ADD_STATE, SET_STATE):
-                found = np.fmax(found, np.where(np.isnan(e.time), 0.0, np.abs(e.value)))
+                sizes = np.fmax(sizes, np.where(np.isnan(e.time), 0.0, np.abs(e.value)))
             elif e.begun is not None and e.over is not None:
-                found = np.fmax(found, np.where(np.isnan(e.time), 0.0, np.abs(e.value) * e.over))
-        return found
+                sizes = np.fmax(sizes, np.where(np.isnan(e.time), 0.0, np.abs(e.value) * e.over))
+        return sizes
 
     def of(self, subjects: np.ndarray) -> Schedule:
         """The same for some of the subjects."""

@@ -63,11 +63,11 @@ def in_closed_form(
                 state[rates_from:] = 0.0
             elif kind == CYCLE_START:
                 end = e + int(np.flatnonzero(table.kind[e : table.last[s]] == CYCLE_END)[0])
-                found = work.solve(table, e, end, state, start)
-                if found is not None:
+                solved = work.solve(table, e, end, state, start)
+                if solved is not None:
                     to = float(table.time[end])  # where the clock stands when an interval has passed
                     rows.append((s, float(table.time[e]), JUMP, 0, to))
-                    rows += [(s, to, SET_STATE, k, float(x)) for k, x in enumerate(found)]
+                    rows += [(s, to, SET_STATE, k, float(x)) for k, x in enumerate(solved)]
                     went[e : end + 1] = len(rows) - 1
                     e = end + 1
                     continue
@@ -75,8 +75,8 @@ def in_closed_form(
             went[e] = len(rows) - 1
             e += 1
         row, count = int(readings.row[s]), int(readings.count[s])
-        mine = need[row : row + count]
-        mine[mine > 0] = went[table.first[s] + mine[mine > 0] - 1] - first[s] + 1
+        own = need[row : row + count]
+        own[own > 0] = went[table.first[s] + own[own > 0] - 1] - first[s] + 1
     _, time_, kind_, target_, value_ = (np.array(column) for column in zip(*rows, strict=True))
     begin = np.array(first, np.int64)
     made = EventTable(
@@ -127,12 +127,12 @@ class _Work:
         decay, integral = self._over(a, interval)
         if np.max(np.abs(np.linalg.eigvals(decay[part])), initial=0.0) > SETTLED:
             return None
-        found = np.zeros(n)
+        levels = np.zeros(n)
         try:
-            found[reached] = np.linalg.solve(-(a[part] @ integral[part]), b[reached])
+            levels[reached] = np.linalg.solve(-(a[part] @ integral[part]), b[reached])
         except np.linalg.LinAlgError:
             return None
-        return found if np.isfinite(found).all() else None
+        return levels if np.isfinite(levels).all() else None
 
     def _flow(self, slow: np.ndarray, n: int) -> np.ndarray:
         flow = np.zeros(n)

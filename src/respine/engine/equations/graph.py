@@ -36,12 +36,12 @@ class Graph:
         self.zero, self.one = self.const(0.0), self.const(1.0)
 
     def _node(self, *key: object) -> int:
-        found = self._index.get(key)
-        if found is None:
-            found = self._index[key] = len(self.nodes)
+        number = self._index.get(key)
+        if number is None:
+            number = self._index[key] = len(self.nodes)
             self.nodes.append(key)
-            self._moving.append(key[0] == "state" or any(self._moving[part] for part in self.operands(found)))
-        return found
+            self._moving.append(key[0] == "state" or any(self._moving[part] for part in self.operands(number)))
+        return number
 
     def const(self, value: float) -> int:
         """A number."""

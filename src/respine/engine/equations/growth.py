@@ -44,8 +44,8 @@ def _growths(system: System) -> dict[str, tuple[bool, bool]]:
     done: dict[int, _Growth] = {}
     for name in _in_order(system, bit):
         known[name] = _of(system.rules[name], known, done, everything)
-    found = {name: _of(rate, known, done, everything) for name, rate in system.rates.items()}
-    return {name: (bool(one.up & bit[name]), bool(one.zero & bit[name])) for name, one in found.items()}
+    growths = {name: _of(rate, known, done, everything) for name, rate in system.rates.items()}
+    return {name: (bool(growth.up & bit[name]), bool(growth.zero & bit[name])) for name, growth in growths.items()}
 
 
 def _in_order(system: System, known: Iterable[str]) -> list[str]:
@@ -90,9 +90,9 @@ def _node(node: Expr, parts: list[_Growth]) -> _Growth:
     if op in ("mul", "div"):
         sign, zero = a.sign * b.sign, a.zero | (b.zero if op == "mul" else 0)
         up = down = 0
-        for one, by in ((a, b), (b, a)) if op == "mul" else ((a, b),):  # each term of one times the sign of the other
-            up |= (one.up if by.sign >= 0 else 0) | (one.down if by.sign <= 0 else 0)
-            down |= (one.down if by.sign >= 0 else 0) | (one.up if by.sign <= 0 else 0)
+        for term, by in ((a, b), (b, a)) if op == "mul" else ((a, b),):  # each term of one times the sign of the other
+            up |= (term.up if by.sign >= 0 else 0) | (term.down if by.sign <= 0 else 0)
+            down |= (term.down if by.sign >= 0 else 0) | (term.up if by.sign <= 0 else 0)
         return _Growth(sign, zero, up & ~zero, down & ~zero)
     if op == "if":
         yes, no = parts[1], parts[2]
@@ -126,7 +126,7 @@ def first_sizes(
         moved = {s: value * (1 + 1e-6 * (1 + k % 7)) for k, (s, value) in enumerate(starts.items())}
         swing = _rates(system, rules, values, moved, time, fed)
         fed = {s: rate for s, rate in fed.items() if not abs(rate) < SEEN * abs(swing[s] - rate) / 1e-6}
-        found: dict[str, float] = {}
+        sizes: dict[str, float] = {}
         left = dict(fed)
         for size, below in zip(SIZES, [*SIZES[1:], SIZES[-1]], strict=True):
             there = {**starts, **{s: float(np.sign(rate)) * size for s, rate in left.items()}}
@@ -134,12 +134,12 @@ def first_sizes(
             left = {s: rate for s, rate in left.items() if not abs(rates[s] - rate) <= 0.5 * abs(rate)}
             if not left:
                 break
-            found |= dict.fromkeys(left, float(below))
+            sizes |= dict.fromkeys(left, float(below))
         grows = _growths(system)
         for s, rate in fed.items():  # what it grows by may begin later
-            if grows[s][0] and s not in found and abs(rate) < SIZES[0]:
-                found[s] = max(abs(rate) * 1e-2, float(SIZES[-1]))
-    return found
+            if grows[s][0] and s not in sizes and abs(rate) < SIZES[0]:
+                sizes[s] = max(abs(rate) * 1e-2, float(SIZES[-1]))
+    return sizes
 
 
 def _rates(

@@ -36,11 +36,11 @@ def linear_form(equations: Equations, values: Mapping[str, float]) -> Callable[[
     def numbers(slow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         known = dict(zip(equations.slow, slow, strict=True))
         known |= {name: 0.0 for name in known if name.startswith(RATE_PREFIX)}
-        found = _evaluated(graph, [*entries.values(), *equations.rates], {**values, **known})
+        numbers = _evaluated(graph, [*entries.values(), *equations.rates], {**values, **known})
         a = np.zeros((n, n))
         for place, node in entries.items():
-            a[place] = found[node]
-        return a, np.array([found[node] for node in equations.rates])
+            a[place] = numbers[node]
+        return a, np.array([numbers[node] for node in equations.rates])
 
     return numbers
 

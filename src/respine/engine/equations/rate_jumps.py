@@ -65,16 +65,16 @@ def needed_states(system: System, outputs: Collection[str]) -> list[str]:
 # ---- what turns ------------------------------------------------------------------------------------------------------
 def choices(system: System, live: Collection[str]) -> list[Choice]:
     """Choices, floors and comparisons as numbers in the rates of live states, with the rate or rule they stand in."""
-    found: list[Choice] = []
+    jumps: list[Choice] = []
     seen: set[str] = set()
     stack = [(s, system.rates[s]) for s in live]
     while stack:
         name, expr = stack.pop()
-        found += [(name, part) for part in _parts(expr)]
+        jumps += [(name, part) for part in _parts(expr)]
         fresh = [s for s in dict.fromkeys(symbols(expr)) if s in system.rules and s not in seen]
         seen.update(fresh)
         stack += [(s, system.rules[s]) for s in fresh]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(jumps))
 
 
 class _Dependence:
@@ -115,7 +115,7 @@ def _parts(expr: Expr, *, condition: bool = False) -> list[Expr]:
         inner = [*_parts(expr[1], condition=True), *_parts(expr[2]), *_parts(expr[3])]
         return [expr, *inner]
     logical = op in ("and", "or", "xor", "not")
-    inner = [found for part in _inner(expr) for found in _parts(part, condition=condition and logical)]
+    inner = [choice for part in _inner(expr) for choice in _parts(part, condition=condition and logical)]
     own = op in ("floor", "ceil") or (op in COMPARISONS and op not in ("eq", "ne") and not condition)
     return [expr, *inner] if own else inner
 
@@ -133,20 +133,20 @@ def _comparisons(system: System, condition: Expr) -> list[Expr] | None:
     """What turns in a condition; None where something else than comparisons does. Equality holds for no time."""
     if condition[0] in COMPARISONS:
         inner = [_comparisons(system, side) for side in condition[1:]]
-        if any(found for found in inner) or any(found is None for found in inner):
+        if any(choice for choice in inner) or any(choice is None for choice in inner):
             return None
         return [] if condition[0] in ("eq", "ne") else [condition]
     if condition[0] in ("floor", "ceil", "if"):
         return None
     if condition[0] == "sym":
         return _comparisons(system, system.rules[condition[1]]) if condition[1] in system.rules else []
-    found: list[Expr] = []
+    comparisons: list[Expr] = []
     for part in _inner(condition):
         more = _comparisons(system, part)
         if more is None:
             return None
-        found += more
-    return found
+        comparisons += more
+    return comparisons
 
 
 def _agree(system: System, comparison: Expr, sides: tuple[Expr, ...]) -> bool:

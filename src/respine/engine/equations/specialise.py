@@ -93,8 +93,8 @@ def literals(system: System, requirements: Requirements, values: Mapping[str, fl
 def _exponents(expr: Expr) -> set[str]:
     if expr[0] in ("num", "sym", "time"):
         return set()
-    found = set(symbols(expr[2])) if expr[0] == "pow" else set()
-    return found.union(*(_exponents(part) for part in expr[1:]))
+    names = set(symbols(expr[2])) if expr[0] == "pow" else set()
+    return names.union(*(_exponents(part) for part in expr[1:]))
 
 
 def _leaf_names(

@@ -72,14 +72,14 @@ def _reaches(count: int, begin: Iterable[tuple[int, int]], jacobian: Entries) ->
     followers: dict[int, list[int]] = {}
     for i, j in jacobian:
         followers.setdefault(j, []).append(i)
-    found: list[set[int]] = [set() for _ in range(count)]
+    reached: list[set[int]] = [set() for _ in range(count)]
     stack = list(begin)
     while stack:
         state, p = stack.pop()
-        if state not in found[p]:
-            found[p].add(state)
+        if state not in reached[p]:
+            reached[p].add(state)
             stack.extend((follower, p) for follower in followers.get(state, ()))
-    return [frozenset(states) for states in found]
+    return [frozenset(states) for states in reached]
 
 
 def _groups(reaches: Sequence[frozenset[int]]) -> tuple[Group, ...]:
@@ -99,8 +99,8 @@ def _groups(reaches: Sequence[frozenset[int]]) -> tuple[Group, ...]:
 
 def _switches(graph: Graph, roots: Sequence[int]) -> tuple[int, ...]:
     changing = rank(graph, roots)
-    found = [graph.nodes[node] for node in graph.order(roots) if changing[node] == 3]
-    return tuple(dict.fromkeys(graph.sub(*op[1:]) for op in found if op[0] in COMPARISONS - {"eq", "ne"}))
+    changing_nodes = [graph.nodes[node] for node in graph.order(roots) if changing[node] == 3]
+    return tuple(dict.fromkeys(graph.sub(*op[1:]) for op in changing_nodes if op[0] in COMPARISONS - {"eq", "ne"}))
 
 
 def _drive(graph: Graph, equations: Equations, rows: Sequence[Row]) -> dict[tuple[int, int], int]:

@@ -81,9 +81,9 @@ class Watch:
             return None
         rows, columns = np.nonzero(self._dips(table, before))
         for row, column in zip(rows, columns, strict=True):
-            found = self._zoom(float(grid[row]), float(grid[row + 2]), int(column), before)
-            if found is not None:
-                return found
+            crossing = self._zoom(float(grid[row]), float(grid[row + 2]), int(column), before)
+            if crossing is not None:
+                return crossing
         return None
 
     def _distance(self, table: np.ndarray, before: np.ndarray) -> np.ndarray:

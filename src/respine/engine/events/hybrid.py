@@ -204,7 +204,7 @@ class _Split:
 
         A window of two comparisons may open and close within a step; each of them turns for good.
         """
-        found: dict[Expr, None] = {}
+        turning: dict[Expr, None] = {}
         seen: set[str] = set()
         stack = [condition]
         while stack:
@@ -217,8 +217,8 @@ class _Split:
             stack += expr[1:]
             depends = self.kind(expr)
             if (expr[0] in TURNING and depends == STATE) or (expr[0] in TIMED and depends == TIME):
-                found[expr] = None
-        return list(found)
+                turning[expr] = None
+        return list(turning)
 
     def _clock_rules(self, clocked: Mapping[str, Expr]) -> dict[str, Expr]:
         """The rules that conditions of time alone use, in order; modes stay in them as inputs."""

@@ -32,8 +32,8 @@ def bounds(expr: Expr, known: Mapping[str, Interval], low: np.ndarray, high: np.
         return known[parts[0]]
     if op == "time":
         return low, high
-    found = _OPERATORS[op](*(bounds(part, known, low, high) for part in parts))
-    return _anything_where_unknown(*found)
+    interval = _OPERATORS[op](*(bounds(part, known, low, high) for part in parts))
+    return _anything_where_unknown(*interval)
 
 
 def _anything_where_unknown(low: Any, high: Any) -> Interval:

@@ -169,15 +169,15 @@ class Stepper:
     def look(self, fractions: Sequence[float] | np.ndarray) -> np.ndarray:
         """Outputs at fractions of the step just made, (len(fractions), n_outputs)."""
         fractions = np.asarray(fractions, float)
-        found = np.empty((len(fractions), len(self._output)))
+        outputs = np.empty((len(fractions), len(self._output)))
         for k in range(0, len(fractions), self.lanes):
             part = fractions[k : k + self.lanes]
             self._control["fraction"][: len(part)] = part
             self._control["fraction"][len(part) :] = part[-1]
             self._kernel["interpolate"](self._base)
             self._kernel["observe"](self._base)
-            found[k : k + len(part)] = self._output.T[: len(part)]
-        return found
+            outputs[k : k + len(part)] = self._output.T[: len(part)]
+        return outputs
 
     def look_now(self) -> np.ndarray:
         """Outputs at the present state and time, (n_outputs,); changes of inputs are taken up."""

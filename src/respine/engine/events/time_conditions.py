@@ -61,8 +61,8 @@ class Clock:
         """Each condition's value at one time, or one a subject for arrays."""
         with np.errstate(all="ignore"):
             known = self._known(time, numbers)
-            found = [one.formula(known, time) for one in self._conditions]
-        return dict(zip(self.names, (_number(value) for value in found), strict=True))
+            results = [condition.formula(known, time) for condition in self._conditions]
+        return dict(zip(self.names, (_number(value) for value in results), strict=True))
 
     def next_flip(self, start: float, end: float, numbers: Mapping[str, float]) -> float:
         """The first time in (start, end] at which a condition differs from its value at ``start``; infinity if none."""
@@ -72,13 +72,15 @@ class Clock:
     def flips(self, start: Any, end: Any, numbers: Mapping[str, Any], n_subjects: int = 1) -> Flips:
         """All flips in (start, end]; times and ``numbers`` are one number or one a subject, (n_subjects,)."""
         begin, stop = (np.broadcast_to(np.asarray(t, float), (n_subjects,)) for t in (start, end))
-        found, sure = [], True
+        crossings, sure = [], True
         with np.errstate(all="ignore"):
             for k, condition in enumerate(self._conditions):
                 *parts, certain = _Search(self, condition, begin, stop, numbers).result()
-                found.append((parts[0], parts[1], np.full(len(parts[0]), k), parts[2], parts[3]))
+                crossings.append((parts[0], parts[1], np.full(len(parts[0]), k), parts[2], parts[3]))
                 sure &= certain
-        columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else [np.zeros(0)] * 5
+        columns = (
+            [np.concatenate(column) for column in zip(*crossings, strict=True)] if crossings else [np.zeros(0)] * 5
+        )
         order = np.lexsort((columns[1], columns[0]))
         subject, time, condition_, value, closed = (column[order] for column in columns)
         return Flips(subject.astype(int), time, condition_.astype(int), value, closed.astype(bool), sure)
@@ -165,7 +167,7 @@ class _Search:
     def result(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
         """Subjects, times, values from there on, whether the root itself belongs to it; whether none is missed."""
         subject, low, high = self._first_spans()
-        found: list[tuple[np.ndarray, ...]] = []
+        intervals: list[tuple[np.ndarray, ...]] = []
         sure = True
         while len(subject):
             numbers = self._of(subject)
@@ -177,13 +179,13 @@ class _Search:
                 open_ = at_low != at_high
             short = high - low <= np.maximum(self.shortest[subject], np.spacing(np.maximum(np.abs(low), np.abs(high))))
             flips = short & (at_low != at_high)
-            found.append((subject[flips], low[flips], high[flips], at_high[flips]))
+            intervals.append((subject[flips], low[flips], high[flips], at_high[flips]))
             subject, low, high = (a[open_ & ~short] for a in (subject, low, high))
             if sure and len(subject) > self.most // PARTS:
                 sure = False  # from here on only where the ends of a span differ
                 continue
             subject, low, high = _cut(subject, low, high)
-        subject, before, time, value = (np.concatenate(column) for column in zip(*found, strict=True))
+        subject, before, time, value = (np.concatenate(column) for column in zip(*intervals, strict=True))
         return subject, time, value, self._closed(subject, before, time), sure
 
     def _first_spans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -261,7 +263,7 @@ def _turning(expr: Expr) -> list[Expr]:
     """Comparisons, floors and ceilings inside a formula."""
     if expr[0] in ("num", "sym", "time"):
         return []
-    inner = [found for part in expr[1:] for found in _turning(part)]
+    inner = [condition for part in expr[1:] for condition in _turning(part)]
     return [*inner, expr] if expr[0] in COMPARISONS or expr[0] in ("floor", "ceil") else inner
 
 

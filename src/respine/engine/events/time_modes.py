@@ -51,17 +51,17 @@ class TimeModes:
         n = len(table.first)
         numbers = {name: numbers[name] for name in self.clock.numbers if name in numbers}
         targets = [slow[name] for name in self.names]
-        mine = np.isin(table.kind, (SET_SLOW,)) & np.isin(table.target, list(changing))
+        own = np.isin(table.kind, (SET_SLOW,)) & np.isin(table.target, list(changing))
         end = np.array(
             [readings.times[first + count - 1] for first, count in zip(readings.first, readings.count, strict=True)]
         )
         alike = len(np.unique(table.first)) == 1 and len(np.unique(table.last)) == 1
         if n > 1 and alike and all(np.ndim(v) == 0 for v in numbers.values()) and len(np.unique(end)) == 1:
             first_row = replace(table, first=table.first[:1], last=table.last[:1])
-            first, position, sure = self._merged(first_row, numbers, targets, changing, mine, start, end[:1])
+            first, position, sure = self._merged(first_row, numbers, targets, changing, own, start, end[:1])
             shared = replace(first, first=np.repeat(first.first, n), last=np.repeat(first.last, n))
             return shared, _counted(readings, table, shared, position), sure
-        merged, position, sure = self._merged(table, numbers, targets, changing, mine, start, end)
+        merged, position, sure = self._merged(table, numbers, targets, changing, own, start, end)
         return merged, _counted(readings, table, merged, position), sure
 
     def _merged(
@@ -70,19 +70,19 @@ class TimeModes:
         numbers: Mapping[str, Any],
         targets: Sequence[int],
         changing: Mapping[int, str],
-        mine: np.ndarray,
+        own: np.ndarray,
         start: float,
         end: np.ndarray,
     ) -> tuple[EventTable, np.ndarray, bool]:
         """The table with flips, where each of its rows went, and whether no flip can be missed."""
         n = len(table.first)
-        if mine.any() or (table.kind == JUMP).any():
-            found = [self._one_by_one(table, s, numbers, targets, changing, start, float(end[s])) for s in range(n)]
-            rows = [made for made, _ in found]
+        if own.any() or (table.kind == JUMP).any():
+            merged = [self._one_by_one(table, s, numbers, targets, changing, start, float(end[s])) for s in range(n)]
+            rows = [made for made, _ in merged]
             subject = np.repeat(np.arange(n), [len(r) for r in rows])
             after, times, which, values = np.array([row for r in rows for row in r], float).reshape(-1, 4).T
             return *_insert(table, subject, after.astype(int), times, which.astype(int), values), all(
-                s for _, s in found
+                s for _, s in merged
             )
         flips = self.clock.flips(start, np.maximum(end, start), numbers, n)
         first = np.array([np.broadcast_to(v, (n,)) for v in self.clock.values(start, numbers).values()])
@@ -192,9 +192,9 @@ def _counted(readings: Readings, before: EventTable, after: EventTable, went: np
     shared = len(went) < int(np.sum(before.last - before.first))  # one subject's rows stand for all
     begin = 0
     for s, (row, count) in enumerate(zip(readings.row, readings.count, strict=True)):
-        mine = need[row : row + count]
+        own = need[row : row + count]
         places = went[0 if shared else begin :]
-        mine[mine > 0] = places[mine[mine > 0] - 1] - (0 if shared else after.first[s]) + 1
+        own[own > 0] = places[own[own > 0] - 1] - (0 if shared else after.first[s]) + 1
         begin += before.last[s] - before.first[s]
     return replace(readings, need=need)
 

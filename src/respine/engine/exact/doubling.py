@@ -33,8 +33,8 @@ class Chain(NamedTuple):
 
 def chain(n: int, parameters: int) -> Chain:
     """Room for n states and as many parameters to differentiate by."""
-    one, by = (LEVELS, n, n), (LEVELS, parameters, n, n)
-    return Chain(np.zeros(one), np.zeros(one), np.zeros(by), np.zeros(by), np.zeros(2), np.zeros((4, n)),
+    levels, by = (LEVELS, n, n), (LEVELS, parameters, n, n)
+    return Chain(np.zeros(levels), np.zeros(levels), np.zeros(by), np.zeros(by), np.zeros(2), np.zeros((4, n)),
                  np.zeros((2, parameters, n)), np.zeros((4, n, n)))  # fmt: skip
 
 

@@ -46,8 +46,8 @@ def model_of(
     fixed = [*linear.a.values(), *equations.rates, *linear.a_by.values(), *linear.g_by.values(), *resting]
     rests = flat(graph, fixed, values, while_resting)
     moves = flat(graph, roots, values, while_moving)
-    loads = [(r, what) for r, what in moves.loads if what <= n]
-    handed = [(r, rests.register[resting[what - n - 1]]) for r, what in moves.loads if what > n]
+    loads = [(r, row) for r, row in moves.loads if row <= n]
+    handed = [(r, rests.register[resting[row - n - 1]]) for r, row in moves.loads if row > n]
     states = {name: k for k, name in enumerate(equations.states)}
     flows = {slow[name]: states[name.removeprefix(RATE_PREFIX)] for name in slow
              if name.removeprefix(RATE_PREFIX) in states and name.startswith(RATE_PREFIX)}  # fmt: skip

@@ -134,15 +134,15 @@ class ExactBatch:
 
     def failures(self) -> list[Failure]:
         """Every subject that did not end well, with the state that most likely did it."""
-        found = []
+        failures = []
         equations = self.linear.equations
         for s in map(int, np.flatnonzero(self.status)):
             state, value, time = "", np.nan, float(self.subjects["end_time"][s])
             if s in self._last:
                 values = {**self.setup.values, **dict(zip(self.setup.free, self.parameters[s], strict=True))}
                 state, value = culprit(self.setup.system, equations, values, self._last[s], -1.0, time)
-            found.append(Failure(s, Status(self.status[s]), time, state, float(value)))
-        return found
+            failures.append(Failure(s, Status(self.status[s]), time, state, float(value)))
+        return failures
 
 
 def solve_exactly(

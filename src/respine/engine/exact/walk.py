@@ -177,7 +177,7 @@ def readings_due(tables: Tables, s: int, e: int, done: int, most: int) -> int:
 
 
 @_part
-def one_subject(m: Model, tables: Tables, k: Work, s: int) -> int:
+def walk_subject(m: Model, tables: Tables, k: Work, s: int) -> int:
     """From the start to the last reading; ``at`` of its work has the time at which it ended. Returns a status.
 
     One loop in which everything is called from one place, or compiling it would take many times as long. A steady state
@@ -279,7 +279,7 @@ def _compiled(version: int) -> Callable[..., Any]:
         for s in range(first, last):
             if tables.subjects[s].status != OK:
                 continue
-            tables.subjects[s].status = one_subject(m, tables, k, s)
+            tables.subjects[s].status = walk_subject(m, tables, k, s)
             tables.subjects[s].end_time = k.at[0]
             if tables.subjects[s].status != OK:
                 for i in range(k.v.shape[1]):

@@ -19,10 +19,10 @@ def representatives(parameters: np.ndarray, starts: np.ndarray, events: EventTab
     first = np.arange(len(parameters))
     own_start = len(starts) > 1
     for s in map(int, _alike(parameters)):
-        mine = slice(events.first[s], events.last[s])
+        own = slice(events.first[s], events.last[s])
         read = slice(readings.first[s], readings.first[s] + readings.count[s])
         rows = slice(readings.row[s], readings.row[s] + readings.count[s])
-        parts = [parameters[s], *(column[mine] for column in (events.time, events.kind, events.target, events.value))]
+        parts = [parameters[s], *(column[own] for column in (events.time, events.kind, events.target, events.value))]
         parts += [starts[s]] if own_start else []
         parts += [readings.times[read], readings.need[rows]]
         digest = hashlib.blake2b(digest_size=16)

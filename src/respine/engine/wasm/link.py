@@ -169,18 +169,18 @@ def _segments(body: bytes) -> list[tuple[int, bytes]]:
 
 def _relocate(parts: _Object, kind: int, relocations: Sequence[_Relocation], addresses: Sequence[int]) -> bytes:
     body = bytearray(parts.bodies[kind])
-    for one in relocations:
-        if one.kind in _KEPT:
+    for relocation in relocations:
+        if relocation.kind in _KEPT:
             continue
-        symbol = parts.symbols[one.symbol]
+        symbol = parts.symbols[relocation.symbol]
         if symbol.flags & _UNDEFINED:
             raise ValueError(f"the object refers to {symbol.name}, which it does not hold")
-        address = addresses[symbol.segment] + symbol.offset + one.addend
-        if one.kind == _ADDRESS_I32:
-            body[one.offset : one.offset + 4] = address.to_bytes(4, "little")
+        address = addresses[symbol.segment] + symbol.offset + relocation.addend
+        if relocation.kind == _ADDRESS_I32:
+            body[relocation.offset : relocation.offset + 4] = address.to_bytes(4, "little")
         else:
-            write = binary.unsigned if one.kind == _ADDRESS_LEB else binary.signed
-            body[one.offset : one.offset + PADDED] = write(address, PADDED)
+            write = binary.unsigned if relocation.kind == _ADDRESS_LEB else binary.signed
+            body[relocation.offset : relocation.offset + PADDED] = write(address, PADDED)
     return bytes(body)
 
 

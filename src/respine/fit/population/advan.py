@@ -18,10 +18,10 @@ def named(text: str) -> str | None:
     """The equations of a name such as ``ADVAN4 TRANS4``; None where the text is no such name. Raises ValueError for a model
     that has no equations of its own (ADVAN5 to 9, 13 ...) or a TRANS it does not have.
     """
-    found = NAME.fullmatch(text.strip())
-    if found is None:
+    match = NAME.fullmatch(text.strip())
+    if match is None:
         return None
-    advan, trans = int(found[1]), int(found[2] or 1)
+    advan, trans = int(match[1]), int(match[2] or 1)
     if advan not in PERIPHERALS:
         raise ValueError(f"ADVAN{advan} has no equations of its own; write yours as Antimony text")
     known = parametrisations(advan)

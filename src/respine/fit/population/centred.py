@@ -26,7 +26,7 @@ def shifting(objective: Objective, vector: Vector, point: Point) -> tuple[list[i
     if not candidates or q == 0:
         return [], np.zeros((n, q, 0))
     chance = np.random.default_rng(12345)
-    found: dict[int, np.ndarray] = {}
+    shifts: dict[int, np.ndarray] = {}
     scale = vector.jacobian(point)
     for attempt in range(TRIES):
         moved = Point(point.fixed * (1 + 0.05 * (attempt > 1)), point.blocks)
@@ -36,16 +36,16 @@ def shifting(objective: Objective, vector: Vector, point: Point) -> tuple[list[i
         weights = _weights(objective, vector, moved, random, candidates)
         for k in list(candidates):
             weight = weights.get(k)
-            if weight is None or (k in found and not np.allclose(found[k], weight, rtol=SAME, atol=SAME)):
+            if weight is None or (k in shifts and not np.allclose(shifts[k], weight, rtol=SAME, atol=SAME)):
                 candidates.remove(k)
-                found.pop(k, None)
+                shifts.pop(k, None)
             else:
-                found[k] = weight
+                shifts[k] = weight
     del scale
-    places = [k for k in candidates if np.abs(found[k]).max() > 0]
+    places = [k for k in candidates if np.abs(shifts[k]).max() > 0]
     if not places:
         return [], np.zeros((n, q, 0))
-    stacked = np.stack([found[k] for k in places], axis=2)
+    stacked = np.stack([shifts[k] for k in places], axis=2)
     flat = stacked.reshape(n * q, -1)
     if np.linalg.matrix_rank(flat) < flat.shape[1]:  # they cannot be told apart by shifts
         return [], np.zeros((n, q, 0))

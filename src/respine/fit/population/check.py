@@ -49,13 +49,13 @@ def check(file: str | Path, columns: Mapping[str, str] | None = None, ignore: st
     """Check a file. Never raises for its content."""
     path = Path(file).expanduser()
     try:
-        found = tables.read(path, ignore)
-        interpreter = Interpreter(found, dict(columns or {}), None)
+        table = tables.read(path, ignore)
+        interpreter = Interpreter(table, dict(columns or {}), None)
     except InputError as error:
         return Checked(path, tuple(map(_violation, error.problems)), {}, (), ())
     data = interpreter.dataset()
     errors = _gathered([_violation(problem) for problem in interpreter.problems])
-    others = tuple(name for name in found.names if name not in data.items.values())
+    others = tuple(name for name in table.names if name not in data.items.values())
     warnings = [] if errors else [*_subjects(data), *_values(data), *_doubles(data), *_covariates(data, others)]
     counts = {
         "records": data.n_records, "subjects": data.n_subjects, "observations": int(data.observed.sum()),
@@ -77,17 +77,19 @@ def _gathered(violations: list[Violation]) -> list[Violation]:
     groups: dict[tuple[str, str, str], list[int]] = {}
     for v in violations:
         groups.setdefault((v.item, v.what, v.cure), []).extend(v.lines)
-    return [Violation("error", tuple(sorted(lines)), item, what, cure) for (item, what, cure), lines in groups.items()]
+    return [
+        Violation("error", tuple(sorted(lines)), item, fault, cure) for (item, fault, cure), lines in groups.items()
+    ]
 
 
-def _warn(data: Dataset, rows: np.ndarray, item: str, what: str, cure: str) -> list[Violation]:
+def _warn(data: Dataset, rows: np.ndarray, item: str, fault: str, cure: str) -> list[Violation]:
     if not len(rows):
         return []
-    return [Violation("warning", tuple(int(data.table.lines[r]) for r in rows), item, what, cure)]
+    return [Violation("warning", tuple(int(data.table.lines[r]) for r in rows), item, fault, cure)]
 
 
 def _subjects(data: Dataset) -> list[Violation]:
-    found = []
+    violations = []
     none: list[int] = []
     undosed: list[int] = []
     early: list[int] = []
@@ -102,29 +104,29 @@ def _subjects(data: Dataset) -> list[Violation]:
         else:
             first = int(np.flatnonzero(doses)[0])
             early += [int(r) for r in rows[:first][observed[:first] & (data.dv[own][:first] > 0)]]
-    found += _warn(
+    violations += _warn(
         data, np.array(none, int), "ID", "a subject has no observation", "Leave it out, or look for lost records."
     )
     if len(undosed) < data.n_subjects:
-        found += _warn(
+        violations += _warn(
             data, np.array(undosed, int), "ID", "a subject has no dose", "Is this a placebo, or is a record lost?"
         )
-    found += _warn(
+    violations += _warn(
         data,
         np.array(early, int),
         "TIME",
         "a positive value before the first dose",
         "An earlier dose, or a clock that is off?",
     )
-    return found
+    return violations
 
 
 def _values(data: Dataset) -> list[Violation]:
     dv, rows = data.dv, np.flatnonzero(data.observed)
-    found = _warn(
+    violations = _warn(
         data, rows[dv[rows] < 0], "DV", "a negative observation", "Right on a log or change scale; else correct it."
     )
-    found += _warn(data, rows[(dv[rows] == 0) & (data.cens[rows] == 0)], "DV", "an observation of exactly 0",
+    violations += _warn(data, rows[(dv[rows] == 0) & (data.cens[rows] == 0)], "DV", "an observation of exactly 0",
                    "If it is below the limit of quantification, say so with CENS 1 and DV the limit.")  # fmt: skip
     kinds: dict[tuple[str, str], list[int]] = {}
     for r in rows:
@@ -137,7 +139,7 @@ def _values(data: Dataset) -> list[Violation]:
         width = 1.4826 * np.median(np.abs(logs - middle))
         if width > 0:
             far += [r for r, value in zip(own, logs, strict=True) if abs(value - middle) > OUTLYING * width]
-    found += _warn(
+    violations += _warn(
         data,
         np.array(far, int),
         "DV",
@@ -145,11 +147,11 @@ def _values(data: Dataset) -> list[Violation]:
         "Check its unit and the decimal point.",
     )
     ignored = np.flatnonzero(np.isin(data.evid, (1, 4)) & np.isfinite(dv) & (dv != 0))
-    found += _warn(
+    violations += _warn(
         data, ignored, "DV", "a dose record has a value, which is not used", "Give the observation a record of its own."
     )
     below = np.flatnonzero((data.time < 0) & data.observed)
-    return found + _warn(data, below, "TIME", "an observation before time 0", "Allowed; make sure it is meant.")
+    return violations + _warn(data, below, "TIME", "an observation before time 0", "Allowed; make sure it is meant.")
 
 
 def _doubles(data: Dataset) -> list[Violation]:
@@ -163,22 +165,24 @@ def _doubles(data: Dataset) -> list[Violation]:
         if key in seen:
             (doubled if data.dv[r] == data.dv[seen[key]] else contrary).append(r)
         seen.setdefault(key, r)
-    found = _warn(data, np.array(doubled, int), "DV", "the same observation stands twice", "Remove one.")
-    return found + _warn(data, np.array(contrary, int), "DV", "two values of the same kind at the same time",
+    violations = _warn(data, np.array(doubled, int), "DV", "the same observation stands twice", "Remove one.")
+    return violations + _warn(data, np.array(contrary, int), "DV", "two values of the same kind at the same time",
                          "Replicates are used as independent; make sure that is meant.")  # fmt: skip
 
 
 def _covariates(data: Dataset, others: tuple[str, ...]) -> list[Violation]:
     table: Table = data.table
-    found = []
+    violations = []
     for name in others:
         values = table.numbers[name]
         if table.is_text(name):
             continue
         missing = np.flatnonzero(np.isnan(values))
         if 0 < len(missing) < len(values):
-            found += _warn(data, missing, name, f"{name} has no number", "Fill it in before it is used as a covariate.")
-    return found
+            violations += _warn(
+                data, missing, name, f"{name} has no number", "Fill it in before it is used as a covariate."
+            )
+    return violations
 
 
 def shown(lines: tuple[int, ...]) -> str:

@@ -247,30 +247,30 @@ def freeze(problem: PopulationProblem, prediction: Prediction, n_random: int) ->
     return Frozen(variance, slope)
 
 
-def failures(problem: PopulationProblem, found: Conditional, subjects: np.ndarray) -> Mapping[str, str]:
+def failures(problem: PopulationProblem, conditional: Conditional, subjects: np.ndarray) -> Mapping[str, str]:
     """Why lanes have no value, by the subject's label."""
     reasons: dict[str, str] = {}
-    for lane in np.flatnonzero(found.bad):
+    for lane in np.flatnonzero(conditional.bad):
         label = problem.data.labels[int(subjects[lane])]
-        if lane in found.prediction.reasons:
-            reasons[label] = found.prediction.reasons[int(lane)]
+        if lane in conditional.prediction.reasons:
+            reasons[label] = conditional.prediction.reasons[int(lane)]
             continue
-        reasons[label] = "the likelihood is no finite number" + _where(problem, found, int(lane))
+        reasons[label] = "the likelihood is no finite number" + _where(problem, conditional, int(lane))
     return reasons
 
 
-def _where(problem: PopulationProblem, found: Conditional, lane: int) -> str:
+def _where(problem: PopulationProblem, conditional: Conditional, lane: int) -> str:
     """The first datum of a lane whose variance or likelihood cannot be used."""
-    for piece in found.prediction.pieces:
-        mine = piece.lane == lane
+    for piece in conditional.prediction.pieces:
+        in_lane = piece.lane == lane
         if piece.log_likelihood is not None:
-            bad = mine & ~np.isfinite(piece.log_likelihood.value)
-            what = "its log likelihood has no value"
+            bad = in_lane & ~np.isfinite(piece.log_likelihood.value)
+            fault = "its log likelihood has no value"
         else:
-            bad = mine & ~((piece.variance.value > 0) & np.isfinite(piece.mean.value + piece.datum.value))
-            what = "its residual variance is 0 or has no value (prediction "
+            bad = in_lane & ~((piece.variance.value > 0) & np.isfinite(piece.mean.value + piece.datum.value))
+            fault = "its residual variance is 0 or has no value (prediction "
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            tail = f"{what}{piece.ipred.value[row]:g})" if piece.log_likelihood is None else what
+            tail = f"{fault}{piece.ipred.value[row]:g})" if piece.log_likelihood is None else fault
             return f": {problem.data.where(int(piece.record[row]))}, {tail}"
     return ""

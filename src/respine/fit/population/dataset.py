@@ -123,7 +123,7 @@ class Interpreter:
 
     def _items(self, columns: dict[str, str], occasion: str | None) -> dict[str, str]:
         """The column of each item there is."""
-        found: dict[str, str] = {}
+        items: dict[str, str] = {}
         upper = {name.upper(): name for name in reversed(self.table.names)}
         for item, name in columns.items():
             if item not in ITEMS:
@@ -133,25 +133,25 @@ class Interpreter:
                 why, cure = "The file has no such column.", nearest(name, self.table.names)
                 self.problems.append(Problem(f"{self.table.file}:1", f"columns.{item}", name, why, cure))
             else:
-                found[item] = name
+                items[item] = name
         for item in ITEMS:
             for name in _ALSO.get(item, (item,)):
-                if item not in found and name in upper and upper[name] not in found.values():
-                    found[item] = upper[name]
+                if item not in items and name in upper and upper[name] not in items.values():
+                    items[item] = upper[name]
         if occasion is not None:
             if occasion in self.table.names:
-                found["OCC"] = occasion
+                items["OCC"] = occasion
             else:
                 why, cure = "The file has no such column for the occasions.", nearest(occasion, self.table.names)
                 self.problems.append(Problem(f"{self.table.file}:1", "occasion", occasion, why, cure))
-        missing = [item for item in REQUIRED if item not in found]
+        missing = [item for item in REQUIRED if item not in items]
         if missing:
             why = f"The table lacks {', '.join(missing)}."
             cure = f'Name the column, as in "columns: {{{missing[0]}: ...}}"; there are {", ".join(self.table.names)}.'
             self.problems.append(Problem(f"{self.table.file}:1", "header", "", why, cure))
         if self.problems:
             raise InputError(*self.problems)
-        return found
+        return items
 
     def numbers(self, item: str, default: float) -> np.ndarray:
         """Numbers of an item; missing cells and a missing column mean ``default``; a text is a fault."""

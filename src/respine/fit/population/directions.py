@@ -77,24 +77,24 @@ class Directions:
 
     def of(self, expr: Expr, formulas: Mapping[str, Formula], own: str = "") -> set[int]:
         """Directions a formula depends on; ``own``: its name, which may stand for a parameter in it."""
-        found: set[int] = set()
+        columns: set[int] = set()
         place = {self.fixed[k]: self.n_random + m for m, k in enumerate(self.free)}
         for name in self.names(expr, formulas, own):
             if name in self.eta:
-                found.add(self.eta[name])
+                columns.add(self.eta[name])
             elif name in self.kappa:
                 first = len(self.eta) + self.kappa[name]
-                found |= {first + occ * len(self.kappa) for occ in range(self.n_occasions)}
+                columns |= {first + occ * len(self.kappa) for occ in range(self.n_occasions)}
             elif name in place:
-                found.add(place[name])
-        return found
+                columns.add(place[name])
+        return columns
 
     def names(self, expr: Expr, formulas: Mapping[str, Formula], own: str = "") -> set[str]:
         """Every name a formula needs, through other formulas; a parameter that shares its name with a formula comes
         in there.
         """
-        found = needs(expr, {name: formula for name, formula in formulas.items() if name != own})
-        return found | ({own} if own in set(symbols(expr)) else set())
+        names = needs(expr, {name: formula for name, formula in formulas.items() if name != own})
+        return names | ({own} if own in set(symbols(expr)) else set())
 
     def changes(self, names: Iterable[str]) -> bool:
         """Whether any of these names changes along the records of some subject."""

@@ -92,12 +92,12 @@ class DoseBook:
             depends = tuple(sorted(d.of(formula.expr, self.problem.individual)))
             return _Rule(state, part, law, formula, d.changes(names), depends)
 
-        found = [rule(part, -1, f) for part in _PARTS if (f := getattr(rules, part)) is not None]
+        of_state = [rule(part, -1, f) for part in _PARTS if (f := getattr(rules, part)) is not None]
         for k, law in enumerate(rules.absorbed):
-            found += [rule(part, k, f) for part, f in law.formulas.items()]
-            found += [rule("fraction", k, law.fraction)] if law.fraction is not None else []
-            found += [rule("lag", k, law.lag)] if law.lag is not None else []
-        return found
+            of_state += [rule(part, k, f) for part, f in law.formulas.items()]
+            of_state += [rule("fraction", k, law.fraction)] if law.fraction is not None else []
+            of_state += [rule("lag", k, law.lag)] if law.lag is not None else []
+        return of_state
 
     # ---- doses absorbed by laws ---------------------------------------------------------------------------------------
     def _slots(self) -> list[Slot]:
@@ -107,13 +107,13 @@ class DoseBook:
             laws = [k for k, law in enumerate(rules.absorbed) if law.law != "zero-order"]
             if not rules.absorbed:
                 continue
-            mine = np.array([s == state for s in problem.dose_state])
-            for what, bad in (("SS", mine & (data.ss > 0)), ("RATE", mine & (data.rate != 0))):
+            into_state = np.array([s == state for s in problem.dose_state])
+            for item, bad in (("SS", into_state & (data.ss > 0)), ("RATE", into_state & (data.rate != 0))):
                 if bad.any():
                     row = int(np.flatnonzero(bad)[0])
-                    why = f"A dose with {what} cannot be absorbed by a law."
-                    raise InputError(Problem(data.where(row), what, "", why, "Write the doses out, as boluses."))
-            count = np.where(mine, data.addl + 1, 0)
+                    why = f"A dose with {item} cannot be absorbed by a law."
+                    raise InputError(Problem(data.where(row), item, "", why, "Write the doses out, as boluses."))
+            count = np.where(into_state, data.addl + 1, 0)
             most = int(max(count[data.records(s)].sum() for s in range(data.n_subjects)))
             if most * max(len(laws), 1) > MOST_SLOTS:
                 why = f"A subject has {most} doses into {state}, each of which needs {len(laws)} states of its own."
@@ -165,14 +165,14 @@ class DoseBook:
         slopes: dict[int, np.ndarray] = {}
         for k, rule in enumerate(self.rules):
             if rule.changes:
-                found = evaluate(rule.formula.expr, along)
-                numbers[k] = found.value
-                if found.slope is not None:
-                    slopes[k] = np.broadcast_to(found.slope, (len(found.slope), size))
+                value = evaluate(rule.formula.expr, along)
+                numbers[k] = value.value
+                if value.slope is not None:
+                    slopes[k] = np.broadcast_to(value.slope, (len(value.slope), size))
             else:
-                found = evaluate(rule.formula.expr, lane_values)
-                numbers[k] = found.value if found.value.ndim == 0 else found.value[layout.lane]
-                values[rule.leaf] = found
+                value = evaluate(rule.formula.expr, lane_values)
+                numbers[k] = value.value if value.value.ndim == 0 else value.value[layout.lane]
+                values[rule.leaf] = value
         plans: list[Plan] = []
         number: dict[tuple[object, ...], int] = {}
         which = np.empty(n, np.int64)
@@ -184,8 +184,8 @@ class DoseBook:
                 if key not in self._plans:
                     if len(self._plans) > MOST_PLANS:
                         self._plans.clear()
-                    mine = {k: slope[:, a:b] for k, slope in slopes.items()}
-                    self._plans[key] = self._plan(s, numbers[:, a:b], mine, want, inputs)
+                    own_slopes = {k: slope[:, a:b] for k, slope in slopes.items()}
+                    self._plans[key] = self._plan(s, numbers[:, a:b], own_slopes, want, inputs)
                 number[key] = len(plans)
                 plans.append(self._plans[key])
             which[lane] = number[key]
@@ -213,7 +213,7 @@ class DoseBook:
         slopes: Mapping[int, np.ndarray],
     ) -> dict[str, Dual]:
         """Arrival times and parameters of the laws, a number a lane."""
-        found: dict[str, Dual] = {}
+        values: dict[str, Dual] = {}
         for slot in self.slots:
             row, extra = self._dose_rows(layout, slot)
             there = row >= 0
@@ -227,18 +227,18 @@ class DoseBook:
                 if rule.part == "lag":
                     lag = self._at(rule, at, lane_values, along)
                     arrival = add(arrival, lag)
-                elif rule.law >= 0 and rule.part in law.formulas and name not in found:
-                    found[name] = self._at(rule, at, lane_values, along)
+                elif rule.law >= 0 and rule.part in law.formulas and name not in values:
+                    values[name] = self._at(rule, at, lane_values, along)
                     if law.law == "transit" and rule.part == "n":
-                        found[slot.name("log_gamma")] = UNARY["lgamma"](add(found[name], constant(1.0)))
-            found[slot.name("arrival")] = arrival
-        return found
+                        values[slot.name("log_gamma")] = UNARY["lgamma"](add(values[name], constant(1.0)))
+            values[slot.name("arrival")] = arrival
+        return values
 
     def _at(self, rule: _Rule, rows: np.ndarray, lane_values: Mapping[str, Dual], along: Mapping[str, Dual]) -> Dual:
         if rule.changes:
             return evaluate(rule.formula.expr, {name: value.take(rows) for name, value in along.items()})
-        found = evaluate(rule.formula.expr, lane_values)
-        return found if found.value.ndim else Dual(np.full(len(rows), found.value), found.slope)
+        result = evaluate(rule.formula.expr, lane_values)
+        return result if result.value.ndim else Dual(np.full(len(rows), result.value), result.slope)
 
     def _dose_rows(self, layout: Layout, slot: Slot) -> tuple[np.ndarray, np.ndarray]:
         """(n_lanes,) the row of each lane's dose of this number, -1 where it has fewer, and how long after it it
@@ -343,7 +343,7 @@ class DoseBook:
         want: str,
         dose: dict[str, int],
     ) -> list[tuple[bool, dict[str, object]]]:
-        found: list[tuple[bool, dict[str, object]]] = []
+        records: list[tuple[bool, dict[str, object]]] = []
         count = int(str(fields["additional"])) + 1
         for n in range(count):
             number = dose[state] + n
@@ -365,9 +365,9 @@ class DoseBook:
                     wanted = self._wanted(self.leaves.get(arrival, ()), want)
                     record |= {"compartment": slot.name("amount"),
                             "lag_sensitivity": ((arrival, 1.0),) if wanted else ()}  # fmt: skip
-                found.append((n > 0, record))
+                records.append((n > 0, record))
         dose[state] += count
-        return found
+        return records
 
     def _wanted(self, depends: Sequence[int], want: str) -> bool:
         most = {"nothing": 0, "random": self.directions.n_random, "all": 10**9}[want]

@@ -46,11 +46,11 @@ class Slot:
     law: int
     shared: frozenset[str] = frozenset()
 
-    def name(self, what: str) -> str:
+    def name(self, part: str) -> str:
         """A name of its own; ``amount`` is a state that remembers the dose, ``arrival`` the time it comes in."""
-        every = what in self.shared
+        every = part in self.shared
         return (
-            f"{self.state} law {self.law} {what}" if every else f"{self.state} dose {self.dose} law {self.law} {what}"
+            f"{self.state} law {self.law} {part}" if every else f"{self.state} dose {self.dose} law {self.law} {part}"
         )
 
 

@@ -208,11 +208,11 @@ def walk(outer: Outer, x: np.ndarray, checks: list[SlopeCheck] | None, watch: Wa
 
     sampled = outer.objective.method == "imp"
     tolerance = SAMPLED if sampled else TOLERANCE
-    found = search(outer, x, guess, tolerance=tolerance, most_evaluations=options.max_evaluations, sampled=sampled,
+    end = search(outer, x, guess, tolerance=tolerance, most_evaluations=options.max_evaluations, sampled=sampled,
                    watch=tell)  # fmt: skip
     if checks is not None:
-        checks += outer.check("end", found.x, found.slope, found.matrix, options.seed + 1)
-    return found
+        checks += outer.check("end", end.x, end.slope, end.matrix, options.seed + 1)
+    return end
 
 
 def finish(outer: Outer, searches: list[Search], checks: list[SlopeCheck], seconds: float) -> Estimate:

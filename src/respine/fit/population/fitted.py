@@ -41,7 +41,7 @@ class Fit:
 
     problem: PopulationProblem
     method: str
-    found: Estimate
+    optimum: Estimate
     objective: float
     certain: Uncertainty | None
     findings: list[Finding]
@@ -54,19 +54,19 @@ class Fit:
 
     @property
     def point(self) -> Point:
-        return self.found.point
+        return self.optimum.point
 
     @property
     def vector(self) -> Vector:
-        return self.found.vector
+        return self.optimum.vector
 
     @cached_property
     def objective_focei(self) -> float:
         """The FOCEI objective at the estimates, what nlmixr2 lists beside imp; NaN where it has no value."""
         if self.method == "focei":
             return self.objective
-        objective = Objective(self.problem, "focei", predictor=self.found.objective.predictor)
-        return objective.at(self.point).total + self.found.prior
+        objective = Objective(self.problem, "focei", predictor=self.optimum.objective.predictor)
+        return objective.at(self.point).total + self.optimum.prior
 
     @property
     def is_answer(self) -> bool:
@@ -81,7 +81,7 @@ class Fit:
         import pandas as pd
 
         vector = self.vector
-        values, starts = vector.natural(self.point), vector.natural(self.found.outer.begin)
+        values, starts = vector.natural(self.point), vector.natural(self.optimum.outer.begin)
         errors = self.certain.errors if self.certain is not None else np.full(len(values), np.nan)
         low, high = self._limits()
         rows = [
@@ -111,7 +111,7 @@ class Fit:
             if entry.kind == "fixed":
                 step = np.zeros(n)
                 step[k] = Z95 * own[k] / abs(stretch[k])
-                ends = [vector.natural(self.found.outer.point(self.found.x + s * step))[k] for s in (-1, 1)]
+                ends = [vector.natural(self.optimum.outer.point(self.optimum.x + s * step))[k] for s in (-1, 1)]
             elif "," in entry.name:
                 ends = [values[k] - Z95 * own[k], values[k] + Z95 * own[k]]
             else:
@@ -124,7 +124,7 @@ class Fit:
         """How many standard errors the limits lie away."""
         if self.certain is None or self.certain.kind == "R":
             return Z95
-        people = len(self.found.slopes)
+        people = len(self.optimum.slopes)
         free = max(people - self.vector.size, 0.5 * people)
         return float(np.sqrt(people / free)) * t95(free)
 
@@ -149,8 +149,8 @@ class Fit:
         """One row a subject: ID, its random effects, their standard errors (``se eta``), its share of the objective."""
         import pandas as pd
 
-        value = self.found.value
-        names = self.found.objective.d.random_names()
+        value = self.optimum.value
+        names = self.optimum.objective.d.random_names()
         frame = pd.DataFrame(value.random, columns=names)
         frame.insert(0, "ID", self.problem.data.labels)
         if len(names):
@@ -170,11 +170,11 @@ class Fit:
         """
         import pandas as pd
 
-        objective, rows = self.found.objective, []
+        objective, rows = self.optimum.objective, []
         omega = objective.blocks.whole(self.point.blocks) if objective.d.n_random else np.zeros((0, 0))
-        n = len(self.found.value.random)
+        n = len(self.optimum.value.random)
         for k, name in enumerate(objective.d.random_names()):
-            own = self.found.value.random[:, k]
+            own = self.optimum.value.random[:, k]
             sd = float(np.std(own, ddof=1)) if n > 1 else 0.0
             mean, error = float(np.mean(own)), sd / np.sqrt(n) if n else np.nan
             rows.append({"name": name, "shrinkage": 100 * (1 - sd / np.sqrt(omega[k, k])), "mean": mean, "se": error})
@@ -185,9 +185,9 @@ class Fit:
         """One row a subject: ID and individual parameters at the modes, where these are one number a subject."""
         import pandas as pd
 
-        objective = self.found.objective
+        objective = self.optimum.objective
         layout = objective.predictor.layout(objective.subjects)
-        values = objective.predictor.lane_values(layout, self.point.fixed, self.found.value.random, "nothing")
+        values = objective.predictor.lane_values(layout, self.point.fixed, self.optimum.value.random, "nothing")
         frame = pd.DataFrame({"ID": self.problem.data.labels})
         for name in self.problem.individual:
             if name in values and name not in objective.predictor.changing:
@@ -254,10 +254,10 @@ def evaluate(problem: PopulationProblem | Fit, method: str | None = None, *, cov
     """
     if isinstance(problem, Fit):
         problem = problem.at_estimates()
-    found = fit(with_options(problem, max_evaluations=0, starts=1), "imp" if method == "saem" else method)
-    if covariance and np.isfinite(found.objective):
-        found.certain = uncertainty(found.found, problem.estimation.covariance)
-    return found
+    fitted = fit(with_options(problem, max_evaluations=0, starts=1), "imp" if method == "saem" else method)
+    if covariance and np.isfinite(fitted.objective):
+        fitted.certain = uncertainty(fitted.optimum, problem.estimation.covariance)
+    return fitted
 
 
 def fit(
@@ -277,20 +277,20 @@ def fit(
     name = method or problem.estimation.method
     if name == "saem":
         return _by_saem(problem, Path(folder) if folder is not None else None, watch, begun)
-    found = estimate(problem, name, watch)
+    estimated = estimate(problem, name, watch)
     extra: list[Finding] = []
     searched = problem.estimation.max_evaluations > 0
-    if searched and found.converged:
-        extra, other = flip_flop(found)
+    if searched and estimated.converged:
+        extra, other = flip_flop(estimated)
         if other is not None:
-            found = finish(found.outer, [*found.searches, other], found.checks, found.seconds)
+            estimated = finish(estimated.outer, [*estimated.searches, other], estimated.checks, estimated.seconds)
     certain = None
-    if searched and problem.estimation.covariance != "none" and np.isfinite(found.total):
-        certain = uncertainty(found, problem.estimation.covariance)
-    findings = _accepted(problem, [*look(found, certain), *extra])
-    value = found.value
+    if searched and problem.estimation.covariance != "none" and np.isfinite(estimated.total):
+        certain = uncertainty(estimated, problem.estimation.covariance)
+    findings = _accepted(problem, [*look(estimated, certain), *extra])
+    value = estimated.value
     error = value.total_error if isinstance(value, Integral) else 0.0
-    return Fit(problem, name, found, found.total, certain, findings, found.converged or not searched,
+    return Fit(problem, name, estimated, estimated.total, certain, findings, estimated.converged or not searched,
                clock.perf_counter() - begun, error, _settings(problem, name))  # fmt: skip
 
 
@@ -327,20 +327,21 @@ def _by_saem(problem: PopulationProblem, folder: Path | None, watch: Watch | Non
     search = Search(
         x, value.total, each.sum(axis=0), True, "all steps were taken", 0.0, value.evaluations, np.eye(len(x))
     )
-    found = Estimate(
+    estimated = Estimate(
         outer, outer.point(x), value, 0.0, each, True, search.why, [], [search], value.evaluations, 0.0, np.eye(len(x))
     )
-    certain = uncertainty(found, "S") if problem.estimation.covariance != "none" else None
+    certain = uncertainty(estimated, "S") if problem.estimation.covariance != "none" else None
     apart = np.abs(banks[0].x - banks[1].x)
     errors = np.sqrt(np.maximum(np.diag(certain.of_x), 0.0)) if certain is not None else np.zeros(len(x))
     allowed = np.maximum(AGREE_ERRORS * np.where(np.isfinite(errors), errors, 0.0), AGREE_SHARE)
     far = [saem.vector.names[k] for k in np.flatnonzero(apart > allowed)]
-    findings = _accepted(problem, look(found, None))
+    findings = _accepted(problem, look(estimated, None))
     if far:
         why = f"Two independent banks ended apart in {', '.join(far)}."
         findings.append(
             Finding("not-converged", tuple(far), why, "Allow more burn_in and averaging, or simplify the model.")
         )
-    fitted = Fit(problem, "saem", found, value.total, certain, findings, not far, clock.perf_counter() - begun, value.total_error,
+    seconds = clock.perf_counter() - begun
+    fitted = Fit(problem, "saem", estimated, value.total, certain, findings, not far, seconds, value.total_error,
                  _settings(problem, "saem"), [bank.x for bank in banks], banks[0].path)  # fmt: skip
     return fitted

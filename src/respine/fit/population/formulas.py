@@ -97,13 +97,13 @@ class _Reader:
     def comparison(self, left: ast.expr, operators: list[ast.cmpop], values: list[ast.expr]) -> Expr:
         result: Expr | None = None
         for operator, right in zip(operators, values, strict=True):
-            part = self.one_comparison(left, operator, right)
+            part = self.single_comparison(left, operator, right)
             result = part if result is None else ("and", result, part)
             left = right
         assert result is not None
         return result
 
-    def one_comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Expr:
+    def single_comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Expr:
         if isinstance(left, ast.Constant) and isinstance(left.value, str):
             left, right = right, left
         if isinstance(right, ast.Constant) and isinstance(right.value, str):

@@ -101,11 +101,11 @@ class Information:
         diagonal = np.diag(self.matrix)
         weight = np.where(self.values != 0, self.values**2, 1.0)
         silent = [k for k in range(len(diagonal)) if diagonal[k] * weight[k] < SILENT]
-        found = [Finding("no-influence", (self.names[k],), f"These data will say nothing of {self.names[k]}.",
+        results = [Finding("no-influence", (self.names[k],), f"These data will say nothing of {self.names[k]}.",
                          "Fix it, or measure where it matters.") for k in silent]  # fmt: skip
         seen = [k for k in range(len(diagonal)) if k not in silent]
         if not seen:
-            return found
+            return results
         size = np.sqrt(diagonal[seen])
         values, vectors = np.linalg.eigh(self.matrix[np.ix_(seen, seen)] / np.outer(size, size))
         for value, vector in zip(values, vectors.T, strict=True):
@@ -114,10 +114,10 @@ class Information:
                     self.names[seen[k]] for k in np.flatnonzero(np.abs(vector) > 0.1 * np.max(np.abs(vector)))
                 )
                 why = f"These data will not tell {' and '.join(names)} apart."
-                found.append(
+                results.append(
                     Finding("unidentifiable", names, why, "Fix one of them, or sample at other times or doses.")
                 )
-        return found
+        return results
 
     def __str__(self) -> str:
         lines = [f"{self.people} people, {self.observations} observations; D-criterion {self.criterion:.6g}", ""]

@@ -74,12 +74,12 @@ class Marginal(Objective):
         omega = self.blocks.whole(point.blocks)
         root, log_det = _roots(first.curvature, omega)  # e = mode + root z
         z, log_weight = self._nodes(q) if self.method == "agq" else self._draws(q)
-        found = self._integrate(point, omega, first.random, root, log_det, z, log_weight, slopes)
-        found.unsettled, found.curvature, found.exact = first.unsettled, first.curvature, first.exact
-        found.failures = {**first.failures, **found.failures}
-        found.each[[self.problem.data.labels.index(label) for label in found.failures]] = np.nan
-        found.evaluations += first.evaluations
-        return found
+        value = self._integrate(point, omega, first.random, root, log_det, z, log_weight, slopes)
+        value.unsettled, value.curvature, value.exact = first.unsettled, first.curvature, first.exact
+        value.failures = {**first.failures, **value.failures}
+        value.each[[self.problem.data.labels.index(label) for label in value.failures]] = np.nan
+        value.evaluations += first.evaluations
+        return value
 
     def _nodes(self, q: int) -> tuple[np.ndarray, np.ndarray]:
         """(1, K, Q) nodes and (1, K) log(weight) + |z|^2/2."""
@@ -158,9 +158,9 @@ class Marginal(Objective):
                 by_fixed[who] = np.einsum("mnk,nk->nm", np.where(np.isfinite(slope), slope, 0.0), share)
             for lane, s in enumerate(who):
                 if not np.isfinite(out.each[s]):
-                    one = failures(self.problem, at, np.repeat(who, k))
+                    reasons = failures(self.problem, at, np.repeat(who, k))
                     label = self.problem.data.labels[s]
-                    out.failures = {**out.failures, label: one.get(label, "no node has a likelihood")}
+                    out.failures = {**out.failures, label: reasons.get(label, "no node has a likelihood")}
                     del lane
         out.random = means
         if slopes:
@@ -179,11 +179,11 @@ class Marginal(Objective):
         precision, k = np.linalg.inv(omega), z.shape[1]
         weights = np.zeros((n, k))
         for who in _chunks(n, max(1, MOST_LANES // k)):
-            found = self.lanes(np.repeat(who, k), point, random[who].reshape(-1, q), "nothing", None)
+            lanes = self.lanes(np.repeat(who, k), point, random[who].reshape(-1, q), "nothing", None)
             phi = 0.5 * (
-                found.value.reshape(len(who), k) + np.einsum("nki,ij,nkj->nk", random[who], precision, random[who])
+                lanes.value.reshape(len(who), k) + np.einsum("nki,ij,nkj->nk", random[who], precision, random[who])
             )
-            exponent = log_weight[who] - np.where(found.bad.reshape(len(who), k), np.inf, phi)
+            exponent = log_weight[who] - np.where(lanes.bad.reshape(len(who), k), np.inf, phi)
             share = np.exp(exponent - exponent.max(axis=1, keepdims=True))
             weights[who] = share / share.sum(axis=1, keepdims=True)
         return random, weights

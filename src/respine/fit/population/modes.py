@@ -27,14 +27,14 @@ DOWNHILL = 1e-4
 
 @dataclass
 class Modes:
-    """``random`` (n, Q), ``value`` (n,) of phi there, ``matrix`` (n, Q, Q) the curvature it ended with; ``found`` (n,);
-    ``decrease`` (n,) that one more step would bring.
+    """``random`` (n, Q), ``value`` (n,) of phi there, ``matrix`` (n, Q, Q) the curvature it ended with;
+    ``settled`` (n,) whether a mode was reached; ``decrease`` (n,) that one more step would bring.
     """
 
     random: np.ndarray
     value: np.ndarray
     matrix: np.ndarray
-    found: np.ndarray
+    settled: np.ndarray
     decrease: np.ndarray
     evaluations: int = 0
 
@@ -62,7 +62,7 @@ def find_modes(evaluate: Evaluate, precision: np.ndarray, start: np.ndarray, mat
         step, decrease = _step(state.matrix[active], slope[active])
         state.decrease[active] = decrease
         near = decrease < CONVERGED * (1 + 1e-2 * np.abs(state.value[active]))
-        state.found[active[near]] = True
+        state.settled[active[near]] = True
         state.random[active[near]] += step[near]  # it is known already and costs nothing
         active, step, decrease = active[~near], step[~near], decrease[~near]
         if not len(active):
@@ -113,7 +113,7 @@ def _walk(
         if not len(waiting):
             break
     stuck = active[~done]
-    state.found[stuck] = state.decrease[stuck] < GOOD_ENOUGH
+    state.settled[stuck] = state.decrease[stuck] < GOOD_ENOUGH
     return active[done]
 
 

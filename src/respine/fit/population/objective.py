@@ -151,13 +151,13 @@ class Objective:
         elif self.last is not None and len(self.last.random) == n:
             begin, matrix = self.last.random, self.last.matrix
         modes = find_modes(lambda s, e: self.lanes(s, point, e, "random", still), precision, begin, matrix)
-        if self.last is not None and start is None and not modes.found.all():
+        if self.last is not None and start is None and not modes.settled.all():
             modes = self._again(point, precision, still, modes)
         value = self._at_modes(point, omega, precision, frozen, modes.random, slopes)
         value.evaluations += modes.evaluations
-        value.unsettled = tuple(self.problem.data.labels[s] for s in np.flatnonzero(~modes.found))
+        value.unsettled = tuple(self.problem.data.labels[s] for s in np.flatnonzero(~modes.settled))
         matrix = modes.matrix if value.exact is None else _positive(value.exact, modes.matrix)
-        self.last = Modes(modes.random, modes.value, matrix, modes.found, modes.decrease)
+        self.last = Modes(modes.random, modes.value, matrix, modes.settled, modes.decrease)
         return value
 
     def forget(self) -> None:
@@ -166,25 +166,25 @@ class Objective:
 
     def _again(self, point: Point, precision: np.ndarray, frozen: Frozen | None, modes: Modes) -> Modes:
         """Subjects whose mode was not found from the last one begin at 0."""
-        lost = np.flatnonzero(~modes.found)
+        lost = np.flatnonzero(~modes.settled)
         fresh = find_modes(
             lambda s, e: self.lanes(lost[s], point, e, "random", frozen),
             precision,
             np.zeros((len(lost), self.d.n_random)),
         )
         better = fresh.value < modes.value[lost]
-        for name in ("random", "value", "matrix", "found", "decrease"):
+        for name in ("random", "value", "matrix", "settled", "decrease"):
             getattr(modes, name)[lost[better]] = getattr(fresh, name)[better]
         modes.evaluations += fresh.evaluations
         return modes
 
     def _without_random(self, point: Point, slopes: bool) -> Value:
         n = len(self.subjects)
-        found = self.lanes(self.subjects, point, np.zeros((n, 0)), "all" if slopes else "nothing", None)
-        value = Value(found.value, np.zeros((n, 0)), np.zeros((n, 0, 0)), failures(self.problem, found, self.subjects))
-        value.each = np.where(found.bad, np.nan, found.value)
+        lanes = self.lanes(self.subjects, point, np.zeros((n, 0)), "all" if slopes else "nothing", None)
+        value = Value(lanes.value, np.zeros((n, 0)), np.zeros((n, 0, 0)), failures(self.problem, lanes, self.subjects))
+        value.each = np.where(lanes.bad, np.nan, lanes.value)
         if slopes:
-            value.by_fixed, value.by_blocks = found.slope.T.copy(), []
+            value.by_fixed, value.by_blocks = lanes.slope.T.copy(), []
         return value
 
     def _at_modes(
@@ -396,8 +396,8 @@ def start_point(objective: Objective) -> Point:
 def evaluate_at(problem: PopulationProblem, methods: Sequence[str]) -> dict[str, float]:
     """Objectives at the start, by method."""
     predictor = Predictor(problem)
-    found = {}
+    totals = {}
     for method in methods:
         objective = Objective(problem, method, predictor=predictor)
-        found[method] = objective.at(start_point(objective)).total
-    return found
+        totals[method] = objective.at(start_point(objective)).total
+    return totals

@@ -42,19 +42,19 @@ def patients(fit: Fit, data: Any, *, samples: int = 1000, interval: float = 0.9,
 
     samples += samples % 2  # they come in pairs
     problem = at_point(new_data(fit.problem, data), fit.point)
-    found = evaluate(problem, fit.method if fit.method in ("foce", "focei", "laplace", "fo") else "focei")
-    objective = found.found.objective
-    low, high, middle = _limits(objective, found, samples, interval, seed)
+    evaluated = evaluate(problem, fit.method if fit.method in ("foce", "focei", "laplace", "fo") else "focei")
+    objective = evaluated.optimum.objective
+    low, high, middle = _limits(objective, evaluated, samples, interval, seed)
     zero = np.zeros((problem.data.n_subjects, objective.d.n_random))
     pred = _at_all(objective, fit.point.fixed, zero)
-    ipred = _at_all(objective, fit.point.fixed, found.found.value.random)
+    ipred = _at_all(objective, fit.point.fixed, evaluated.optimum.value.random)
     import pandas as pd
 
     d = problem.data
     ids, missing = np.repeat(d.labels, d.last - d.first), (~d.observed).astype(int)
     frame = pd.DataFrame({"ID": ids, "TIME": d.time, "DV": d.dv, "MDV": missing,
                           "PRED": pred, "IPRED": ipred, "median": middle, "low": low, "high": high})  # fmt: skip
-    return Patients(found.random_effects, found.individual, frame)
+    return Patients(evaluated.random_effects, evaluated.individual, frame)
 
 
 def new_data(problem: PopulationProblem, data: Any) -> PopulationProblem:
@@ -76,23 +76,23 @@ def _at_all(
 
 
 def _limits(
-    objective: Objective, found: Fit, samples: int, interval: float, seed: int
+    objective: Objective, fitted: Fit, samples: int, interval: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weighted quantiles of predictions over draws of the posterior, by record."""
     problem, q = objective.problem, objective.d.n_random
     n = problem.data.n_records
     if q == 0:
-        same = _at_all(objective, found.point.fixed, np.zeros((problem.data.n_subjects, 0)))
+        same = _at_all(objective, fitted.point.fixed, np.zeros((problem.data.n_subjects, 0)))
         return same, same.copy(), same.copy()
     sampler = Marginal(problem, "imp", predictor=objective.predictor, samples=samples, seed=seed)
-    random, weight = sampler.posterior(found.point)
+    random, weight = sampler.posterior(fitted.point)
     values = np.full((samples, n), np.nan)
     size = max(1, 20_000 // problem.data.n_subjects)
     for first in range(0, samples, size):
         chosen = np.arange(first, min(first + size, samples))
         lanes = np.tile(objective.subjects, len(chosen))
         effects = np.concatenate([random[:, k] for k in chosen])
-        for piece in objective.predictor.predict(lanes, found.point.fixed, effects, every=True).pieces:
+        for piece in objective.predictor.predict(lanes, fitted.point.fixed, effects, every=True).pieces:
             values[chosen[piece.lane // problem.data.n_subjects], piece.record] = piece.ipred.value
     out = np.full((3, n), np.nan)
     for r in range(n):

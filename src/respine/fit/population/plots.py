@@ -96,7 +96,7 @@ def check(table: pd.DataFrame) -> Figure:
 
 def effects(fit: Fit) -> Figure | None:
     """Random effects: their spread beside the model's; None without any."""
-    objective = fit.found.objective
+    objective = fit.optimum.objective
     names = objective.d.random_names()
     if not names:
         return None
@@ -104,7 +104,7 @@ def effects(fit: Fit) -> Figure | None:
     columns = min(4, len(names))
     figure, axes = _figure(-(-len(names) // columns), columns, 2.6, 2.1)
     for k, (axis, name) in enumerate(zip(axes.ravel(), names, strict=False)):
-        own, sd = fit.found.value.random[:, k], float(np.sqrt(omega[k, k]))
+        own, sd = fit.optimum.value.random[:, k], float(np.sqrt(omega[k, k]))
         axis.hist(own[np.isfinite(own)], bins=12, density=True, color=BLUE, alpha=0.5)
         grid = np.linspace(-3.2 * sd, 3.2 * sd, 100)
         axis.plot(grid, np.exp(-0.5 * (grid / sd) ** 2) / (sd * np.sqrt(2 * np.pi)), color=INK, linewidth=0.9)
@@ -121,7 +121,7 @@ def course(fit: Fit) -> Figure | None:
         names = fit.vector.names
         columns = min(4, len(names))
         figure, axes = _figure(-(-len(names) // columns), columns, 2.6, 1.9)
-        values = np.array([fit.vector.natural(fit.found.outer.point(x)) for x in fit.history])
+        values = np.array([fit.vector.natural(fit.optimum.outer.point(x)) for x in fit.history])
         for k, axis in enumerate(axes.ravel()[: len(names)]):
             axis.plot(values[:, k], color=BLUE, linewidth=0.9)
             axis.set_title(names[k], fontsize=8)
@@ -129,7 +129,7 @@ def course(fit: Fit) -> Figure | None:
         for axis in axes.ravel()[len(names) :]:
             axis.set_visible(False)
         return figure
-    paths = [search.path for search in fit.found.searches if len(search.path) > 1]
+    paths = [search.path for search in fit.optimum.searches if len(search.path) > 1]
     if not paths:
         return None
     figure, axes = _figure(1, 1, 4.4, 2.6)

@@ -116,9 +116,9 @@ class Predictor:
         record = np.arange(int(count.sum())) - first[lane] + data.first[subjects][lane]
         observed = {}
         for name, rows in self.problem.rows.items():
-            mine = np.zeros(data.n_records, bool)
-            mine[rows] = True
-            observed[name] = np.flatnonzero(mine[record])
+            belongs = np.zeros(data.n_records, bool)
+            belongs[rows] = True
+            observed[name] = np.flatnonzero(belongs[record])
         return Layout(subjects, lane, record, first, observed)
 
     # ---- formulas -----------------------------------------------------------------------------------------------------
@@ -246,8 +246,8 @@ class Predictor:
         if model.log_likelihood is not None:
             ipred = _full(evaluate(model.prediction, values), size) if model.prediction is not None else nothing
             values[PREDICTION] = ipred
-            found = _full(evaluate(model.log_likelihood, values), size)
-            return Piece(model, lane, record, ipred, ipred, nothing, datum, nothing, found)
+            log_likelihood = _full(evaluate(model.log_likelihood, values), size)
+            return Piece(model, lane, record, ipred, ipred, nothing, datum, nothing, log_likelihood)
         assert model.prediction is not None and model.variance is not None
         ipred = _full(evaluate(model.prediction, values), size)
         values[PREDICTION] = ipred

@@ -44,7 +44,7 @@ def vpc(
     """
     import pandas as pd
 
-    objective, problem = fit.found.objective, fit.problem
+    objective, problem = fit.optimum.objective, fit.problem
     data = problem.data
     simulated = simulate(objective, fit.point, replicates, problem.estimation.seed if seed is None else seed)
     zero = np.zeros((data.n_subjects, objective.d.n_random))
@@ -58,8 +58,8 @@ def vpc(
         below = censored(problem, piece)
         limits = _limits(fit, piece.record, below)
         for stratum in sorted(set(labels)):
-            mine = np.array([label == stratum for label in labels])
-            for number, (time, chosen) in enumerate(_bins(data.time[piece.record], mine, bins)):
+            in_stratum = np.array([label == stratum for label in labels])
+            for number, (time, chosen) in enumerate(_bins(data.time[piece.record], in_stratum, bins)):
                 records = piece.record[chosen]
                 observed = np.where(below[chosen], -np.inf, data.dv[records])
                 sample = simulated[:, records]
@@ -101,12 +101,12 @@ def _quantile(values: np.ndarray, q: float) -> np.ndarray:
     place = q * (ordered.shape[-1] - 1)
     low, high = int(np.floor(place)), int(np.ceil(place))
     with np.errstate(invalid="ignore"):
-        found = (
+        quantile = (
             ordered[..., low] + (place - low) * (ordered[..., high] - ordered[..., low])
             if high > low
             else ordered[..., low]
         )
-    return np.where(np.isfinite(found), found, np.nan)
+    return np.where(np.isfinite(quantile), quantile, np.nan)
 
 
 def _strata(fit: Fit, column: str | None, records: np.ndarray) -> list[str]:
@@ -130,9 +130,11 @@ def _limits(fit: Fit, records: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.where(below, data.dv[records], np.max(known))
 
 
-def _bins(times: np.ndarray, mine: np.ndarray, bins: Sequence[float] | int | None) -> list[tuple[float, np.ndarray]]:
+def _bins(
+    times: np.ndarray, in_stratum: np.ndarray, bins: Sequence[float] | int | None
+) -> list[tuple[float, np.ndarray]]:
     """(median time, rows) of each bin that has data."""
-    own = times[mine]
+    own = times[in_stratum]
     distinct = np.unique(own)
     if bins is None and len(distinct) <= MOST_BINS:
         edges = np.concatenate([[-np.inf], (distinct[1:] + distinct[:-1]) / 2, [np.inf]])
@@ -143,9 +145,9 @@ def _bins(times: np.ndarray, mine: np.ndarray, bins: Sequence[float] | int | Non
     else:
         edges = np.asarray(bins, float)
     place = np.searchsorted(edges, times, side="right") - 1
-    found = []
+    chosen = []
     for k in range(len(edges) - 1):
-        rows = np.flatnonzero(mine & (place == k))
+        rows = np.flatnonzero(in_stratum & (place == k))
         if len(rows):
-            found.append((float(np.median(times[rows])), rows))
-    return found
+            chosen.append((float(np.median(times[rows])), rows))
+    return chosen

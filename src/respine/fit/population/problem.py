@@ -73,12 +73,12 @@ class DoseRules:
     @property
     def formulas(self) -> dict[str, Formula]:
         every = {"lag": self.lag, "bioavailability": self.bioavailability, "duration": self.duration, "rate": self.rate}
-        found = {name: formula for name, formula in every.items() if formula is not None}
+        formulas = {name: formula for name, formula in every.items() if formula is not None}
         for k, part in enumerate(self.absorbed):
-            found |= {f"{k} {name}": formula for name, formula in part.formulas.items()}
-            found |= {f"{k} fraction": part.fraction} if part.fraction is not None else {}
-            found |= {f"{k} lag": part.lag} if part.lag is not None else {}
-        return found
+            formulas |= {f"{k} {name}": formula for name, formula in part.formulas.items()}
+            formulas |= {f"{k} fraction": part.fraction} if part.fraction is not None else {}
+            formulas |= {f"{k} lag": part.lag} if part.lag is not None else {}
+        return formulas
 
 
 @dataclass(frozen=True)
@@ -191,15 +191,15 @@ def in_order(formulas: Mapping[str, Formula]) -> list[str]:
 
 def needs(expr: Expr, formulas: Mapping[str, Formula]) -> set[str]:
     """Every name a formula depends on, through other formulas as well."""
-    found: set[str] = set()
+    needed: set[str] = set()
     stack = list(symbols(expr))
     while stack:
         name = stack.pop()
-        if name not in found:
-            found.add(name)
+        if name not in needed:
+            needed.add(name)
             if name in formulas:
                 stack += [other for other in symbols(formulas[name].expr) if other != name]
-    return found
+    return needed
 
 
 def _reader() -> Any:

@@ -53,12 +53,12 @@ def profile(
             raise ValueError(f'"{name}" has no profile; there are {", ".join(known)}')
     limits, points = [], []
     for name in names or known:
-        one = _One(fit, name, CHI2[level])
-        low, high = one.limit(-1), one.limit(1)
-        estimate = one.natural(0.0)
+        curve = _Curve(fit, name, CHI2[level])
+        low, high = curve.limit(-1), curve.limit(1)
+        estimate = curve.natural(0.0)
         limits.append({"name": name, "estimate": estimate, "low": min(low, high, key=_or(-1)), "high": max(low, high, key=_or(1)),
-                       "note": one.note})  # fmt: skip
-        points += one.points
+                       "note": curve.note})  # fmt: skip
+        points += curve.points
         if watch is not None:
             watch(f"{name}: {limits[-1]['low']:.5g} to {limits[-1]['high']:.5g}")
     return Profile(pd.DataFrame(limits), pd.DataFrame(points))
@@ -73,18 +73,18 @@ def _or(sign: int) -> Callable[[float], float]:
     return lambda value: value if np.isfinite(value) else sign * np.inf
 
 
-class _One:
+class _Curve:
     """The profile of one parameter, along its place in x. Later effects of a block have a diagonal in the factor alone:
     their variance is kept by turning the whole row.
     """
 
     def __init__(self, fit: Fit, name: str, rise: float) -> None:
         self.fit, self.name, self.rise = fit, name, rise
-        self.outer, self.best = fit.found.outer, fit.found.x
+        self.outer, self.best = fit.optimum.outer, fit.optimum.x
         self.k = fit.vector.names.index(name)
-        self.base = fit.found.total
+        self.base = fit.optimum.total
         own = fit.certain.of_x[self.k, self.k] if fit.certain is not None else np.nan
-        curve = fit.found.matrix[self.k, self.k]
+        curve = fit.optimum.matrix[self.k, self.k]
         guess = own if np.isfinite(own) and own > 0 else 2.0 / max(float(curve), 1e-4)
         self.se = float(np.clip(np.sqrt(guess), 1e-4, 2.0))
         self.points: list[dict[str, float | str]] = []
@@ -145,9 +145,9 @@ class _One:
 
         x, value = start.copy(), function(start[free])[0]
         if len(free):
-            matrix = self.fit.found.matrix[np.ix_(free, free)]
-            found = search(function, start[free], matrix, tolerance=max(TOLERANCE, 1e-5), most_evaluations=200)
-            x[free], value = found.x, found.value
+            matrix = self.fit.optimum.matrix[np.ix_(free, free)]
+            end = search(function, start[free], matrix, tolerance=max(TOLERANCE, 1e-5), most_evaluations=200)
+            x[free], value = end.x, end.value
         x = self._moved(x, away)
         values = self.fit.vector.natural(self.outer.point(x))
         self.points.append({"profile": self.name, "value": float(values[self.k]), "rise": float(value - self.base),

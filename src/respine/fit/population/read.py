@@ -124,12 +124,12 @@ class _Maker:
         if text is None:
             return None
         try:
-            found = parse(text)
+            parsed = parse(text)
         except FormulaError as error:
             self.fault(place, f"{error}.", "Write a formula of the names of this file.", text)
             return None
-        self.texts.update(found.texts)
-        return found
+        self.texts.update(parsed.texts)
+        return parsed
 
     def problem(self, system: System | None, frame: Any) -> PopulationProblem:
         form = self.form
@@ -224,22 +224,22 @@ class _Maker:
         return matrix
 
     def individual(self) -> dict[str, Formula]:
-        found = {}
+        formulas = {}
         for name, text in self.form.individual.items():
             formula = self.formula(("individual", name), text)
             if not name.isidentifier():
                 self.fault(("individual", name), "An individual parameter's name must be usable in formulas.",
                            "Use letters, digits and _.", name)  # fmt: skip
             if formula is not None:
-                found[name] = formula
+                formulas[name] = formula
         try:
-            in_order(found)
+            in_order(formulas)
         except ValueError as error:
             self.fault(("individual",), f"{error}.", "Break the circle.", "")
-        return found
+        return formulas
 
     def doses(self, system: System | None) -> dict[str, DoseRules]:
-        found = {}
+        rules = {}
         for state, part in self.form.doses.items():
             place = ("doses", state)
             if system is None or state not in system.states:
@@ -248,10 +248,10 @@ class _Maker:
             formulas = {name: self.formula((*place, name), getattr(part, name)) for name in ("lag", "bioavailability",
                                                                                        "duration", "rate")}  # fmt: skip
             absorbed = tuple(self.absorbed((*place, "input"), law) for law in part.input)
-            found[state] = DoseRules(
+            rules[state] = DoseRules(
                 formulas["lag"], formulas["bioavailability"], formulas["duration"], formulas["rate"], absorbed
             )
-        return found
+        return rules
 
     def absorbed(self, place: tuple[str | int, ...], part: Absorption) -> Absorbed:
         wanted = _LAWS[part.law]
@@ -268,13 +268,13 @@ class _Maker:
         return Absorbed(part.law, formulas, fraction, lag)
 
     def observations(self, effects: Sequence[Sequence[str]]) -> tuple[ObservationModel, ...]:
-        found = []
+        models = []
         for name, part in self.form.observations.items():
             model = compile_observation(name, part, effects, self.observation_fault)
             if model is not None:
                 self.texts.update(model.texts)
-                found.append(model)
-        return tuple(found)
+                models.append(model)
+        return tuple(models)
 
     # ---- names --------------------------------------------------------------------------------------------------------
     def names(
@@ -376,41 +376,41 @@ class _Maker:
     def dataset(self, frame: Any) -> Dataset:
         part: Data = self.form.data
         if frame is not None:
-            found = table.from_frame(frame)
+            data = table.from_frame(frame)
         else:
             path = Path(part.file).expanduser()
-            found = table.read(path if path.is_absolute() else self.folder / path, part.ignore)
+            data = table.read(path if path.is_absolute() else self.folder / path, part.ignore)
         if part.keep is not None:
-            found = self.kept(found, part.keep)
-        return interpret(found, part.columns, self.form.occasion)
+            data = self.kept(data, part.keep)
+        return interpret(data, part.columns, self.form.occasion)
 
-    def kept(self, found: table.Table, text: str) -> table.Table:
+    def kept(self, data: table.Table, text: str) -> table.Table:
         place = ("data", "keep")
         formula = self.formula(place, text)
         self.doc.check()
         assert formula is not None
-        values = {name: Dual(column) for name, column in found.numbers.items()}
-        values |= {name: Dual(_is_text(found, *pair)) for name, pair in formula.texts.items() if pair[0] in found.names}
+        values = {name: Dual(column) for name, column in data.numbers.items()}
+        values |= {name: Dual(_is_text(data, *pair)) for name, pair in formula.texts.items() if pair[0] in data.names}
         try:
-            keep = np.broadcast_to(evaluate(formula.expr, values).value != 0, (len(found),))
+            keep = np.broadcast_to(evaluate(formula.expr, values).value != 0, (len(data),))
         except KeyError as missing:
-            self.fault(place, f"{missing} is no column of the data.", nearest(str(missing), found.names))
+            self.fault(place, f"{missing} is no column of the data.", nearest(str(missing), data.names))
             self.doc.check()
         if not keep.any():
             self.fault(place, "This keeps no record at all.", "Correct the condition.")
             self.doc.check()
         left = int((~keep).sum())
         self.notes.append(f"{left} records were left out by keep: {text}")
-        return found.only(np.flatnonzero(keep))
+        return data.only(np.flatnonzero(keep))
 
     def covariates(self, data: Dataset, used: set[str]) -> dict[str, np.ndarray]:
         """Columns formulas use. Missing cells and texts are faults, by line."""
-        found: dict[str, np.ndarray] = {}
+        columns: dict[str, np.ndarray] = {}
         for name in sorted(used):
             if name in self.texts:
                 column, text = self.texts[name]
-                found[name] = _is_text(data.table, column, text)
-                if not found[name].any() and self.every_kind:
+                columns[name] = _is_text(data.table, column, text)
+                if not columns[name].any() and self.every_kind:
                     cells = sorted(set(data.table.texts[column]))
                     self.fault(("individual",), f'No record has {column} "{text}".', nearest(text, cells), name)
                 continue
@@ -421,8 +421,8 @@ class _Maker:
                 why = f"Column {name} has no number in {len(bad)} of {len(values)} records (lines {lines})."
                 cure = f'Fill it in, or compare texts: {name} == "{data.table.texts[name][bad[0]]}".'
                 self.fault(("data", "file"), why, cure, name)
-            found[name] = values
-        return found
+            columns[name] = values
+        return columns
 
     def dose_states(self, data: Dataset, system: System | None, doses: Mapping[str, DoseRules]) -> tuple[str, ...]:
         states = system.states if system is not None else ()
@@ -434,17 +434,17 @@ class _Maker:
             if name and name not in states:
                 place = ("data", "compartments", label) if label else ("data", "dose_into")
                 self.fault(place, "The model has no such state.", nearest(name, states), name)
-        found: list[str] = []
+        dosed: list[str] = []
         unknown: dict[str, int] = {}
         for row in range(data.n_records):
             if data.evid[row] not in (1, 4):
-                found.append("")
+                dosed.append("")
                 continue
             label = data.cmt[row]
             state = default if label in ("", "0") else named.get(label)
             if state is None or state not in states:
                 unknown.setdefault(label, row)
-            found.append(state or "")
+            dosed.append(state or "")
         for label, row in unknown.items():
             if system is None:
                 why, cure = (
@@ -457,12 +457,12 @@ class _Maker:
                 why = f"The model has no compartment {label}; by number its states are {_numbered(states)}."
                 cure = f"Write data: {{compartments: {{{label}: STATE}}}}."
             self.fault(("data", "file"), why, cure, f"{data.where(row)} CMT {label}")
-        return tuple(found)
+        return tuple(dosed)
 
     def rows(self, data: Dataset, observations: Sequence[ObservationModel]) -> dict[str, np.ndarray]:
         """Records of each observation part; one that belongs to none or to two is a fault."""
         taken = np.full(data.n_records, -1)
-        found = {}
+        rows = {}
         for k, model in enumerate(observations):
             if model.dvid is None and model.cmt is None:
                 if len(observations) > 1:
@@ -470,13 +470,13 @@ class _Maker:
                     self.fault(
                         ("observations", model.name), why, "Write dvid: or cmt: with the values of that column.", ""
                     )
-                mine = data.observed.copy()
+                chosen = data.observed.copy()
             else:
-                mine = data.observed.copy()
+                chosen = data.observed.copy()
                 for labels, column in ((model.dvid, data.dvid), (model.cmt, data.cmt)):
                     if labels is not None:
-                        mine &= np.array([cell in labels for cell in column])
-            twice = mine & (taken >= 0)
+                        chosen &= np.array([cell in labels for cell in column])
+            twice = chosen & (taken >= 0)
             if twice.any():
                 other = observations[int(taken[np.flatnonzero(twice)[0]])].name
                 self.fault(
@@ -485,9 +485,9 @@ class _Maker:
                     "Let dvid or cmt differ.",
                     "",
                 )
-            taken[mine] = k
-            found[model.name] = np.flatnonzero(mine)
-            if not mine.any() and self.every_kind:
+            taken[chosen] = k
+            rows[model.name] = np.flatnonzero(chosen)
+            if not chosen.any() and self.every_kind:
                 self.fault(("observations", model.name), "No record of the data is such an observation.",
                            f"The data have DVID {_seen(data.dvid)} and CMT {_seen(data.cmt)}.", "")  # fmt: skip
         rest = np.flatnonzero(data.observed & (taken < 0))
@@ -496,7 +496,7 @@ class _Maker:
             why = f"{len(rest)} observations belong to no part (lines {lines})."
             cure = "Add a part for their dvid or cmt, write MDV 1, or leave them out with data: {keep: ...}."
             self.fault(("observations",), why, cure, "")
-        return found
+        return rows
 
     # ---- priors -------------------------------------------------------------------------------------------------------
     def priors(
@@ -560,9 +560,9 @@ def square(rows: Sequence[Sequence[float]], n: int) -> np.ndarray | None:
     return None
 
 
-def _is_text(found: table.Table, column: str, text: str) -> np.ndarray:
+def _is_text(data: table.Table, column: str, text: str) -> np.ndarray:
     """1 where a column holds this text."""
-    return np.array([float(cell == text) for cell in found.texts[column]])
+    return np.array([float(cell == text) for cell in data.texts[column]])
 
 
 def _numbered(states: Sequence[str]) -> str:

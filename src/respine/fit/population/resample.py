@@ -51,10 +51,10 @@ def bootstrap(
             rows.append(json.loads(path.read_text()))
         else:
             sample = problem.only(np.minimum((draws[k] * n).astype(int), n - 1))
-            found = refit(sample, fit.method)
-            values = found.vector.natural(found.point)
-            row = {"replicate": k, "objective": found.objective, "answer": found.is_answer,
-                   **dict(zip(found.vector.names, map(float, values), strict=True))}  # fmt: skip
+            fitted = refit(sample, fit.method)
+            values = fitted.vector.natural(fitted.point)
+            row = {"replicate": k, "objective": fitted.objective, "answer": fitted.is_answer,
+                   **dict(zip(fitted.vector.names, map(float, values), strict=True))}  # fmt: skip
             rows.append(row)
             if path is not None:
                 store.write_json(path, row)

@@ -212,7 +212,7 @@ class Estimation(Part):
     )
 
 
-def _one_or_mapping(name: str) -> Any:
+def _number_or_mapping(name: str) -> Any:
     def convert(value: object) -> object:
         if isinstance(value, dict):
             return {key: _single(part, name) for key, part in value.items()}
@@ -229,8 +229,8 @@ def _single(part: object, name: str) -> object:
     return part
 
 
-Thetas = Annotated[dict[str, Parameter], BeforeValidator(_one_or_mapping("start"))]
-EffectBlocks = Annotated[dict[str, Effects], BeforeValidator(_one_or_mapping("variance"))]
+Thetas = Annotated[dict[str, Parameter], BeforeValidator(_number_or_mapping("start"))]
+EffectBlocks = Annotated[dict[str, Effects], BeforeValidator(_number_or_mapping("variance"))]
 
 
 class FitFile(Part):

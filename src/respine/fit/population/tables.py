@@ -36,19 +36,19 @@ def table(fit: Fit, *, replicates: int = 1000, seed: int | None = None) -> pd.Da
     """
     import pandas as pd
 
-    objective, point = fit.found.objective, fit.point
+    objective, point = fit.optimum.objective, fit.point
     problem = fit.problem
     data, n = problem.data, problem.data.n_subjects
     at_zero = _predictions(objective, point, np.zeros((n, objective.d.n_random)))
-    at_mode = _predictions(objective, point, fit.found.value.random)
+    at_mode = _predictions(objective, point, fit.optimum.value.random)
     values = {name: np.full(data.n_records, np.nan) for name in COLUMNS[5:]}
     observation = np.full(data.n_records, "", object)
     for pieces, name in ((at_zero, "PRED"), (at_mode, "IPRED")):
         for piece in pieces:
             values[name][piece.record] = piece.ipred.value
             if name == "IPRED":
-                mine = np.isin(piece.record, problem.rows[piece.model.name])
-                observation[piece.record[mine]] = piece.model.name
+                of_model = np.isin(piece.record, problem.rows[piece.model.name])
+                observation[piece.record[of_model]] = piece.model.name
     measured = _measured(problem, at_mode)
     for piece in at_mode:
         if piece.log_likelihood is None:
@@ -60,7 +60,7 @@ def table(fit: Fit, *, replicates: int = 1000, seed: int | None = None) -> pd.Da
     omega = objective.blocks.whole(point.blocks) if objective.d.n_random else np.zeros((0, 0))
     expected = _expected(at_zero, omega, data.n_records) if objective.way.interaction else None
     values["WRES"] = _decorrelated(objective, at_zero, omega, None, measured, expected)
-    values["CWRES"] = _decorrelated(objective, at_mode, omega, fit.found.value.random, measured)
+    values["CWRES"] = _decorrelated(objective, at_mode, omega, fit.optimum.value.random, measured)
     if replicates:
         values["NPDE"] = npde(
             objective, point, replicates, fit.problem.estimation.seed if seed is None else seed, measured
@@ -74,8 +74,8 @@ def table(fit: Fit, *, replicates: int = 1000, seed: int | None = None) -> pd.Da
 
 def _predictions(objective: Objective, point: Point, random: np.ndarray) -> list[Piece]:
     want = "random" if objective.d.n_random else "nothing"
-    found = objective.predictor.predict(objective.subjects, point.fixed, random, want, every=True)
-    return list(found.pieces)
+    predicted = objective.predictor.predict(objective.subjects, point.fixed, random, want, every=True)
+    return list(predicted.pieces)
 
 
 def _measured(problem: PopulationProblem, pieces: list[Piece]) -> np.ndarray:

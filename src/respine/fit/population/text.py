@@ -18,14 +18,14 @@ def number(value: float, digits: int = 5) -> str:
 
 def rows(fit: Fit) -> list[list[str]]:
     """Estimates as cells: name, estimate, se, rse, 95 %, start."""
-    found = []
+    rows = []
     for row in fit.estimates.to_dict("records"):
         limits = f"{number(row['low'], 4)} to {number(row['high'], 4)}" if np.isfinite(row["low"]) else ""
         shown = "fixed" if row["fixed"] else number(row["se"], 4)
         rse = f"{row['rse']:.1f} %" if np.isfinite(row["rse"]) else ""
         spread = number(row["sd"], 4) if np.isfinite(row["sd"]) else ""
-        found.append([str(row["name"]), number(row["estimate"], 6), shown, rse, limits, spread, number(row["start"])])
-    return found
+        rows.append([str(row["name"]), number(row["estimate"], 6), shown, rse, limits, spread, number(row["start"])])
+    return rows
 
 
 HEADER = ["parameter", "estimate", "se", "rse", "95 %", "sd", "start"]
@@ -43,7 +43,7 @@ def headline(fit: Fit) -> list[str]:
     if evaluated:
         lines.append("evaluated at the start values; nothing was estimated")
     elif fit.is_answer:
-        lines.append(f"converged: {fit.found.why}")
+        lines.append(f"converged: {fit.optimum.why}")
     else:
         lines.append("THIS IS NO ANSWER YET; see the findings")
     if fit.certain is not None and fit.certain.problem:

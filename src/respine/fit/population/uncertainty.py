@@ -54,12 +54,12 @@ class Uncertainty:
         return float(values[-1] / values[0]) if len(values) and values[0] > 0 else np.nan
 
 
-def curvature(found: Estimate) -> np.ndarray:
+def curvature(estimate: Estimate) -> np.ndarray:
     """R by x, (n, n)."""
-    outer, x, n = found.outer, found.x, len(found.x)
-    matrix = found.matrix  # without a search, and where that knows nothing, S stands for R
-    known = np.isfinite(matrix).all() and found.searches[0].evaluations > 1
-    second = np.diag(matrix) if known else 0.5 * np.sum(found.slopes**2, axis=0)
+    outer, x, n = estimate.outer, estimate.x, len(estimate.x)
+    matrix = estimate.matrix  # without a search, and where that knows nothing, S stands for R
+    known = np.isfinite(matrix).all() and estimate.searches[0].evaluations > 1
+    second = np.diag(matrix) if known else 0.5 * np.sum(estimate.slopes**2, axis=0)
     size = np.sqrt(2.0 / np.maximum(second, 1e-8))
     longest = np.maximum(1.0, np.abs(x))
     rows = np.zeros((n, n))
@@ -72,14 +72,14 @@ def curvature(found: Estimate) -> np.ndarray:
     return 0.25 * (rows + rows.T)
 
 
-def uncertainty(found: Estimate, kind: str = "sandwich") -> Uncertainty:
+def uncertainty(estimate: Estimate, kind: str = "sandwich") -> Uncertainty:
     """The covariance of the estimates; ``kind`` R, S or sandwich."""
-    n = len(found.x)
-    spread = 0.25 * found.slopes.T @ found.slopes
+    n = len(estimate.x)
+    spread = 0.25 * estimate.slopes.T @ estimate.slopes
     none = np.full((n, n), np.nan)
     if n == 0:
         return Uncertainty(kind, none, none, none, spread)
-    second = curvature(found) if kind != "S" else none
+    second = curvature(estimate) if kind != "S" else none
     problem = ""
     if kind != "S" and not (np.isfinite(second).all() and np.linalg.eigvalsh(second)[0] > 0):
         problem = "the matrix of second derivatives (R) is not positive definite at the estimates"
@@ -94,5 +94,5 @@ def uncertainty(found: Estimate, kind: str = "sandwich") -> Uncertainty:
     else:
         inverse = np.linalg.inv(second)
         of_x = inverse if kind == "R" else inverse @ spread @ inverse
-    jacobian = found.vector.jacobian(found.point)
+    jacobian = estimate.vector.jacobian(estimate.point)
     return Uncertainty(kind, jacobian @ of_x @ jacobian.T, of_x, second, spread, problem)

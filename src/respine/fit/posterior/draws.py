@@ -50,9 +50,9 @@ def make(evaluate: Evaluate, mode: Mode, e: np.ndarray, u: np.ndarray, steps: in
             break
         shorter = np.where(mode.live[None, :], (z - mode.z) / 2, z - mode.z)
         again = mode.z + shorter[worse]
-        found = evaluate(again)
-        z[worse], r[worse] = again, found
-        cost[worse] = _cost(found, again, e[worse], u[worse])
+        residuals = evaluate(again)
+        z[worse], r[worse] = again, residuals
+        cost[worse] = _cost(residuals, again, e[worse], u[worse])
     lost = ~np.isfinite(cost)
     z[lost] = np.where(mode.live[None, :], mode.z[None], u[lost])
     if lost.any():
@@ -85,8 +85,8 @@ def make(evaluate: Evaluate, mode: Mode, e: np.ndarray, u: np.ndarray, steps: in
 
 
 def _cost(r: np.ndarray, z: np.ndarray, e: np.ndarray, u: np.ndarray) -> np.ndarray:
-    found = ((r - e) ** 2).sum(axis=1) + ((z - u) ** 2).sum(axis=1)
-    return np.where(np.isfinite(found), found, np.inf)
+    costs = ((r - e) ** 2).sum(axis=1) + ((z - u) ** 2).sum(axis=1)
+    return np.where(np.isfinite(costs), costs, np.inf)
 
 
 def _newton(J: np.ndarray, r: np.ndarray, z: np.ndarray, e: np.ndarray, u: np.ndarray) -> np.ndarray:

@@ -35,27 +35,29 @@ class Forward:
             cohorts.setdefault((target.study, bool(target.endpoint), target.held), []).append(i)
         self.trials = list(dict.fromkeys(study for study, cohort, _ in cohorts if cohort))
         self.own = trial_numbers(self.trials)
-        self.names = [one.name for one in self.numbers] + self.own
-        free = [one.free for one in self.numbers if one.free.place.file.startswith("parameters/")]
+        self.names = [number.name for number in self.numbers] + self.own
+        free = [number.free for number in self.numbers if number.free.place.file.startswith("parameters/")]
         how = Settings(people=people or settings.people, replicates=settings.replicates)
         self.groups: list[tuple[list[int], TypicalTargets | CohortTargets, list[int]]] = []
         for (study, cohort, _), members in cohorts.items():
-            mine = [self.targets[i] for i in members]
+            of_study = [self.targets[i] for i in members]
             group: TypicalTargets | CohortTargets
             if cohort:
                 level = not any(
-                    scale_rule(study, target) == "severity" for target in mine
+                    scale_rule(study, target) == "severity" for target in of_study
                 )  # skewed, and quickly computed
                 mine_how = dataclasses.replace(how, people=4 * how.people) if level else how
-                group = CohortTargets(study, mine, free, mine_how, threads, trial_terms=True, rtol=COHORT_RTOL)
+                group = CohortTargets(study, of_study, free, mine_how, threads, trial_terms=True, rtol=COHORT_RTOL)
                 _keep_what_moves(group)
                 system = group.system
             else:
-                group = TypicalTargets(study, mine, [one.free for one in self.numbers], threads, rtol=TYPICAL_RTOL)
+                group = TypicalTargets(
+                    study, of_study, [number.free for number in self.numbers], threads, rtol=TYPICAL_RTOL
+                )
                 system = group.solved.system
             read = [
-                j for j, one in enumerate(self.numbers)
-                if one.free.moves(system) or not one.free.place.file.startswith("parameters/")
+                j for j, number in enumerate(self.numbers)
+                if number.free.moves(system) or not number.free.place.file.startswith("parameters/")
             ]  # fmt: skip
             self.groups.append((members, group, read))
         self.labels: list[int] = []
@@ -64,15 +66,15 @@ class Forward:
     def predict(self, z: np.ndarray) -> list[np.ndarray]:
         """Per target ``(n,)`` or, for a curve, ``(n, n_points)``; NaN where the model cannot be computed."""
         n = len(z)
-        columns = [one.values(z[:, j]) for j, one in enumerate(self.numbers)]
+        columns = [number.values(z[:, j]) for j, number in enumerate(self.numbers)]
         extra = {name: z[:, len(self.numbers) + k] for k, name in enumerate(self.own)}
-        found: list[np.ndarray] = [np.full(n, np.nan)] * len(self.targets)
+        predicted: list[np.ndarray] = [np.full(n, np.nan)] * len(self.targets)
         for members, group, read in self.groups:
             vectors = {self.numbers[j].free.name: columns[j] for j in read} | extra
             for i, values in zip(members, group.predict(vectors, n), strict=True):
-                found[i] = values
+                predicted[i] = values
         self.evaluations += n
-        return found
+        return predicted
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """Residuals ``(n, n_residuals)``."""
@@ -103,4 +105,4 @@ def _keep_what_moves(group: CohortTargets) -> None:
     fixed = set(group.protocol.population.parameters) | set(group.study.parameters)
     for arm in group.study.arms.values():
         fixed |= set(typical_covariates(group.protocol.population, arm)) | set(arm.parameters)
-    group.moving = [one for one in group.moving if one.place.id not in fixed]
+    group.moving = [number for number in group.moving if number.place.id not in fixed]

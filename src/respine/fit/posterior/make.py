@@ -79,12 +79,12 @@ def make(
     say(f"{len(forward.numbers)} numbers, {len(forward.own)} of trials, {len(forward.targets)} rows; kept in {place}")
     done = [0]
 
-    def told(count: int) -> None:
+    def progress(count: int) -> None:
         done[0] += count
         if done[0] // 100 != (done[0] - count) // 100:
             say(f"  {done[0]} vectors, {clock.perf_counter() - begun:.0f} s")
 
-    with workers.shared(forward, processes, told) as evaluate:
+    with workers.shared(forward, processes, progress) as evaluate:
         mode = _mode(forward, evaluate, place / "mode.npz", say, start)
         parts, gains = [], []
         for first in range(0, n, AT_ONCE):
@@ -94,8 +94,8 @@ def make(
                 say(f"draws {first + 1} to {last} of {n}")
                 e, u = draws.moved(seed, first, last, len(mode.r), len(mode.z))
                 u = np.where(mode.live[None, :], u, even(seed, n, len(mode.z))[first:last])
-                one = draws.make(evaluate, mode, e, u, settings.steps, say)
-                _save(file, z=one.z, r=one.r, costs=one.costs, gain=np.array(one.gain))
+                chain = draws.make(evaluate, mode, e, u, settings.steps, say)
+                _save(file, z=chain.z, r=chain.r, costs=chain.costs, gain=np.array(chain.gain))
             held = np.load(file)
             parts.append((held["z"], held["r"], held["costs"]))
             gains.append(float(held["gain"]))
@@ -120,7 +120,7 @@ def _mode(forward: Forward, evaluate: Any, file: Path, say: Say, start: np.ndarr
             say(f"mode from before: cost {begun.costs[-1]:.1f}")
             return begun
     if start is None:
-        start = np.array([one.z(one.basis[0]) for one in forward.numbers] + [0.0] * len(forward.own))
+        start = np.array([number.z(number.basis[0]) for number in forward.numbers] + [0.0] * len(forward.own))
         start = np.clip(start, -2.5, 2.5)
 
     def keep(mode: Mode, done: bool = False) -> None:

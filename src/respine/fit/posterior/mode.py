@@ -38,8 +38,8 @@ class Mode:
 
 def cost(r: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Sum of squares of rows and beliefs, ``(n,)``; infinite where a row could not be computed."""
-    found = (r**2).sum(axis=-1) + (z**2).sum(axis=-1)
-    return np.asarray(np.where(np.isfinite(found), found, np.inf))
+    costs = (r**2).sum(axis=-1) + (z**2).sum(axis=-1)
+    return np.asarray(np.where(np.isfinite(costs), costs, np.inf))
 
 
 def find(
@@ -85,9 +85,9 @@ def jacobian(evaluate: Evaluate, z: np.ndarray, r: np.ndarray, active: np.ndarra
     h = DIFFERENCE * np.where(z[index] > 0, -1.0, 1.0)
     moved = np.repeat(z[None], len(index), axis=0)
     moved[np.arange(len(index)), index] += h
-    found = np.zeros((len(r), len(z)))
-    found[:, index] = np.nan_to_num(((evaluate(moved) - r) / h[:, None]).T)
-    return found
+    slopes = np.zeros((len(r), len(z)))
+    slopes[:, index] = np.nan_to_num(((evaluate(moved) - r) / h[:, None]).T)
+    return slopes
 
 
 def _step(evaluate: Evaluate, z: np.ndarray, r: np.ndarray, J: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -99,7 +99,7 @@ def _step(evaluate: Evaluate, z: np.ndarray, r: np.ndarray, J: np.ndarray) -> tu
         tries.append(step * min(1.0, LARGEST / max(float(np.abs(step).max()), 1e-12)))
     tries += [f * tries[0] for f in SHORTER[1:]] + [f * tries[2] for f in SHORTER[1:]]
     at = z + np.array(tries)
-    found = evaluate(at)
-    costs = cost(found, at)
+    residuals = evaluate(at)
+    costs = cost(residuals, at)
     best = int(np.argmin(costs))
-    return (at[best], found[best]) if costs[best] < float(cost(r, z)) - 1e-9 else None
+    return (at[best], residuals[best]) if costs[best] < float(cost(r, z)) - 1e-9 else None

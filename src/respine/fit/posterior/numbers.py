@@ -45,8 +45,8 @@ class Number:
         if self.half:
             return np.asarray(prior.high * np.maximum(z, 0.0) / Z90)
         width = np.where(z < 0, prior.spread(below=True), prior.spread(below=False))
-        found = np.asarray(prior.from_scale(prior.centre + width * z), float)
-        return np.maximum(found, 0.0) if prior.scale == "linear" and prior.low >= 0 else found
+        natural = np.asarray(prior.from_scale(prior.centre + width * z), float)
+        return np.maximum(natural, 0.0) if prior.scale == "linear" and prior.low >= 0 else natural
 
     def z(self, value: float) -> float:
         """Where a value stands in the belief; 0 for one that has no place there."""
@@ -63,7 +63,7 @@ class Number:
 def all_numbers() -> list[Number]:
     """Every number with a range, once for each file and id it stands at; a recipe's number with the recipe's prior."""
     own = {f.place: (f, block) for block in recipes.names() for f in recipes.load(block).parameters}
-    found: dict[Place, Number] = {}
+    numbers: dict[Place, Number] = {}
     for name in MODELS:
         system = model.load(name)
         for id, value in system.parameters.items():
@@ -72,36 +72,36 @@ def all_numbers() -> list[Number]:
                 continue
             place = Place(quantity.file.removeprefix("library/").removesuffix(".csv"), id)
             low, high = quantity.low, quantity.high
-            if place in found or place in own or low is None or high is None or low == high:
+            if place in numbers or place in own or low is None or high is None or low == high:
                 continue
             share = is_share(quantity, value) and low > 0 and high < 1
             scale = "logit" if share else "log" if low > 0 else "linear"
             half = value == 0 and low == 0
-            found[place] = Number(Free(place, Prior(value, low, high, scale, "")), (value, low, high), half)
+            numbers[place] = Number(Free(place, Prior(value, low, high, scale, "")), (value, low, high), half)
     for place, (free, block) in own.items():
         now = values.read(place)
         if place.field == "variability":
-            found[place] = Number(free, (now.value,) * 3, block=block)
+            numbers[place] = Number(free, (now.value,) * 3, block=block)
             continue
         low, high = (now.value if edge is None else edge for edge in (now.low, now.high))
-        found[place] = Number(free, (now.value, low, high), block=block)
+        numbers[place] = Number(free, (now.value, low, high), block=block)
     model_of = expectancy.load(BUILT_IN)
     for id, (low, high) in model_of.ranges.items():
         place = Place(EXPECTANCY, id)
-        if place not in found:
+        if place not in numbers:
             parts = id.split(".")
             value = model_of.belief[parts[1]][parts[2]] if parts[0] == "belief" else model_of.numbers[id]
             share = parts[0] == "belief" and high < 1
             if parts[0] == "belief" and high >= 1:
                 middle = min(value, 0.9 + 0.1 * low)  # certainty has no place on a logit scale
-                found[place] = Number(Free(place, Prior(middle, low, 0.99, "logit", "")), (value, low, high))
+                numbers[place] = Number(Free(place, Prior(middle, low, 0.99, "logit", "")), (value, low, high))
             else:
-                found[place] = Number(
+                numbers[place] = Number(
                     Free(place, Prior(value, low, high, "logit" if share else "log", "")), (value, low, high)
                 )
-    return sorted(found.values(), key=lambda one: one.name)
+    return sorted(numbers.values(), key=lambda number: number.name)
 
 
 def trial_numbers(studies: Sequence[str]) -> list[str]:
     """What each of these trials has of its own, standard normal: setting and size of effects."""
-    return [f"trial.{what}:{study}" for study in studies for what in ("setting", "effect")]
+    return [f"trial.{term}:{study}" for study in studies for term in ("setting", "effect")]

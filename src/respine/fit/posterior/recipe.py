@@ -64,11 +64,11 @@ def load(path: Path | None = None) -> Joint:
     doc.check()
     floors = {str(block): float(percent) / 100 for block, percent in (data.get("floors") or {}).items()}
     blocks = [str(block) for block in data.get("blocks") or []]
-    found = [(block, target) for block in blocks for target in recipes.load(block).targets]
-    found = [(block, _floored(target, floors.get(block, 0.0))) for block, target in [*found, *own]]
+    targets = [(block, target) for block in blocks for target in recipes.load(block).targets]
+    targets = [(block, _floored(target, floors.get(block, 0.0))) for block, target in [*targets, *own]]
     texts = [file.read_bytes(), *(BUILT_IN.path("recipes", block).read_bytes() for block in blocks)]
     digest = hashlib.sha256(b"\0".join(texts)).hexdigest()
-    return Joint(str(data.get("title", "")), tuple(found), Settings(**(data.get("settings") or {})), digest)
+    return Joint(str(data.get("title", "")), tuple(targets), Settings(**(data.get("settings") or {})), digest)
 
 
 def _floored(target: Target, share: float) -> Target:

@@ -29,9 +29,9 @@ PULL = 2.0  # standard errors by which a row stays away from the median of the d
 def encode(made: Made, joint: Joint, seed: int) -> bytes:
     """The table: a column for every number, its values; settings and effects of the trials as standard normal numbers."""
     forward = made.forward
-    values = {one.name: one.values(made.z[:, j]) for j, one in enumerate(forward.numbers)}
+    values = {number.name: number.values(made.z[:, j]) for j, number in enumerate(forward.numbers)}
     values |= {name: made.z[:, len(forward.numbers) + k] for k, name in enumerate(forward.own)}
-    basis = {one.name: one.basis for one in forward.numbers}
+    basis = {number.name: number.basis for number in forward.numbers}
     return tables.encode(values, basis, facts_of(made, joint, seed))
 
 
@@ -54,7 +54,7 @@ def facts_of(made: Made, joint: Joint, seed: int) -> dict[str, Any]:
         "misfits": _misfits(made),
         "refined": made.refined, "jacobian": packed(mode.jacobian),
         "mode": dict(zip(forward.names, map(float, mode.z), strict=True)),
-        "laplace_sd": {one.name: float(sd) for one, sd in zip(forward.numbers, mode.spread(), strict=False)},
+        "laplace_sd": {number.name: float(sd) for number, sd in zip(forward.numbers, mode.spread(), strict=False)},
     }  # fmt: skip
 
 
@@ -82,14 +82,14 @@ def _block(made: Made, block: str) -> dict[str, float]:
 def _misfits(made: Made) -> list[dict[str, Any]]:
     """Rows whose median residual stays away from zero, the farthest first."""
     middle = np.median(made.r, axis=0)
-    found = []
+    rows = []
     for k in np.argsort(-np.abs(middle)):
         if abs(middle[k]) < PULL:
             break
         target = made.forward.targets[made.forward.labels[k]]
-        what = target.endpoint or f"{target.output} {target.how}"
-        found.append({"row": target.id, "study": target.study, "what": what, "z": round(float(middle[k]), 2)})
-    return found
+        name = target.endpoint or f"{target.output} {target.how}"
+        rows.append({"row": target.id, "study": target.study, "what": name, "z": round(float(middle[k]), 2)})
+    return rows
 
 
 def write(content: bytes, path: Path | None = None) -> Path:
@@ -108,15 +108,15 @@ def beside_prior(posterior: Posterior, numbers: list[Number] | None = None) -> p
     the part of the prior's variance that the rows took away, ``moved`` the posterior median in SD of the prior.
     """
     rows = []
-    for one in numbers or all_numbers():
-        column = posterior.values.get(one.name)
+    for number in numbers or all_numbers():
+        column = posterior.values.get(number.name)
         if column is None:
             continue
-        z = np.array([one.z(float(value)) for value in column])
+        z = np.array([number.z(float(value)) for value in column])
         low, median, high = (float(q) for q in np.quantile(column, [0.05, 0.5, 0.95]))
-        prior = one.free.prior
+        prior = number.free.prior
         rows.append({
-            "number": one.name, "block": one.block, "prior": prior.median, "prior_low": prior.low, "prior_high": prior.high,
+            "number": number.name, "block": number.block, "prior": prior.median, "prior_low": prior.low, "prior_high": prior.high,
             "median": median, "low": low, "high": high, "contraction": 1.0 - float(z.var()), "moved": float(np.median(z)),
         })  # fmt: skip
     return pd.DataFrame(rows).sort_values("contraction", ascending=False, ignore_index=True)
@@ -153,7 +153,7 @@ def check(joint: Joint, posterior: Posterior, processes: int, say: Say) -> list[
 
 def stored_z(forward: Forward, posterior: Posterior) -> np.ndarray:
     """The draws of a table as standard normal numbers, ``(n, len(forward.names))``."""
-    columns = [np.array([one.z(float(v)) for v in posterior.values[one.name]]) for one in forward.numbers]
+    columns = [np.array([number.z(float(v)) for v in posterior.values[number.name]]) for number in forward.numbers]
     return np.column_stack([*columns, *(posterior.trials[name] for name in forward.own)])
 
 

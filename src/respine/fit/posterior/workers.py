@@ -15,14 +15,14 @@ BATCH = 64  # vectors solved at once: enough to fill the lanes, small enough for
 _forward: Forward | None = None
 
 
-def _one(z: np.ndarray) -> np.ndarray:
+def _residuals(z: np.ndarray) -> np.ndarray:
     assert _forward is not None
     return _forward(z)
 
 
 @contextmanager
 def shared(
-    forward: Forward, processes: int, told: Callable[[int], None]
+    forward: Forward, processes: int, progress: Callable[[int], None]
 ) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
     """A function that evaluates vectors ``(n, n_numbers)`` on that many processes; ``told`` hears how many are done."""
     global _forward
@@ -32,11 +32,11 @@ def shared(
     def evaluate(z: np.ndarray) -> np.ndarray:
         size = min(BATCH, max(1, -(-len(z) // processes)))
         parts = [z[k : k + size] for k in range(0, len(z), size)]
-        found = []
-        for part, r in zip(parts, pool.imap(_one, parts) if pool else map(_one, parts), strict=True):
-            found.append(r)
-            told(len(part))
-        return np.concatenate(found)
+        residuals = []
+        for part, r in zip(parts, pool.imap(_residuals, parts) if pool else map(_residuals, parts), strict=True):
+            residuals.append(r)
+            progress(len(part))
+        return np.concatenate(residuals)
 
     try:
         yield evaluate

@@ -62,8 +62,8 @@ class _Reader:
         self.notes: list[str] = []
         self.blocks = self._split(text)
 
-    def fault(self, line: int, what: str, seen: str, why: str, cure: str) -> None:
-        self.problems.append(Problem(f"{self.name}:{line}", what, seen[:80], why, cure))
+    def fault(self, line: int, field: str, seen: str, why: str, cure: str) -> None:
+        self.problems.append(Problem(f"{self.name}:{line}", field, seen[:80], why, cure))
 
     def _split(self, text: str) -> list[_Block]:
         text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), text, flags=re.DOTALL)
@@ -183,8 +183,8 @@ class _Reader:
             first = first or number
             statement += " " + line
             while ";" in statement:
-                one, _, statement = statement.partition(";")
-                self._statement(block, first, one.strip())
+                first_statement, _, statement = statement.partition(";")
+                self._statement(block, first, first_statement.strip())
                 first = number
             if not statement.strip():
                 statement, first = "", 0

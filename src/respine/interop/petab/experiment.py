@@ -63,17 +63,17 @@ class Simulator:
         start = self.experiment.periods[0][0]
         initial = self._after_rest(values, n) if self.steady is not None else {}
         finite = sorted({t for t in times if math.isfinite(t)})
-        found = {name: np.empty((len(finite) + any(map(math.isinf, times)), n)) for name in self.outputs}
+        courses = {name: np.empty((len(finite) + any(map(math.isinf, times)), n)) for name in self.outputs}
         if finite:
             got = self._run("main", self.system, self.outputs, values, finite, n, start, initial)
             for k, name in enumerate(self.outputs):
-                found[name][: len(finite)] = got[:, :, k].T
+                courses[name][: len(finite)] = got[:, :, k].T
         if any(map(math.isinf, times)):
             last = self._rest(self.system, self.outputs, values, n, start, initial, "main")
             for name in self.outputs:
-                found[name][-1] = last[name]
+                courses[name][-1] = last[name]
             finite.append(math.inf)
-        return Course(np.array(finite), found)
+        return Course(np.array(finite), courses)
 
     @property
     def plain(self) -> bool:

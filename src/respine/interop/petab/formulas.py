@@ -139,7 +139,7 @@ def _sign(x: Expr) -> Expr:
     return ("sub", ("gt", x, num(0)), ("lt", x, num(0)))
 
 
-def _one_over(x: Expr) -> Expr:
+def _reciprocal(x: Expr) -> Expr:
     return ("div", num(1), x)
 
 
@@ -151,9 +151,9 @@ _COMPOSED: dict[str, tuple[int, Callable[..., Expr]]] = {
     "pow": (2, lambda x, y: ("pow", x, y)),
     "sign": (1, _sign),
     "heaviside": (1, lambda x: ("div", ("add", num(1), _sign(x)), num(2))),
-    **{name: (1, lambda x, of=of: _one_over((of, x)))
+    **{name: (1, lambda x, of=of: _reciprocal((of, x)))
        for name, of in (("sec", "cos"), ("csc", "sin"), ("cot", "tan"), ("sech", "cosh"), ("csch", "sinh"), ("coth", "tanh"))},
-    **{f"arc{name}": (1, lambda x, of=of: (of, _one_over(x)))
+    **{f"arc{name}": (1, lambda x, of=of: (of, _reciprocal(x)))
        for name, of in (("sec", "acos"), ("csc", "asin"), ("cot", "atan"), ("sech", "acosh"), ("csch", "asinh"),
                         ("coth", "atanh"))},
 }  # fmt: skip

@@ -177,11 +177,11 @@ class PetabProblem:
             step = FIT_STEP * np.maximum(1.0, np.abs(x))
             points = np.vstack([x[None], *(x[None] + s * np.diag(step) for s in (-1.0, 1.0))])
             try:
-                found = self.evaluate(self._linear(points)).log_posterior
+                evaluated = self.evaluate(self._linear(points)).log_posterior
             except (ValueError, NotAtRest):
                 return 1e10, np.zeros(n)
-            slope = (found[1 + n :] - found[1 : 1 + n]) / (2 * step)
-            return (-float(found[0]), -slope) if np.isfinite(found).all() else (1e10, np.zeros(n))
+            slope = (evaluated[1 + n :] - evaluated[1 : 1 + n]) / (2 * step)
+            return (-float(evaluated[0]), -slope) if np.isfinite(evaluated).all() else (1e10, np.zeros(n))
 
         for start in starts or [self.nominal]:
             result = minimize(both, self._scaled(np.asarray(start, float)), jac=True, bounds=bounds, method="L-BFGS-B",

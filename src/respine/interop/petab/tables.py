@@ -84,8 +84,8 @@ class _Reader:
         self.path, self.problems = path, list[Problem]()
         self.names: dict[str, str] = {}  # of PEtab -> of the model
 
-    def fault(self, where: str, what: str, seen: str, why: str, cure: str) -> None:
-        self.problems.append(Problem(where, what, seen, why, cure))
+    def fault(self, where: str, field: str, seen: str, why: str, cure: str) -> None:
+        self.problems.append(Problem(where, field, seen, why, cure))
 
     def tables(self) -> Tables:
         text = self._yaml()
@@ -304,7 +304,7 @@ class _Reader:
         return conditions
 
     def _experiments(self, paths: list[Path], conditions: dict[str, Targets]) -> dict[str, Experiment]:
-        found: dict[str, Experiment] = {"": Experiment("", None, [(0.0, {})])}
+        experiments: dict[str, Experiment] = {"": Experiment("", None, [(0.0, {})])}
         periods: dict[str, dict[float, Targets]] = {}
         for row in self._rows(paths):
             time = self._number(row, "time", 0.0)
@@ -318,8 +318,8 @@ class _Reader:
         for name, times in periods.items():
             steady = times.pop(-math.inf, None)
             ordered = sorted(times.items()) or [(0.0, {})]
-            found[name] = Experiment(name, steady, ordered)
-        return found
+            experiments[name] = Experiment(name, steady, ordered)
+        return experiments
 
     def _measurement(self, row: _Row, tables: Tables, conditions: dict[str, Targets]) -> None:
         observable = tables.observables.get(row.get("observableId", ""))

@@ -38,7 +38,7 @@ AnyEndpoint = Annotated[_Kinds, Field(discriminator="kind")]
 CLASSES: tuple[type[Endpoint], ...] = get_args(_Kinds)
 
 KINDS: dict[str, type[Endpoint]] = {
-    kind: one for one in CLASSES for kind in get_args(one.model_fields["kind"].annotation)
+    kind: cls for cls in CLASSES for kind in get_args(cls.model_fields["kind"].annotation)
 }
 """The class of every kind, by the word of the study file."""
 

@@ -13,7 +13,7 @@ _EVERY = ("name", "of", "kind", "analysis", "note")
 
 def markdown() -> str:
     """One row a class: its kinds, fields, what the number is, and its unit."""
-    return HEADER + "".join(_row(one) for one in CLASSES)
+    return HEADER + "".join(_row(cls) for cls in CLASSES)
 
 
 def _row(endpoint_class: type[Endpoint]) -> str:

@@ -136,18 +136,18 @@ def _apply(
     cells = after[trial.subject, trial.visit]
     affected = int(after.any(axis=1).sum())
     method = str(getattr(part, "method", ""))
-    what = f"{event.event} ({affected} patients): {event.strategy}"
+    text = f"{event.event} ({affected} patients): {event.strategy}"
     if event.strategy == "hypothetical" and method not in _TIMES:
         gone = int((cells & np.isfinite(trial.y)).sum())
         result.y = np.where(cells, np.nan, result.y)
-        result.notes.append(f"{what}; {gone} scores after the event are set aside.")
+        result.notes.append(f"{text}; {gone} scores after the event are set aside.")
     elif event.strategy == "composite" and method not in _TIMES:
         result.failed |= after.any(axis=1)
-        result.notes.append(f"{what}; the event counts as failure.")
+        result.notes.append(f"{text}; the event counts as failure.")
     elif event.strategy == "while-on-treatment":
         last = _last_before(trial, first)
         result.y = np.where(cells, last[trial.subject], result.y)
-        result.notes.append(f"{what}; the last score before the event stands for those after it.")
+        result.notes.append(f"{text}; the last score before the event stands for those after it.")
     elif event.strategy == "treatment-policy" and method in (*_MODELS, *_AT_A_VISIT):
         seen = np.isfinite(trial.wide())
         kept = int((seen & after).any(axis=1).sum())
@@ -160,10 +160,10 @@ def _apply(
             return [mistake(trial.document, (*place, "estimand"), why, cure)]
         lost = int((after & ~seen).any(axis=1).sum())
         result.notes.append(
-            f"{what}; scores after the event count as they are, {lost} of these patients miss some of them."
+            f"{text}; scores after the event count as they are, {lost} of these patients miss some of them."
         )
     else:
-        result.notes.append(f"{what}.")
+        result.notes.append(f"{text}.")
     return []
 
 

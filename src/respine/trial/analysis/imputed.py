@@ -157,8 +157,8 @@ def _tipped(
     def answer(delta: float) -> Pooled:
         return analysis.contrast(contrast, part.level, given + delta * unit)
 
-    found = tipping_point(answer, alpha, tip.limit)
-    return _tipping_row(found.delta, found.at, group, visit, tip.arm, tip.limit, alpha)
+    tipping = tipping_point(answer, alpha, tip.limit)
+    return _tipping_row(tipping.delta, tipping.at, group, visit, tip.arm, tip.limit, alpha)
 
 
 def _tipping_row(

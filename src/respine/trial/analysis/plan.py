@@ -45,12 +45,12 @@ def _freedom(value: object) -> object:
     return _known(value, {**{m: m for m in METHODS}, **FREEDOM_ALIASES}, "method for degrees of freedom")
 
 
-def _known(value: object, known: Mapping[str, str], what: str) -> str:
+def _known(value: object, known: Mapping[str, str], role: str) -> str:
     text = str(value).strip().lower()
     for form in (text, text.replace("_", "-"), text.replace(" ", "-"), text.replace("-", "_")):
         if form in known:
             return known[form]
-    raise problem(f'There is no {what} "{value}".', nearest(text, dict.fromkeys(known.values())))
+    raise problem(f'There is no {role} "{value}".', nearest(text, dict.fromkeys(known.values())))
 
 
 Covariance = Annotated[tuple[str, ...], BeforeValidator(_covariance), Field(min_length=1)]

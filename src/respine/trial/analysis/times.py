@@ -40,8 +40,8 @@ def _times(
         earlier = np.isfinite(other) & (other < time)
         time = np.where(earlier, other, time)
         happened = np.where(earlier, 0.0 if event.strategy == "hypothetical" else 1.0, happened)
-        what = "ends the time, as censored" if event.strategy == "hypothetical" else "counts as the event"
-        notes.append(f"{event.event} ({int(earlier.sum())} patients): {event.strategy}; it {what}.")
+        effect = "ends the time, as censored" if event.strategy == "hypothetical" else "counts as the event"
+        notes.append(f"{event.event} ({int(earlier.sum())} patients): {event.strategy}; it {effect}.")
     good = np.isfinite(time) & np.isfinite(happened)
     first = np.full(trial.n, -1)
     for i in np.flatnonzero(good)[::-1]:

@@ -159,12 +159,12 @@ def _simulate(asked: _Asked, replicates: int, seconds: float, progress: Progress
         longest = max(longest, time.monotonic() - before) if done > CHUNK else 0.0  # the first one makes machine code
         if done >= LEAST_REPLICATES and time.monotonic() - began + longest > seconds:
             break
-    found = []
+    counts = []
     for comparison, (given, drawn) in zip(asked.comparisons, gathered, strict=True):
         weight = np.array([_parts(asked.n, n, comparison) for n in asked.n], float)
         fallbacks = {**given.fallbacks, **drawn.fallbacks}
-        found.append(Counts(comparison, done, _stack(given), _stack(drawn), weight, fallbacks, asked.n[-1]))
-    return found
+        counts.append(Counts(comparison, done, _stack(given), _stack(drawn), weight, fallbacks, asked.n[-1]))
+    return counts
 
 
 def _within(progress: Progress | None, done: int, chunk: int, mode: int, total: int) -> Progress | None:
@@ -176,8 +176,8 @@ def _within(progress: Progress | None, done: int, chunk: int, mode: int, total: 
 def _together(all_of: Sequence[Comparison]) -> list[list[int]]:
     """Comparisons of the same two arms on the same endpoint: one analysis answers for all their visits."""
     groups: dict[tuple[str, str, str], list[int]] = {}
-    for i, one in enumerate(all_of):
-        groups.setdefault((one.arm, one.against, one.outcome.name), []).append(i)
+    for i, comparison in enumerate(all_of):
+        groups.setdefault((comparison.arm, comparison.against, comparison.outcome.name), []).append(i)
     return list(groups.values())
 
 
@@ -204,7 +204,7 @@ def _count(asked: _Asked, trials: Trials, group: list[int], gathered: list[_Gath
             cut = slice(k * n, (k + 1) * n)
             parts.append(analyse(outcomes, a[:, cut], b[:, cut], failed[0][:, cut], failed[1][:, cut]))
         per_size.append(parts)
-    for j, one in enumerate(gathered):
+    for j, counts in enumerate(gathered):
         sign = -1.0 if outcomes[j].lower_is_better else 1.0
         won, lost = [], []
         for parts in per_size:
@@ -216,16 +216,16 @@ def _count(asked: _Asked, trials: Trials, group: list[int], gathered: list[_Gath
             lost.append((~better & small & known).sum(axis=0) / weight)
             for part in parts:
                 for name, count in part[j].fallbacks.items():
-                    one.fallbacks[name] = one.fallbacks.get(name, 0) + count
-        one.won.append(np.stack(won, axis=1))
-        one.lost.append(np.stack(lost, axis=1))
+                    counts.fallbacks[name] = counts.fallbacks.get(name, 0) + count
+        counts.won.append(np.stack(won, axis=1))
+        counts.lost.append(np.stack(lost, axis=1))
         last = per_size[-1][0][j]
-        one.effect.append(last.estimate)
-        one.se.append(last.se)
+        counts.effect.append(last.estimate)
+        counts.se.append(last.se)
         column = outcomes[j].column
         change = [part[:, :, column] - part[:, :, 0] for part in (a, b)]
-        one.sd.append(np.stack([np.nanvar(part, axis=1, ddof=1) for part in change], axis=1))
-        one.left.append(np.stack([np.isnan(part).mean(axis=1) for part in change], axis=1))
+        counts.sd.append(np.stack([np.nanvar(part, axis=1, ddof=1) for part in change], axis=1))
+        counts.left.append(np.stack([np.isnan(part).mean(axis=1) for part in change], axis=1))
 
 
 def analyse(
@@ -234,12 +234,12 @@ def analyse(
     """The answers of each outcome (of one scale and method, at different ratings) from scores ``(R, n, V)`` of two arms."""
     method = outcomes[0].method
     if method == "mmrm":
-        return mmrm(a, b, [one.column for one in outcomes])
-    found = []
+        return mmrm(a, b, [outcome.column for outcome in outcomes])
+    answers = []
     for outcome in outcomes:
         if method == "score-test":
             of = responds if outcome.kind == "response" else remits
-            found.append(
+            answers.append(
                 shares(
                     of(a, outcome.column, outcome.threshold, failed_a),
                     of(b, outcome.column, outcome.threshold, failed_b),
@@ -248,9 +248,9 @@ def analyse(
         else:
             changes = [part[:, :, outcome.column] - part[:, :, 0] for part in (a, b)]
             bases = [part[:, :, 0] if method == "ancova" else None for part in (a, b)]
-            found.append(ancova(*changes, *bases))
-    return found
+            answers.append(ancova(*changes, *bases))
+    return answers
 
 
-def _stack(one: _Gathered) -> dict[str, np.ndarray]:
-    return {name: np.concatenate(getattr(one, name)) for name in ("won", "lost", "effect", "se", "sd", "left")}
+def _stack(gathered: _Gathered) -> dict[str, np.ndarray]:
+    return {name: np.concatenate(getattr(gathered, name)) for name in ("won", "lost", "effect", "se", "sd", "left")}

@@ -64,9 +64,9 @@ def fit(n: np.ndarray, power: np.ndarray, trials: np.ndarray, z: float, *, sprea
     m = float((ndtri(power[at]) + z) / np.sqrt(n[at] / 2))
     best, value = None, np.inf
     for start in ([m, np.log(0.3 * abs(m) + 1e-3)], [1.5 * m, np.log(0.8 * abs(m) + 1e-3)]) if spread else ([m],):
-        found = minimize(deviance, np.array(start), method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-7})
-        if found.fun < value:
-            best, value = found.x, float(found.fun)
+        minimum = minimize(deviance, np.array(start), method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-7})
+        if minimum.fun < value:
+            best, value = minimum.x, float(minimum.fun)
     assert best is not None
     return Curve(float(best[0]), float(np.exp(best[1])) if spread else 0.0, z)
 
@@ -95,7 +95,7 @@ def size_and_error(
     best = once(np.arange(len(won)))
     rng = np.random.default_rng(seed)
     drawn = [once(rng.integers(0, len(won), len(won))) for _ in range(again)]
-    known = [one for one in drawn if one == one]
+    known = [value for value in drawn if value == value]
     if best != best or not known:
         return best, float("nan"), float("nan")
     low, high = np.quantile(known, [0.05, 0.95], method="inverted_cdf")

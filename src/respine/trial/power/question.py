@@ -59,20 +59,20 @@ def sizes(asked: str | int | Iterable[int]) -> tuple[int, ...]:
             if high < low:
                 raise InputError(argument("n", asked, "The range ends before it begins.", cure))
             step = int(parts[3]) if parts[3] else max(1, round((high - low) / 6))
-            found = [*range(low, high + 1, step)] if step else []
-            found = found if found and found[-1] == high else [*found, high]
+            sizes = [*range(low, high + 1, step)] if step else []
+            sizes = sizes if sizes and sizes[-1] == high else [*sizes, high]
         elif re.fullmatch(r"[\s\d,]+", asked):
-            found = [int(word) for word in asked.replace(",", " ").split()]
+            sizes = [int(word) for word in asked.replace(",", " ").split()]
         else:
             raise InputError(argument("n", asked, "These are no numbers of people.", cure))
     else:
-        found = [asked] if isinstance(asked, int) else [int(one) for one in asked]
-    found = sorted(set(found))
-    if not found or found[0] < LEAST or found[-1] > MOST:
+        sizes = [asked] if isinstance(asked, int) else [int(size) for size in asked]
+    sizes = sorted(set(sizes))
+    if not sizes or sizes[0] < LEAST or sizes[-1] > MOST:
         raise InputError(argument("n", asked, f"A trial has {LEAST} to {MOST} people an arm here.", cure))
-    if len(found) > MOST_SIZES:
-        raise InputError(argument("n", asked, f"These are {len(found)} sizes; {MOST_SIZES} are the most.", cure))
-    return tuple(found)
+    if len(sizes) > MOST_SIZES:
+        raise InputError(argument("n", asked, f"These are {len(sizes)} sizes; {MOST_SIZES} are the most.", cure))
+    return tuple(sizes)
 
 
 def comparisons(
@@ -95,15 +95,15 @@ def comparisons(
         )
     ratings = rating_times(study)
     times = [chosen.time] if visits is None else list(visits)
-    found = []
+    comparisons = []
     for time in times:
         column = int(np.argmin(np.abs(ratings - time)))
         if abs(ratings[column] - time) > 0.02 or column == 0:
             shown = ", ".join(f"{t / 24:g} d" for t in ratings[1:])
             raise InputError(argument("visits", f"{time:g} h", "Nobody is rated then.", f"Write some of: {shown}."))
         outcome = _outcome(protocol, chosen, column, float(ratings[column]), method)
-        found += [Comparison(arm, other, outcome) for arm, other in _pairs(protocol, chosen, against)]
-    return tuple(found)
+        comparisons += [Comparison(arm, other, outcome) for arm, other in _pairs(protocol, chosen, against)]
+    return tuple(comparisons)
 
 
 def _endpoint(protocol: Protocol, name: str | None) -> Endpoint:
@@ -117,11 +117,11 @@ def _endpoint(protocol: Protocol, name: str | None) -> Endpoint:
             cure = "Add for example {name: primary, of: MADRS, kind: difference-in-change, at: 28 d, arm: placebo}."
             raise InputError(Problem(where, "endpoints", "", why, cure))
         return best[0]
-    found = next((e for e in own if e.name == name), None)
-    if found is None:
+    endpoint = next((e for e in own if e.name == name), None)
+    if endpoint is None:
         why = "The study has no endpoint of this name that a trial could be powered for (a change, response or remission)."
         raise InputError(argument("endpoint", name, why, nearest(name, [e.name for e in own])))
-    return found
+    return endpoint
 
 
 def _pairs(protocol: Protocol, endpoint: Endpoint, against: str | None) -> list[tuple[str, str]]:

@@ -107,28 +107,28 @@ def results(
     notes: list[str] = []
     curves: dict[tuple[str, str, float, str], Any] = {}
     grid = np.array(n, float)
-    for one in counts:
-        head = _head(one)
-        power, assurance = (part["won"].mean(axis=0) for part in (one.given, one.drawn))
-        error = [part["won"].std(axis=0, ddof=1) / np.sqrt(one.replicates) for part in (one.given, one.drawn)]
+    for count in counts:
+        head = _head(count)
+        power, assurance = (part["won"].mean(axis=0) for part in (count.given, count.drawn))
+        error = [part["won"].std(axis=0, ddof=1) / np.sqrt(count.replicates) for part in (count.given, count.drawn)]
         share = {"power": power, "assurance": assurance}
         for k, size in enumerate(n):
-            cost = cost_of.expected(one, k, size, costs) if costs else float("nan")
+            cost = cost_of.expected(count, k, size, costs) if costs else float("nan")
             rows.append(head | {
                 "n": size, "power": power[k], "power_error": error[0][k], "assurance": assurance[k],
-                "assurance_error": error[1][k], "wrong": one.drawn["lost"].mean(axis=0)[k], "cost": cost,
+                "assurance_error": error[1][k], "wrong": count.drawn["lost"].mean(axis=0)[k], "cost": cost,
             })  # fmt: skip
-        for kind, part in (("power", one.given), ("assurance", one.drawn)):
+        for kind, part in (("power", count.given), ("assurance", count.drawn)):
             spread = kind == "assurance"
-            curve = fit(grid, share[kind], one.replicates * one.weight, z, spread=spread)
-            curves[one.comparison.arm, one.comparison.against, one.comparison.outcome.time, kind] = curve
+            curve = fit(grid, share[kind], count.replicates * count.weight, z, spread=spread)
+            curves[count.comparison.arm, count.comparison.against, count.comparison.outcome.time, kind] = curve
             for target in TARGETS:
-                least, low, high = size_and_error(grid, part["won"], one.weight, target, z, spread=spread)
+                least, low, high = size_and_error(grid, part["won"], count.weight, target, z, spread=spread)
                 reach.append(head | {"for": kind, "target": target, "n": np.ceil(least), "low": np.ceil(low),
                                      "high": np.ceil(high), "simulated": bool(n[0] <= least <= n[-1]),
                                      "limit": float("nan") if curve is None else curve.limit})  # fmt: skip
-        effects.append(head | _effects(one))
-        notes += _notes(one, effects[-1], power, assurance, n, curves)
+        effects.append(head | _effects(count))
+        notes += _notes(count, effects[-1], power, assurance, n, curves)
     if counts and counts[0].replicates < asked:
         notes.append(f"the budget was used up after {counts[0].replicates} of {asked} simulated trials")
     table = pd.DataFrame(rows, columns=list(POWER))
@@ -172,25 +172,25 @@ def _notes(
     curves: Mapping[Any, Any],
 ) -> list[str]:
     """Where the answers surprise, and why."""
-    label, told = counts.comparison.label, []
+    label, notes = counts.comparison.label, []
     outcome = counts.comparison.outcome
     when = f"{label}, {outcome.time / 24:g} d"
     curve = curves[counts.comparison.arm, counts.comparison.against, outcome.time, "assurance"]
     sign = -1 if outcome.lower_is_better else 1
     if curve is not None and power[-1] - assurance[-1] > SURPRISING:
-        told.append(
+        notes.append(
             f"{when}: assurance stays below power because the effect is not known: {effect['effect_over_draws']:.2f} with an "
             f"SD of {effect['sd_between_draws']:.2f} between parameter draws. More people do not mend that; "
             f"no size takes it above {100 * curve.limit:.0f} %"
         )
     if sign * effect["effect"] < 0:
-        told.append(f"{when}: the arm does worse than the one it is compared with, so that a trial can hardly be won")
+        notes.append(f"{when}: the arm does worse than the one it is compared with, so that a trial can hardly be won")
     short = float(1 / np.sqrt(counts.replicates * counts.weight.min()) / 2)
     if short > 0.02:
-        told.append(
+        notes.append(
             f"{counts.replicates} simulated trials: a power near 50 % has a Monte Carlo error of {100 * short:.1f} points"
         )
     for name, count in counts.fallbacks.items():
-        what = "could not be fitted at all and counts as lost" if name == NONE else f"took the covariance {name}"
-        told.append(f"{label}: {count} mixed models {what}, as an unstructured one could not be estimated")
-    return told
+        handling = "could not be fitted at all and counts as lost" if name == NONE else f"took the covariance {name}"
+        notes.append(f"{label}: {count} mixed models {handling}, as an unstructured one could not be estimated")
+    return notes

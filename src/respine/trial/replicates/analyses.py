@@ -82,8 +82,8 @@ def mmrm(a: np.ndarray, b: np.ndarray, columns: Sequence[int], df: str = "kenwar
     parts = np.full((len(columns), 4, len(a)), np.nan)
     if whole.any():
         for k, column in enumerate(columns):
-            found = ancova(a[whole, :, column], b[whole, :, column], a[whole, :, 0], b[whole, :, 0])
-            parts[k][:, whole] = found.estimate, found.se, found.df, found.p
+            answer = ancova(a[whole, :, column], b[whole, :, column], a[whole, :, 0], b[whole, :, 0])
+            parts[k][:, whole] = answer.estimate, answer.se, answer.df, answer.p
     fallbacks: dict[str, int] = {}
     arm = np.concatenate([np.ones(a.shape[1], np.int64), np.zeros(b.shape[1], np.int64)])
     for r in np.flatnonzero(~whole):

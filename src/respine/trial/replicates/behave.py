@@ -34,13 +34,13 @@ def planned_misses(arm: Arm, people: People, behaviour: Behaviour | None) -> Tak
     stop = np.full(len(people), np.inf)
     miss = {}
     if behaviour.missed_doses > 0:
-        for one in arm.planned:
-            if one.why == "scheduled":
+        for dose in arm.planned:
+            if dose.why == "scheduled":
                 chance = population.uniforms_of(
-                    arm.protocol.study.seed, f"missed {one.place}", _subjects(people), len(one.times)
+                    arm.protocol.study.seed, f"missed {dose.place}", _subjects(people), len(dose.times)
                 )
-                miss[one.place] = chance < behaviour.missed_doses
-                miss[one.place][:, 0] = False  # who enters the trial takes the first dose
+                miss[dose.place] = chance < behaviour.missed_doses
+                miss[dose.place][:, 0] = False  # who enters the trial takes the first dose
     return Taken(stop, miss)
 
 
@@ -127,14 +127,14 @@ def relapses(event: RelapseEvent, course: Course, arm: Arm) -> np.ndarray:
     return _first(responded & worse & seen, course.times)
 
 
-def what_changes(
+def changed_doses(
     arm: Arm, people: People, course: Course, taken: Taken | None, behaviour: Behaviour
 ) -> tuple[np.ndarray, Taken]:
     """Who takes other doses than they were solved with, ``(k,)`` positions, and what everybody takes now."""
     n = len(people)
     now = taken or Taken(np.full(n, np.inf))
     stop = np.minimum(now.stop, np.minimum(course.events["discontinuation"], course.events["dropout"]))
-    doses = [t for one in arm.planned if one.why == "scheduled" for t in one.times]
+    doses = [t for dose in arm.planned if dose.why == "scheduled" for t in dose.times]
     last = max(doses, default=-np.inf)
     fewer = (stop < now.stop) & (stop <= last)
     rescue, more = behaviour.rescue, now.more

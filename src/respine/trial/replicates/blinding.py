@@ -81,14 +81,14 @@ def blinding(trials: Trials, drug: str, control: str, *, unsure: float = 0.1) ->
     """
     import pandas as pd
 
-    found = guesses(trials, drug, control, unsure=unsure)
+    guessed = guesses(trials, drug, control, unsure=unsure)
     belief = [np.nanmean(trials.belief[trials.arm == trials.arms.index(name)], axis=0) for name in (drug, control)]
     with np.errstate(invalid="ignore"):
-        share = found.counts[..., UNSURE].sum(axis=-1) / found.counts.sum(axis=(-1, -2))
-    pooled = Guesses(found.counts.sum(axis=0))  # a trial in which nobody guesses has no share of its own
+        share = guessed.counts[..., UNSURE].sum(axis=-1) / guessed.counts.sum(axis=(-1, -2))
+    pooled = Guesses(guessed.counts.sum(axis=0))  # a trial in which nobody guesses has no share of its own
     return pd.DataFrame({
-        "time_h": trials.times, "james": found.james.mean(axis=0), "bang_drug": found.bang[..., 0].mean(axis=0),
-        "bang_control": found.bang[..., 1].mean(axis=0), "correct_drug": pooled.correct[:, 0],
+        "time_h": trials.times, "james": guessed.james.mean(axis=0), "bang_drug": guessed.bang[..., 0].mean(axis=0),
+        "bang_control": guessed.bang[..., 1].mean(axis=0), "correct_drug": pooled.correct[:, 0],
         "correct_control": pooled.correct[:, 1], "unsure": share.mean(axis=0), "belief_drug": belief[0],
         "belief_control": belief[1],
     })  # fmt: skip

@@ -80,7 +80,7 @@ class Cohort:
         if felt not in self.outputs and felt in self.protocol.symbols:
             self.outputs = (*self.outputs, felt)
         # one machine code for all arms, with typical parameters and with drawn ones
-        few = [one.people(range(2), n_draws=1) for one in self.protocol.arms.values()]
+        few = [arm.people(range(2), n_draws=1) for arm in self.protocol.arms.values()]
         self.vary = tuple(dict.fromkeys(str(name) for who in few for name in who.parameters.columns))
         self.scales = [self.protocol.scale(name) for name in observed_scales(self.protocol)]
 
@@ -96,7 +96,7 @@ class Cohort:
         if behaviour is None:
             return course
         for _ in range(behave.MOST_PASSES):
-            again, taken = behave.what_changes(self.arm, people, course, taken, behaviour)
+            again, taken = behave.changed_doses(self.arm, people, course, taken, behaviour)
             if not len(again):
                 break
             course = _merged(course, self._once(_some(people, again), behave.of_some(taken, again)), again)

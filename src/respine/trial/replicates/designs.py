@@ -32,8 +32,8 @@ def crossover(study: Study) -> Study:
     (a, first), (b, second) = study.arms.items()
     visits = [t for t in study.visits if t <= study.start + form.period + 1e-9]
     arms = {
-        f"{x}{BETWEEN}{y}": _sequence(one, other, later)
-        for x, one, y, other in ((a, first, b, second), (b, second, a, first))
+        f"{x}{BETWEEN}{y}": _sequence(first_treatment, other, later)
+        for x, first_treatment, y, other in ((a, first, b, second), (b, second, a, first))
     }
     sizes = form.n if not isinstance(form.n, dict) else next(iter(form.n.values()))
     known = dict(zip(arms, (first.n_published, second.n_published), strict=True))
@@ -79,10 +79,10 @@ def crossover_answers(trials: Trials, scale: str, time: float, later: float) -> 
     columns = [trials.column(t) for t in (start, time, start + later, time + later)]
     change = [y[:, :, columns[1]] - y[:, :, columns[0]], y[:, :, columns[3]] - y[:, :, columns[2]]]
     difference = change[0] - change[1]
-    one, two = chosen(trials, trials.arms)
+    first, two = chosen(trials, trials.arms)
     rows = np.arange(len(trials))[:, None]
-    found = ancova(difference[rows, one], difference[rows, two], None, None)
-    return Answers(found.estimate / 2, found.se / 2, found.df, found.p, {})
+    answer = ancova(difference[rows, first], difference[rows, two], None, None)
+    return Answers(answer.estimate / 2, answer.se / 2, answer.df, answer.p, {})
 
 
 def selected(trials: Trials) -> np.ndarray:
@@ -128,7 +128,7 @@ def sequential_parallel(trials: Trials, scale: str) -> Answers:
     rows = np.arange(len(trials))[:, None]
     first = y[:, :, middle] - y[:, :, 0]
     both = np.concatenate([switched, placebo], axis=1)
-    one = ancova(first[rows, drug], first[rows, both], y[:, :, 0][rows, drug], y[:, :, 0][rows, both])
+    first_stage = ancova(first[rows, drug], first[rows, both], y[:, :, 0][rows, drug], y[:, :, 0][rows, both])
     drop = trials.protocol.scale(scale).response_drop
     with np.errstate(invalid="ignore"):
         stays_ill = y[:, :, middle] > (1 - drop) * y[:, :, 0] + 1e-9
@@ -136,8 +136,8 @@ def sequential_parallel(trials: Trials, scale: str) -> Answers:
     base = np.where(stays_ill, y[:, :, middle], np.nan)
     two = ancova(second[rows, switched], second[rows, placebo], base[rows, switched], base[rows, placebo])
     w = form.weight
-    estimate = w * one.estimate + (1 - w) * two.estimate
-    se = np.sqrt((w * one.se) ** 2 + ((1 - w) * two.se) ** 2)
+    estimate = w * first_stage.estimate + (1 - w) * two.estimate
+    se = np.sqrt((w * first_stage.se) ** 2 + ((1 - w) * two.se) ** 2)
     from scipy.special import ndtr
 
     return Answers(estimate, se, np.full(len(se), np.inf), 2 * ndtr(-np.abs(estimate / se)), {})

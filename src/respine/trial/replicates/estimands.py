@@ -24,7 +24,7 @@ class Scored:
 
 def named(trials: Trials, name: str | None) -> TrialEstimand:
     """An estimand of the study by name; the first one, or treatment policy, without a name. Raises InputError."""
-    own = {one.name: one for one in form_of(trials.protocol.study).estimands}
+    own = {estimand.name: estimand for estimand in form_of(trials.protocol.study).estimands}
     if name is None:
         return next(iter(own.values()), TrialEstimand.model_validate({"name": "treatment-policy"}))
     if name in own:

@@ -162,15 +162,15 @@ def _strata(form: TrialForm, cohort: Cohort, who: np.ndarray, trials: np.ndarray
     people = cohort.people(who.ravel(), np.repeat(trials, n))
     codes = np.zeros(rows * n, np.int64)
     study = cohort.study
-    for i, one in enumerate(form.randomisation.strata):
-        if one.covariate not in people.covariates:
+    for i, stratum in enumerate(form.randomisation.strata):
+        if stratum.covariate not in people.covariates:
             where = document(study).where(("trial", "randomisation", "strata", i))
             known = ", ".join(c for c in people.covariates.columns if c != "subject")
-            raise InputError(Problem(where, f"trial.randomisation.strata[{i}]", one.covariate,
+            raise InputError(Problem(where, f"trial.randomisation.strata[{i}]", stratum.covariate,
                                      "The people have no covariate of this name.", f"Write one of: {known}."))  # fmt: skip
-        values = people.covariates[one.covariate].to_numpy()
-        if one.cut is not None:
-            own = (values.astype(float) >= one.cut).astype(np.int64)
+        values = people.covariates[stratum.covariate].to_numpy()
+        if stratum.cut is not None:
+            own = (values.astype(float) >= stratum.cut).astype(np.int64)
         else:
             own = np.unique(values.astype(str), return_inverse=True)[1].ravel()
         codes = codes * (int(own.max()) + 1) + own
@@ -201,11 +201,11 @@ class _Arrays:
 
 def chosen(trials: Trials, arms: Sequence[str]) -> list[np.ndarray]:
     """Positions of the people of each of these arms in every trial, ``(R, n_arm)``; equal sizes in every trial are needed."""
-    found = []
+    places = []
     for name in arms:
         mask = trials.arm == trials.arms.index(name)
         counts = mask.sum(axis=1)
         if len(set(counts.tolist())) != 1:
             raise ValueError(f"arm {name} has different numbers of people in different trials")
-        found.append(np.nonzero(mask)[1].reshape(len(mask), int(counts[0])))
-    return found
+        places.append(np.nonzero(mask)[1].reshape(len(mask), int(counts[0])))
+    return places

@@ -91,7 +91,7 @@ def switch_values(programs: Programs) -> Program:
     """value := the switches at a state and time."""
     assert programs.tangent is not None
     p = Program()
-    found = lower(programs.equations, programs.hoisted, p, list(programs.tangent.switches))
-    for k, number in enumerate(found):
+    values = lower(programs.equations, programs.hoisted, p, list(programs.tangent.switches))
+    for k, number in enumerate(values):
         p.store("value", k, number)
     return p

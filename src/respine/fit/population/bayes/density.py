@@ -130,10 +130,10 @@ class Density:
         return search(self._marginal, x, self.outer.guess() + np.eye(len(x)), tolerance=TOLERANCE,
                       most_evaluations=max(self.problem.estimation.max_evaluations, 50), watch=tell)  # fmt: skip
 
-    def _frame(self, found: Search) -> Frame:
-        x, p = found.x, len(found.x)
+    def _frame(self, search: Search) -> Frame:
+        x, p = search.x, len(search.x)
         second = np.zeros((p, p))
-        size = np.sqrt(2.0 / np.maximum(np.diag(found.matrix), 1e-8))
+        size = np.sqrt(2.0 / np.maximum(np.diag(search.matrix), 1e-8))
         for k in range(p):
             step = np.zeros(p)
             step[k] = 0.05 * min(float(size[k]), 1.0)
@@ -162,11 +162,11 @@ class Density:
         assert anchor is not None
         usable = np.isfinite(anchor.hessian).all(axis=(1, 2)) & np.isfinite(at.random).all(axis=1)
         usable &= np.isfinite(anchor.cross).all(axis=(0, 1))
-        told = np.where(usable[:, None, None], anchor.hessian - np.linalg.inv(omega(x)), 0.0)
-        values, vectors = np.linalg.eigh(told)
-        told = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, 0.0), vectors)
+        excess = np.where(usable[:, None, None], anchor.hessian - np.linalg.inv(omega(x)), 0.0)
+        values, vectors = np.linalg.eigh(excess)
+        excess = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, 0.0), vectors)
         mode = np.where(usable[:, None], at.random, 0.0)
-        pull = np.einsum("nij,nj->ni", told + np.linalg.inv(omega(x)), mode)
+        pull = np.einsum("nij,nj->ni", excess + np.linalg.inv(omega(x)), mode)
         stretch, place = self.vector.jacobian(point), {k: m for m, k in enumerate(self.objective.d.free)}
         rows = [k for k, _ in self.vector.thetas]
         for first, size in self.vector.sigmas:
@@ -176,7 +176,7 @@ class Density:
         cross = np.where(usable, anchor.cross, 0.0)
         for row, k in zip(rows, entries, strict=True):
             follow -= np.einsum("qn,p->nqp", cross[place[row]], stretch[k])
-        return Frame(x, root, told, pull, follow, omega, tuple(moving))
+        return Frame(x, root, excess, pull, follow, omega, tuple(moving))
 
     # ---- the density --------------------------------------------------------------------------------------------------
     def __call__(self, y: np.ndarray) -> tuple[float, np.ndarray]:
@@ -201,12 +201,12 @@ class Density:
             if not self.outer._usable(point):
                 return none
             objective, q = self.objective, self.q
-            found = objective.lanes(objective.subjects, point, random, "all", None)
+            lanes = objective.lanes(objective.subjects, point, random, "all", None)
             log, own = self.prior(x)
-            if found.bad.any() or not np.isfinite(log):
+            if lanes.bad.any() or not np.isfinite(log):
                 return none
-            value = log - 0.5 * float(found.value.sum())
-            by_fixed, by_random = -0.5 * found.slope[q:].sum(axis=1), -0.5 * found.slope[:q].T
+            value = log - 0.5 * float(lanes.value.sum())
+            by_fixed, by_random = -0.5 * lanes.slope[q:].sum(axis=1), -0.5 * lanes.slope[:q].T
             by_blocks = [np.zeros_like(b) for b in point.blocks]
             if q:
                 omega = objective.blocks.whole(point.blocks)

@@ -92,26 +92,26 @@ class Posterior:
     @cached_property
     def findings(self) -> list[Finding]:
         """What stands in the way of an answer."""
-        found: list[Finding] = []
+        results: list[Finding] = []
         table = self.summary
         apart = table[~(table["rhat"] <= MOST_RHAT)]
         if len(apart):
             worst = ", ".join(f"{r['name']} {r['rhat']:.3f}" for r in apart.to_dict("records")[:5])
-            found.append(Finding("chains-disagree", tuple(apart["name"]), f"R-hat is above {MOST_RHAT}: {worst}.",
+            results.append(Finding("chains-disagree", tuple(apart["name"]), f"R-hat is above {MOST_RHAT}: {worst}.",
                                  "Draw more, tune longer, or give priors to what the data do not tell."))  # fmt: skip
         few = table[~((table["ess_bulk"] >= FEWEST_EFFECTIVE) & (table["ess_tail"] >= FEWEST_EFFECTIVE))]
         if len(few):
             least = few[["ess_bulk", "ess_tail"]].min(axis=1)
-            told = ", ".join(f"{n} {e:.0f}" for n, e in list(zip(few["name"], least, strict=True))[:5])
-            found.append(Finding("few-draws", tuple(few["name"]), f"Fewer than {FEWEST_EFFECTIVE:.0f} effective draws: {told}.",
+            text = ", ".join(f"{n} {e:.0f}" for n, e in list(zip(few["name"], least, strict=True))[:5])
+            results.append(Finding("few-draws", tuple(few["name"]), f"Fewer than {FEWEST_EFFECTIVE:.0f} effective draws: {text}.",
                                  "Draw more."))  # fmt: skip
         if self.divergences:
             why = (
                 f"{self.divergences} of {self.x.shape[0] * self.x.shape[1]} steps diverged: a corner was not explored."
             )
             cure = "Raise accept (0.95), give a prior to variances near 0, or remove these effects."
-            found.append(Finding("divergences", (), why, cure))
-        return found
+            results.append(Finding("divergences", (), why, cure))
+        return results
 
     @property
     def is_answer(self) -> bool:
@@ -173,8 +173,8 @@ def posterior(
         if watch is not None:
             watch(f"chain {k + 1} of {chains} is done: {made[-1].evaluations} evaluations")
     ends = [[density.frame.out(y) for y in c.draws] for c in made]
-    x = np.array([[place.x for place in one] for one in ends])
-    random = np.array([[place.random for place in one] for one in ends])
+    x = np.array([[place.x for place in chain] for chain in ends])
+    random = np.array([[place.random for place in chain] for chain in ends])
     return Posterior(problem, density, x, random, int(sum(c.diverged.sum() for c in made)),
                      sum(c.evaluations for c in made), clock.perf_counter() - begun, settings)  # fmt: skip
 

@@ -171,7 +171,7 @@ def _default(k: int, theta: Theta) -> Term:
         return Term((k,), f"uniform from {theta.lower:.4g} to {theta.upper:.4g}", uniform, between)
     bounded = theta.scale == "log" or np.isfinite(theta.lower) or np.isfinite(theta.upper)
     sd = LOG_SD if bounded else WIDE * max(abs(theta.start), WIDE_LEAST / WIDE)
-    told = (
+    text = (
         f"log-normal about {theta.start:.4g}, sd of the log {sd:g}"
         if bounded
         else f"normal, mean {start:.4g}, sd {sd:.4g}"
@@ -181,7 +181,7 @@ def _default(k: int, theta: Theta) -> Term:
         z = (x - start) / sd
         return -0.5 * float(z @ z), -z / sd
 
-    return Term((k,), told, value, lambda chance: np.array([start + sd * chance.standard_normal()]))
+    return Term((k,), text, value, lambda chance: np.array([start + sd * chance.standard_normal()]))
 
 
 def _half_normal(at: tuple[int, ...], scale: np.ndarray) -> Term:
@@ -210,8 +210,8 @@ def _half_normal(at: tuple[int, ...], scale: np.ndarray) -> Term:
         np.fill_diagonal(factor, np.log(np.diag(factor)))
         return factor[rows, columns]
 
-    told = f"sd half-normal, scale {', '.join(f'{s:.4g}' for s in scale)}"
-    return Term(at, told + (f"; correlations LKJ({LKJ:g})" if n > 1 else ""), value, draw)
+    text = f"sd half-normal, scale {', '.join(f'{s:.4g}' for s in scale)}"
+    return Term(at, text + (f"; correlations LKJ({LKJ:g})" if n > 1 else ""), value, draw)
 
 
 def _diagonal(i: int) -> int:

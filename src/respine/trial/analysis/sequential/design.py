@@ -75,8 +75,8 @@ class Design:
 
     def power(self, drift: float, either: bool = False) -> float:
         """P(reject); for two-sided designs in the direction of the drift, or in either."""
-        found = self.stops(abs(drift))
-        return float(found.above.sum() + (found.below.sum() if either and self.sided == 2 else 0.0))
+        stopped = self.stops(abs(drift))
+        return float(stopped.above.sum() + (stopped.below.sum() if either and self.sided == 2 else 0.0))
 
     def drift(self, power: float) -> float:
         """The drift at which the design has this power."""
@@ -96,8 +96,8 @@ class Design:
 
     def expected_information(self, drift: float) -> float:
         """Expected share of the maximum information at the end of the trial."""
-        found = self.stops(drift)
-        leave = found.above + found.below
+        stopped = self.stops(drift)
+        leave = stopped.above + stopped.below
         leave[-1] = 1.0 - leave[:-1].sum()
         return float(self.information @ leave)
 

@@ -236,7 +236,9 @@ def _shown_type(value: Any) -> str:
         return f"the number {value:g}" if abs(value) < 1e15 else "a number beyond all use"
     if isinstance(value, str):
         return f'the text "{value[:40]}"'
-    return "a list" if isinstance(value, (list, tuple)) else "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"  # a value made in Python
 
 
 def _show(fault: Any) -> str:

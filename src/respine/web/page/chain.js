@@ -174,7 +174,8 @@ export class Chain {
     const { state } = this;
     return state.shown.flatMap((/** @type {string} */ name, /** @type {number} */ colour) => {
       const arm = state.study.arms[name];
-      return [...(arm.doses ?? []), ...(arm.exposures ?? []).filter((/** @type {any} */ one) => one.at)].flatMap((one) => occasions(one, state.units)).map((time) => ({ time, colour }));
+      const pulses = (arm.exposures ?? []).filter((/** @type {any} */ one) => one.at).flatMap((/** @type {any} */ one) => occasions(one, state.units));
+      return [...state.doseHours(name), ...pulses].map((time) => ({ time, colour }));
     });
   }
 

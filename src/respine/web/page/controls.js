@@ -32,7 +32,7 @@ export class Controls {
   shapeOf(arm) {
     return [(arm.doses ?? []).map((/** @type {any} */ d) => [d.drug, d.route, d.into, split(d.amount ?? "")?.unit, d.every !== undefined]),
       (arm.co_medication ?? []).map((/** @type {any} */ d) => [d.drug, d.route]),
-      (arm.exposures ?? []).map((/** @type {any} */ e) => [e.exposure, e.every !== undefined]), this.generation];
+      (arm.exposures ?? []).map((/** @type {any} */ e) => [e.exposure, e.every !== undefined]), this.state.rules.map((/** @type {any} */ rule) => rule.name), this.generation];
   }
 
   /** Fields show other values than they were given: build them again. */
@@ -58,6 +58,7 @@ export class Controls {
     return [
       ...doses,
       doses.length ? null : this.group("Treatment", this.note("Nothing is given."), this.button("Give a drug", () => this.addDose())),
+      ...this.state.rules.map((/** @type {any} */ rule) => this.rule(rule)),
       ...(arm.exposures ?? []).map((/** @type {any} */ _, /** @type {number} */ k) => this.exposure(k)),
       library ? this.around() : null, library ? this.person() : null,
       ...(arm.co_medication ?? []).map((/** @type {any} */ _, /** @type {number} */ k) => this.dose("co_medication", k)),
@@ -186,6 +187,46 @@ export class Controls {
     this.refresh();
   }
 
+  // ---- rules ------------------------------------------------------------------------------------------------------
+
+  /** A rule of the scenario: its threshold and limits, where it gives a dose by a score, and what it gave. @param {any} rule */
+  rule(rule) {
+    const { state } = this, key = `rule-${rule.name}`, { when, then } = rule, scale = this.page.scales[when.scale];
+    const edit = (/** @type {() => void} */ change) => (change(), state.changed("study"));
+    const what = then.dose ?? then.start, rows = [this.note(what ? `${what.drug} ${ROUTES[what.route] ?? what.route}, ${what.amount ?? `${what.sprays} sprays`}` : "Gives nothing itself.")];
+    const scales = Object.keys(this.page.scales);
+    if (then.dose && scale && when.above !== undefined && when.above !== null) {
+      if (scales.length > 1) rows.push(this.select(`${key}-scale`, "By", scales.map((name) => [name, name]), when.scale, (value) => (edit(() => Object.assign(when, { scale: value, above: threshold(this.page.scales[value]) })), this.refresh())));
+      rows.push(this.slider(`${key}-above`, `${when.scale} above`, Number.parseFloat(when.above), { low: scale.low, high: scale.high, step: 0.5 }, scale.unit ?? "", (value) => edit(() => (when.above = value))));
+      if (["daily", "weekly"].includes(when.visit)) rows.push(this.select(`${key}-visit`, "Asked", [["daily", "every day"], ["weekly", "every week"]], when.visit, (value) => edit(() => (when.visit = value))));
+      const ago = when["last-dose"]?.["longer-ago-than"];
+      if (ago) rows.push(this.time(`${key}-ago`, "Last dose longer ago than", ago, { low: 1, high: Math.max(336, state.units.hours(ago)), unit: "d" }, (value) => edit(() => (when["last-dose"] = { ...when["last-dose"], "longer-ago-than": value }))));
+      if (rule.limit?.total) rows.push(this.slider(`${key}-total`, "At most", rule.limit.total, { low: 1, high: Math.max(40, rule.limit.total), step: 1 }, "doses", (value) => edit(() => (rule.limit = { ...rule.limit, total: Math.max(1, Math.round(value)) }))));
+    }
+    rows.push(h("p", { class: "fine", "data-rule": rule.name }), this.button("Take it out", () => state.removeRule(rule.name)));
+    setTimeout(() => this.told());
+    return this.group(`Rule: ${rule.name}${rule.arms?.length ? "" : " (all scenarios)"}`, ...rows);
+  }
+
+  /** What rules gave, said anew after each solution. */
+  told() {
+    for (const line of this.form.querySelectorAll("[data-rule]")) {
+      const times = (this.state.given[this.state.active] ?? []).filter((/** @type {any} */ one) => one.rule === line.dataset.rule).map((/** @type {any} */ one) => `${plain((one.time - this.state.start) / 24, 3)}`);
+      line.textContent = `${times.length ? `Given ${times.length === 1 ? "once, on day" : `${times.length} times, on days`} ${times.join(", ")}.` : "Gave nothing."} Scores are read here without a rater's error; a run reads them with it.`;
+    }
+  }
+
+  /** A dose of the kind the scenario has, the first as written and all others by a score. */
+  addAsNeeded() {
+    const scale = Object.keys(this.page.scales)[0], known = this.state.arm.doses?.find((/** @type {any} */ one) => one.drug);
+    const { drugs } = this.page.treatments, drug = named(drugs, known?.drug ?? (drugs.ketamine ? "ketamine" : Object.keys(drugs)[0]));
+    const fresh = known ?? this.freshDose(drug);
+    const dose = Object.fromEntries(["drug", "route", "amount", "over", "sprays"].filter((name) => fresh[name] !== undefined && fresh[name] !== null).map((name) => [name, fresh[name]]));
+    if (known) for (const name of ["every", "times", "until"]) delete known[name];
+    if (Array.isArray(known?.at)) known.at = known.at[0];
+    this.state.addRule(dose, scale, threshold(this.page.scales[scale]));
+  }
+
   // ---- what acts besides ------------------------------------------------------------------------------------------
 
   /** One exposure of the scenario. @param {number} k */
@@ -280,6 +321,7 @@ export class Controls {
     const given = (state.arm.doses ?? []).length;
     rows.push(this.slider("until", "Shown until", (state.last - state.start) / 24, { low: 1, high: Math.max(182, (state.last - state.start) / 24), step: 1 }, "d", (value) => value > 0 && state.showUntil(state.start + 24 * value)));
     return this.group("More", ...rows, h("div", { class: "away" }, given ? this.button("Another drug", () => this.addDose()) : null,
+      Object.keys(drugs).length && Object.keys(this.page.scales).length ? this.button("As needed", () => this.addAsNeeded()) : null,
       Object.keys(drugs).length ? this.button("Taken besides", () => this.addDose("co_medication")) : null));
   }
 
@@ -381,3 +423,6 @@ const short = (title, name) => (title || name).split(/[,;(]/)[0].trim();
 
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** A threshold to begin with: a third of the scale. @param {any} scale */
+const threshold = (scale) => Math.round((scale.low + scale.high) / 3);

@@ -106,6 +106,8 @@ class App {
     try {
       const found = await this.quick.ask("typical", { study: state.study, arms, times });
       if (!found) return; // overtaken
+      state.given = Object.fromEntries(found.arms.map((/** @type {any} */ one) => [one.name, one.given]));
+      this.controls.told();
       const failed = found.arms.filter((/** @type {any} */ one) => one.status !== 0);
       this.say(failed.length ? `${failed.map((/** @type {any} */ one) => one.name).join(", ")}: could not be solved past ${clock(state, failed[0].endTime)}. Take a smaller dose.` : "", failed.length > 0);
       this.redraw({ times, arms: found.arms, bands: this.bandsFor(arms), beyond: this.beyond(arms) });
@@ -125,7 +127,7 @@ class App {
   /** @param {string} name */
   keyOf(name) {
     const { study, first, last } = this.state;
-    return JSON.stringify([study.arms[name], study.covariates, study.parameters, first, last]);
+    return JSON.stringify([study.arms[name], study.rules, study.covariates, study.parameters, first, last]);
   }
 
   /** Scenarios whose dose left the range that was studied. @param {string[]} arms */

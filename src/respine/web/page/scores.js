@@ -119,8 +119,8 @@ function beginsAntidepressant(page, units, study, arm, start) {
 
 /** @param {any} page @param {any} units @param {any} study @param {any} arm @returns {number[]} */
 function procedureTimes(page, units, study, arm) {
-  const own = ownProcedures(page, units, arm);
-  if (own.length || !["inactive-placebo", "active-placebo"].includes(arm.control?.kind)) return own;
+  const own = ownProcedures(page, units, arm), byRule = (arm.ruledRoutes ?? []).some((/** @type {string} */ route) => page.expectancy.procedureRoutes.includes(route));
+  if (own.length || byRule || !["inactive-placebo", "active-placebo"].includes(arm.control?.kind)) return own;
   for (const other of Object.values(study.arms)) {
     const times = ownProcedures(page, units, other);
     if (times.length) return times;
@@ -140,7 +140,7 @@ function ownProcedures(page, units, arm) {
 /** @param {any} page @param {any} study @param {any} arm @returns {(felt: number) => number} */
 function beliefIn(page, study, arm) {
   const { numbers, belief, treatmentExposures } = page.expectancy;
-  const treated = (arm.doses ?? []).length > 0 || (arm.exposures ?? []).some((/** @type {any} */ e) => treatmentExposures.includes(e.exposure));
+  const treated = (arm.doses ?? []).length > 0 || (arm.ruledRoutes ?? []).length > 0 || (arm.exposures ?? []).some((/** @type {any} */ e) => treatmentExposures.includes(e.exposure));
   let kind = arm.control?.kind;
   if (!kind && study.design === "single-arm" && treated) kind = "open-label";
   if (kind) {

@@ -50,7 +50,7 @@ export class Stage {
     if (this.alive) {
       for (const one of this.drawings) {
         const trio = ["before", "now", "end"].includes(one.which) && !many, name = trio ? state.shown[0] : one.which;
-        const time = !trio || one.which === "now" ? state.cursor : one.which === "end" ? state.last : reference(state, state.study.arms[name]);
+        const time = !trio || one.which === "now" ? state.cursor : one.which === "end" ? state.last : reference(state, name);
         const now = this.at(name, time), colour = state.shown.indexOf(name);
         const head = trio ? { before: "before the first treatment", now: `now: ${clock(state, time)}`, end: `at the end: ${clock(state, time)}` }[/** @type {string} */ (one.which)] : name;
         one.caption = `${head}: spines ${percent(now.spine_total)}, heads ${percent(now.spine_head_size)}, arbor ${percent(now.dendrite_arbor)} of healthy`;
@@ -58,7 +58,7 @@ export class Stage {
         one.captionAt.replaceChildren(h("b", { class: many ? `c${colour} who` : "" }, head), h("br"), `spines ${percent(now.spine_total)}, heads ${percent(now.spine_head_size)}, arbor ${percent(now.dendrite_arbor)}`);
       }
     }
-    const name = state.active, words = sentence(state, state.arm, (one, hours) => this.value(name, one, hours), many ? name : "");
+    const name = state.active, words = sentence(state, name, (one, hours) => this.value(name, one, hours), many ? name : "");
     if (at("sentence").textContent !== words) at("sentence").textContent = words;
     this.numbers();
   }

@@ -1,5 +1,6 @@
 // What the reader chose: a study with its scenarios (arms), where the cursor stands, and how a link says it.
 
+import { rulesOf } from "./rules.js";
 import { occasions } from "./schedule.js";
 
 export const MOST_SCENARIOS = 4;
@@ -19,6 +20,8 @@ export class State {
     this.first = page.scene.begin ?? Math.min(this.start, units.hours([this.study.visits].flat()[0]));
     this.wished = Math.max(...[this.study.visits].flat().map((text) => units.hours(text)));
     this.cursor = page.scene.cursor ?? this.last;
+    /** @type {Record<string, {rule: string, time: number}[]>} */
+    this.given = {}; // by rules, in the scenarios as last solved
     /** @type {((what: string) => void)[]} */
     this.listeners = [];
   }
@@ -49,6 +52,33 @@ export class State {
     return this.study.arms[this.active];
   }
 
+  /** The rules that act in the active scenario. */
+  get rules() {
+    return rulesOf(this.study, this.active);
+  }
+
+  /** Hours of the doses of a scenario, ascending: those written and those that its rules gave. @param {string} name @returns {number[]} */
+  doseHours(name) {
+    const written = (this.study.arms[name].doses ?? []).flatMap((/** @type {any} */ one) => occasions(one, this.units));
+    return [...written, ...(this.given[name] ?? []).map((one) => one.time)].sort((a, b) => a - b);
+  }
+
+  /** Let the active scenario give a dose as needed: asked daily whether a score is above a threshold. @param {any} dose @param {string} scale @param {number} above */
+  addRule(dose, scale, above) {
+    const names = (this.study.rules ?? []).map((/** @type {any} */ rule) => rule.name);
+    const rule = { name: unused("as-needed", Object.fromEntries(names.map((/** @type {string} */ name) => [name, 1])), "as-needed"), arms: [this.active],
+      when: { visit: "daily", scale, above, "last-dose": { "longer-ago-than": "2.5 d" } }, then: { dose }, limit: { total: 12 } };
+    this.study.rules = [...(this.study.rules ?? []), rule];
+    this.changed("study");
+  }
+
+  /** @param {string} name */
+  removeRule(name) {
+    this.study.rules = this.study.rules.filter((/** @type {any} */ rule) => rule.name !== name);
+    if (!this.study.rules.length) delete this.study.rules;
+    this.changed("study");
+  }
+
   /** Change the active scenario. @param {(arm: any, study: any) => void} edit */
   edit(edit) {
     edit(this.arm, this.study);
@@ -61,17 +91,35 @@ export class State {
     if (this.shown.length >= MOST_SCENARIOS) return;
     const hidden = Object.keys(this.study.arms).find((name) => !this.shown.includes(name));
     const name = hidden ?? unused(this.active, this.study.arms);
-    if (!hidden) this.study.arms[name] = structuredClone(this.arm);
+    if (!hidden) {
+      this.study.arms[name] = structuredClone(this.arm);
+      this.copyRules(name);
+    }
     this.shown.push(name);
     this.active = name;
     this.changed("study");
+  }
+
+  /** What rules say of the active scenario alone, for a copy of it: a dose as needed as a rule of its own. @param {string} name */
+  copyRules(name) {
+    for (const rule of this.rules.filter((/** @type {any} */ one) => one.arms?.length)) {
+      const others = this.study.rules.map((/** @type {any} */ one) => one.name);
+      if (rule.then.dose && !rule.then.hold && !rule.then.stop) {
+        const own = unused(rule.name, Object.fromEntries(others.map((/** @type {string} */ one) => [one, 1])));
+        this.study.rules.push({ ...structuredClone(rule), name: own, arms: [name] });
+      } else rule.arms = [...[rule.arms].flat(), name];
+    }
   }
 
   /** @param {string} name */
   remove(name) {
     if (this.shown.length < 2) return;
     this.shown = this.shown.filter((one) => one !== name);
-    if (!this.original.arms[name]) delete this.study.arms[name];
+    if (!this.original.arms[name]) {
+      delete this.study.arms[name];
+      this.study.rules = rulesFor(this.study.rules, Object.keys(this.study.arms));
+      if (!this.study.rules.length) delete this.study.rules;
+    }
     if (this.active === name) this.active = this.shown[0];
     this.changed("study");
   }
@@ -97,8 +145,8 @@ export class State {
 
   reset() {
     const fresh = new State(this.page, this.units);
-    const { study, shown, active, first, wished, cursor } = fresh;
-    Object.assign(this, { study, shown, active, first, wished, cursor });
+    const { study, shown, active, first, wished, cursor, given } = fresh;
+    Object.assign(this, { study, shown, active, first, wished, cursor, given });
     this.changed("study");
   }
 
@@ -115,7 +163,9 @@ export class State {
     for (const one of study.endpoints ?? []) { // arms that results are measured against go along
       for (const name of [one.arm, one.healthy]) if (name && this.study.arms[name]) study.arms[name] ??= structuredClone(this.study.arms[name]);
     }
-    const changed = !same(study.arms, this.original.arms);
+    study.rules = rulesFor(study.rules, Object.keys(study.arms));
+    if (!study.rules.length) delete study.rules;
+    const changed = !same(study.arms, this.original.arms) || !same(this.study.rules, this.original.rules);
     const visits = [study.visits].flat().filter((text) => this.units.hours(text) <= this.last + 1e-9);
     const last = Math.max(...visits.map((text) => this.units.hours(text)));
     if (this.last > last + 1e-9) visits.push(`${this.last} h`);
@@ -136,7 +186,8 @@ export class State {
     const value = { a: Object.fromEntries(this.shown.map((name) => [name, same(this.study.arms[name], this.original.arms[name]) ? 0 : this.study.arms[name]])),
       x: this.active, t: round(this.cursor), u: round(this.wished),
       ...(same(this.study.covariates, this.original.covariates) ? {} : { c: this.study.covariates }),
-      ...(same(this.study.parameters, this.original.parameters) ? {} : { p: this.study.parameters }) };
+      ...(same(this.study.parameters, this.original.parameters) ? {} : { p: this.study.parameters }),
+      ...(same(this.study.rules, this.original.rules) ? {} : { r: this.study.rules ?? [] }) };
     return `v1.${toText(await through(new CompressionStream("deflate-raw"), new TextEncoder().encode(JSON.stringify(value))))}`;
   }
 
@@ -154,6 +205,10 @@ export class State {
     }
     if (value.c) study.covariates = value.c;
     if (value.p) study.parameters = value.p;
+    if (Array.isArray(value.r)) {
+      study.rules = rulesFor(value.r, Object.keys(study.arms));
+      if (!study.rules.length) delete study.rules;
+    }
     Object.assign(this, { study, shown: names, active: names.includes(value.x) ? value.x : names[0] });
     if (Number.isFinite(value.u)) this.wished = value.u;
     this.cursor = Math.min(Number.isFinite(value.t) ? value.t : this.cursor, this.last);
@@ -171,8 +226,15 @@ function clean(value) {
     !(Array.isArray(item) && !item.length)));
 }
 
-/** @param {string} name @param {Record<string, any>} arms */
-function unused(name, arms) {
+/** The rules that act in some of these arms, each with those of its arms alone. @param {any[] | undefined} rules @param {string[]} arms */
+function rulesFor(rules, arms) {
+  return (rules ?? []).map((rule) => (rule.arms?.length ? { ...rule, arms: [rule.arms].flat().filter((/** @type {string} */ one) => arms.includes(one)) } : rule))
+    .filter((rule) => !rule.arms || rule.arms.length);
+}
+
+/** @param {string} name @param {Record<string, any>} arms @param {string} first what is taken if nobody has it */
+function unused(name, arms, first = "") {
+  if (first && !(first in arms)) return first;
   const stem = name.replace(/ \d+$/, "");
   for (let k = 2; ; k++) if (!(`${stem} ${k}` in arms)) return `${stem} ${k}`;
 }

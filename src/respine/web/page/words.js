@@ -23,8 +23,8 @@ export function clock(state, hours) {
 
 /**
  * @param {any} state
- * @param {any} arm
- * @param {(name: string, hours: number) => number} value of a curve of the arm
+ * @param {string} arm name of a scenario
+ * @param {(name: string, hours: number) => number} value of a curve of the scenario
  * @param {string} label of the scenario, empty where there is one alone
  */
 export function sentence(state, arm, value, label) {
@@ -58,18 +58,20 @@ function symptom(now, then, after) {
   return now < then ? `the symptom has fallen from ${shown(then, 2)} to ${level}` : `the symptom has risen from ${shown(then, 2)} to ${level}`;
 }
 
-/** The moment before the first treatment. @param {any} state @param {any} arm */
+/** Hours of the pulses of ECT in a scenario. @param {any} state @param {string} arm @returns {number[]} */
+const pulsesOf = (state, arm) => (state.study.arms[arm].exposures ?? []).filter((/** @type {any} */ one) => one.exposure === "ect").flatMap((/** @type {any} */ one) => occasions(one, state.units));
+
+/** The moment before the first treatment. @param {any} state @param {string} arm */
 export function reference(state, arm) {
-  const treated = [...(arm.doses ?? []), ...(arm.exposures ?? []).filter((/** @type {any} */ one) => one.exposure === "ect")];
-  const times = treated.flatMap((one) => occasions(one, state.units));
+  const times = [...state.doseHours(arm), ...pulsesOf(state, arm)];
   return times.length ? Math.max(Math.min(...times), state.first) : state.start;
 }
 
-/** @param {any} state @param {any} arm */
+/** @param {any} state @param {string} arm */
 function when(state, arm) {
-  const pulses = (arm.exposures ?? []).filter((/** @type {any} */ one) => one.exposure === "ect");
-  const what = (arm.doses ?? []).length ? "dose" : pulses.length ? "treatment" : "";
-  const times = [...(arm.doses ?? []), ...pulses].flatMap((one) => occasions(one, state.units)).sort((a, b) => a - b);
+  const doses = state.doseHours(arm), pulses = pulsesOf(state, arm);
+  const what = doses.length ? "dose" : pulses.length ? "treatment" : "";
+  const times = [...doses, ...pulses].sort((a, b) => a - b);
   if (!what || !times.length) return `${clock(state, state.cursor)}:`;
   const given = times.filter((time) => time < state.cursor - 1e-9).length;
   if (!given) return `${before(times[0] - state.cursor)} the first ${what},`;

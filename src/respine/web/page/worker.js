@@ -2,6 +2,7 @@
 
 import { Engine } from "./driver.js";
 import { curvesOf, quantiles } from "./results.js";
+import { solveWithRules } from "./rules.js";
 import { Model } from "./solve.js";
 
 const PEOPLE_AT_ONCE = 10;
@@ -23,19 +24,17 @@ const JOBS = {
   /** The typical subject of every arm. */
   typical({ study, arms, times }) {
     const began = performance.now();
-    const subjects = arms.map((/** @type {string} */ name) => ({ arm: study.arms[name], person: model.typical(study, study.arms[name]) }));
-    const solution = model.solve(study, subjects, times);
-    const size = times.length * model.outputs.length;
+    const subjects = arms.map((/** @type {string} */ name) => ({ name, arm: study.arms[name], person: model.typical(study, study.arms[name]) }));
+    const { solution, given, curves } = solveWithRules(model, study, subjects, times);
     const found = arms.map((/** @type {string} */ name, /** @type {number} */ s) => ({
-      name, status: solution.status[s], steps: solution.accepted[s], endTime: solution.endTime[s],
-      curves: curvesOf(model, study, study.arms[name], subjects[s].person, solution.values.subarray(s * size, (s + 1) * size), times),
+      name, status: solution.status[s], steps: solution.accepted[s], endTime: solution.endTime[s], given: given[s], curves: curves(s),
     }));
     return { arms: found, milliseconds: performance.now() - began };
   },
 
   /** Quantiles of a cohort in one arm. */
   async cohort({ study, arm: name, times, id }) {
-    const arm = study.arms[name], { cohort } = model.page.people, size = times.length * model.outputs.length;
+    const arm = study.arms[name], { cohort } = model.page.people;
     const numbers = model.page.expectancy.numbers;
     const spread = Math.log1p((numbers.person_cv ?? 0) ** 2);
     /** @type {Record<string, Float64Array[]>} */
@@ -45,15 +44,14 @@ const JOBS = {
     for (let from = 0; from < cohort.n; from += PEOPLE_AT_ONCE) {
       if (newest.cohort !== id) return null;
       const chosen = Array.from({ length: Math.min(PEOPLE_AT_ONCE, cohort.n - from) }, (_, k) => from + k);
-      const subjects = chosen.map((k) => ({ arm, person: model.person(study, arm, k) }));
-      const solution = model.solve(study, subjects, times);
-      chosen.forEach((k, s) => {
+      const subjects = chosen.map((k) => ({ name, arm, person: model.person(study, arm, k), traits: { hope: Math.exp(Math.sqrt(spread) * cohort.expectancy[k] - spread / 2), felt: 1 } }));
+      const { solution, curves: ofPerson } = solveWithRules(model, study, subjects, times);
+      chosen.forEach((_, s) => {
         if (solution.status[s] !== 0) {
           failed++;
           return;
         }
-        const traits = { hope: Math.exp(Math.sqrt(spread) * cohort.expectancy[k] - spread / 2), felt: 1 };
-        const own = curvesOf(model, study, arm, subjects[s].person, solution.values.subarray(s * size, (s + 1) * size), times, traits);
+        const own = ofPerson(s);
         for (const curve in own) (curves[curve] ??= []).push(own[curve]);
       });
       await breath();
@@ -64,7 +62,8 @@ const JOBS = {
 
   /** By how much each parameter moves one curve, within its own belief: largest first. */
   async moves({ study, arm: name, output, times, names, id }) {
-    const arm = study.arms[name], person = model.typical(study, arm), symbols = model.page.model.symbols;
+    const person = model.typical(study, study.arms[name]), symbols = model.page.model.symbols;
+    const { arm } = solveWithRules(model, study, [{ name, arm: study.arms[name], person }], times).subjects[0]; // doses of rules stay where they are
     const solved = (/** @type {any[]} */ people) => model.solve(study, people.map((one) => ({ arm, person: one })), times);
     const size = times.length * model.outputs.length;
     const curve = (/** @type {any} */ solution, /** @type {number} */ s, /** @type {any} */ one) =>

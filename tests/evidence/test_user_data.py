@@ -63,8 +63,6 @@ def test_all_mistakes_of_all_files_at_once(tmp_path: Path) -> None:
     [
         ("study,arm,endpoint,scale,measure,time_h,value,unit,stduy_year\n", "stduy_year"),
         ("study,arm,endpoint,scale,measure,time_h,value\n", "unit"),
-        ("study,arm,endpoint,scale,time_h,value,unit\n", "measure"),
-        ("study,arm,endpoint,measure,time_h,value,unit\n", "scale"),
         ("study;arm;endpoint;time_h;value;unit\n", "(header)"),
         ("study,study,arm,endpoint,scale,measure,time_h,value,unit\n", "study"),
     ],
@@ -121,23 +119,48 @@ def test_ids_of_the_library_are_taken(tmp_path: Path) -> None:
     assert f"{file}:2 id" in problems(file, folder)
 
 
-@pytest.mark.parametrize(
-    ("row", "field", "cure"),
-    [
-        ("North,2026,ketamine,MADRS change from baseline,MADRS,,24,-14,points", "measure", "change"),
-        ("North,2026,ketamine,MADRS change from baseline,,change,24,-14,points", "scale", "MADRS"),
-        ("North,2026,ketamine,response RR,MADRS,ratio,24,2,RR", "measure", "response-ratio"),
-        ("North,2026,ketamine,MADRS reduction,MADRS,change,24,14,points", "sign", "benefit"),
-    ],
-)  # fmt: skip
-def test_what_the_columns_do_not_say_is_asked_for_not_taken_from_the_text(
-    row: str, field: str, cure: str, tmp_path: Path
-) -> None:
-    file, folder = write(tmp_path, HEADER + row + "\n")
-    with pytest.raises(InputError) as error:
-        user_data.predict(file, folder, 40)
-    (fault,) = error.value.problems
-    assert (fault.where, fault.field) == (f"{file}:2", field) and cure in fault.cure
+OPEN = """\
+North,2026,ketamine,MADRS change from baseline,MADRS,,24,-14,points
+North,2026,ketamine,MADRS change from baseline,,change,24,-14,points
+North,2026,ketamine,response RR,MADRS,ratio,24,2,RR
+North,2026,ketamine,MADRS reduction,MADRS,change,24,14,points
+North,2026,ketamine,MADRS change from baseline,MADRS,change,24,-14,points
+"""
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_what_the_columns_do_not_say_is_named_not_taken_from_the_text(tmp_path: Path) -> None:
+    predicted = user_data.predict(*write(tmp_path, HEADER + OPEN), subjects=60)
+    measure, scale, ratio, sign, whole = predicted
+    assert "column measure" in measure.reason and "column scale" in scale.reason
+    assert "response-ratio" in ratio.reason and "benefit" in sign.reason
+    assert whole.reason == "" and whole.inside is not None
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_table_without_scale_and_measure_loads_and_is_compared_where_a_study_says_with_what(tmp_path: Path) -> None:
+    rows = "study,year,arm,endpoint,time_h,value,unit\n" + (
+        "North,2026,ketamine,MADRS change from baseline,24,-14,points\n"
+        "North,2026,ketamine,MADRS fall,72,14,points\n"
+        "North,2026,ketamine,PHQ-9,24,9,points\n"
+    )
+    links = "".join(
+        f"    - {{endpoint: {name}, arm: ketamine, row: {text}, time: {time}}}\n"
+        for name, text, time in (("day", "MADRS change from baseline", "24 h"), ("later", "MADRS fall", "72 h"))
+    )
+    study = (
+        STUDY.replace("visits: [0 h, 24 h]", "visits: [0 h, 24 h, 3 d]")
+        + "endpoints:\n"
+        + "".join(
+            f"  - {{name: {name}, of: MADRS, kind: change, at: {time}}}\n"
+            for name, time in (("day", "24 h"), ("later", "3 d"))
+        )
+        + f"compare:\n  study: North\n  year: 2026\n  rows:\n{links}"
+    )
+    predicted = user_data.predict(*write(tmp_path, rows, north=study), subjects=60)
+    day, later, other = predicted
+    assert day.reason == "" and day.low < day.predicted < day.high and day.published == -14
+    assert "benefit" in later.reason and "column measure" in other.reason  # a rise or a fall? of what? nobody guesses
 
 
 ODD = """\

@@ -342,3 +342,16 @@ def test_any_table_is_read_or_refused(tmp_path: Path, rows: list[list[str]], sep
             return
     assert isinstance(data, NonmemData) and len(data.events) == sum(any(c.strip() for c in row) for row in rows)
     assert all(record.problem() is None for records in data.records.subjects for record in records)
+
+
+def test_mistakes_of_arguments_header_and_rows_are_told_together(tmp_path: Path) -> None:
+    file = tmp_path / "data.csv"
+    file.write_text(
+        "ID,TIME,AMT,EVID,DV,WT,WT\n1,0,100,1,.,70,70\n1,1,50,0,5.2,70,70\n1,2,.,0,x,70,70\n", encoding="utf-8"
+    )
+    with pytest.raises(InputError) as error:
+        read_nonmem(file, compartments={1: "central"}, covariates={"WT": "weight_kg", "AGE": "age_y"}, drop=["FOO"])
+    told = {(problem.where.rpartition("data.csv")[2], problem.field, problem.seen) for problem in error.value.problems}
+    assert told == {
+        ("", "covariates", "AGE"), ("", "drop", "FOO"), (":1", "columns", "WT"), (":3", "AMT", "50"), (":4", "DV", "x"),
+    }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from respine import trial
 from respine.study.endpoints import CLASSES, Endpoint, endpoint
 from respine.trial import Panel
+from respine.trial.analysis.arrays_mmrm import differences
 from respine.trial.endpoints import estimate, per_person, sample_of, why_not
 from tests.trial.stand_ins import STUDY, small_study
 
@@ -156,3 +158,68 @@ def test_a_panel_holds_observed_rows_where_they_belong() -> None:
     np.testing.assert_array_equal(panel.values["drug", "MADRS"], [[20, NAN], [NAN, NAN], [30, 15]])
     np.testing.assert_array_equal(panel.draw, [0, 1, 1])
     assert panel.column("MADRS", 24.01) == 1 and panel.column("MADRS", 23.0) is None
+
+
+def test_the_last_score_after_the_baseline_is_carried_forward() -> None:
+    lost = np.array([[30, 15, NAN, NAN], [30, 16, 30, NAN], [20, NAN, NAN, 18], [40, NAN, NAN, NAN]], float)
+    panel = replace(PANEL, values={**PANEL.values, ("drug", "MADRS"): lost})
+    carried = {"name": "e", "of": "MADRS", "at": 72.0, "analysis": "locf"}
+    change = endpoint("change", **carried)
+    # 30 -> 15 and 30 -> 30; of the third nobody knows a later score yet, and the baseline of the fourth is not carried forward
+    assert _value(change, "drug", panel) == pytest.approx(-7.5)
+    assert _value(endpoint("change", **{**carried, "at": 168.0}), "drug", panel) == pytest.approx((-15 + 0 - 2) / 3)
+    assert _value(endpoint("response", **carried, drop=0.5), "drug", panel) == pytest.approx(50.0)
+    assert _value(endpoint("change", **{**carried, "analysis": "observed"}), "drug", panel) == pytest.approx(0.0)
+    assert _value(change, "saline", panel) == _value(
+        endpoint("change", **{**carried, "analysis": "none"}), "saline", panel
+    )
+
+
+def trial_of_three_visits(lost: float) -> Panel:
+    rng = np.random.default_rng(5)
+    values = {}
+    for arm, effect in (("drug", -6.0), ("saline", -2.0), ("other", -3.0)):
+        base = rng.normal(30, 4, 60)
+        person = rng.normal(0, 3, (60, 1))
+        later = 0.7 * base[:, None] + effect * np.array([0.5, 0.8, 1.0]) + person + rng.normal(0, 2, (60, 3))
+        gone = np.cumsum(rng.random((60, 3)) < lost, axis=1) > 0
+        values[arm, "MADRS"] = np.column_stack([base, np.where(gone, NAN, later)])
+    return Panel(np.arange(60), np.zeros(60, int), {"MADRS": TIMES}, values)
+
+
+@pytest.mark.parametrize("at", TIMES[1:])
+def test_a_mixed_model_of_complete_scores_is_the_analysis_of_covariance(at: float) -> None:
+    panel, arms = trial_of_three_visits(0.0), ["drug", "saline", "other"]
+    fields = {"name": "e", "of": "MADRS", "at": float(at), "arm": "saline"}
+    by_model, by_visit = (endpoint("difference-in-change", **fields, analysis=word) for word in ("mmrm", "ancova"))
+    sample = sample_of(by_model, panel, arms)
+    assert float(estimate(by_model, "drug", sample)) == float(
+        estimate(by_visit, "drug", sample_of(by_visit, panel, arms))
+    )
+    y = np.concatenate([panel.values[arm, "MADRS"] for arm in ("saline", "drug", "other")])
+    fitted = differences(y[:, 1:], np.repeat([0, 1, 2], 60), y[:, 0])
+    visit = list(TIMES[1:]).index(at)
+    assert float(estimate(by_model, "drug", sample)) == pytest.approx(fitted.estimate[0, visit], rel=1e-8)
+
+
+@pytest.mark.parametrize("at", TIMES[1:])
+def test_where_scores_are_missing_the_answer_is_that_of_the_mixed_model(at: float) -> None:
+    panel, arms = trial_of_three_visits(0.25), ["saline", "drug", "other"]
+    y = np.concatenate([panel.values[arm, "MADRS"] for arm in arms])
+    there = np.isfinite(y[:, 1:]).any(axis=1)
+    fitted = differences(y[there, 1:], np.repeat([0, 1, 2], 60)[there], y[there, 0])
+    visit = list(TIMES[1:]).index(at)
+    by_model = endpoint("difference-in-change", name="e", of="MADRS", at=float(at), arm="saline", analysis="mmrm")
+    for k, arm in enumerate(arms[1:]):
+        value = float(estimate(by_model, arm, sample_of(by_model, panel, arms)))
+        assert value == pytest.approx(fitted.estimate[k, visit], rel=1e-7)
+    seen = endpoint("difference-in-change", name="e", of="MADRS", at=float(at), arm="saline", analysis="ancova")
+    if at > TIMES[1]:  # the people still there are not those who began
+        assert abs(float(estimate(seen, "drug", sample_of(seen, panel, arms))) - fitted.estimate[0, visit]) > 0.01
+
+
+def test_adjusted_means_need_a_baseline() -> None:
+    panel = replace(PANEL, times={"MADRS": TIMES + 1})
+    assert "not observed at 0 h" in why_not(
+        endpoint("score", name="e", of="MADRS", at=25.0, analysis="mmrm"), panel, "drug"
+    )

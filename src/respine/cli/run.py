@@ -239,21 +239,35 @@ def _cost(plan: Plan, screen: Screen) -> None:
 
 
 def with_changes(study: str, changes: list[str]) -> str | Study:
-    """The study with every NAME=VALUE of the command line. Raises InputError for one that is none."""
-    from respine.errors import InputError, argument
+    """The study with every NAME=VALUE of the command line. Raises InputError with every change that cannot be made."""
+    from dataclasses import replace
+
+    from respine.errors import InputError, Problem, argument, shortened
     from respine.files.yaml_file import plain
     from respine.study import load
+    from respine.study.read import check_study
 
     if not changes:
         return study
     changed = load(study)
+    problems: list[Problem] = []
     for change in changes:
         name, sign, value = change.partition("=")
         if not sign or not name.strip():
             why = "This is no change of the form NAME=VALUE."
-            raise InputError(argument("set", change, why, 'Write for example {set} "subjects=200".'))
-        changed = changed.set(name.strip(), plain(value.strip()))
-    return changed
+            problems.append(argument("set", change, why, 'Write for example {set} "subjects=200".'))
+            continue
+        try:
+            changed = changed.set(name.strip(), plain(value.strip()))
+        except InputError as error:
+            problems += [replace(problem, where=f'--set "{shortened(change, 60)}"') for problem in error.problems]
+    if not problems:
+        return changed
+    try:
+        check_study(changed)
+    except InputError as error:
+        problems += error.problems
+    raise InputError(*problems)
 
 
 def _default_folder(plan: Plan) -> Path:

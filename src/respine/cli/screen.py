@@ -81,7 +81,7 @@ class Minutely:
         """So many of ``total`` are done."""
         now = self.clock()
         if self.first is None:
-            self.first, self.began = done, now  # task was there before tells nothing of the pace
+            self.first, self.began = done, now  # what was there before tells nothing of the pace
         if now - self.last < EVERY:
             return
         self.last = now

@@ -61,7 +61,7 @@ def uncertain_values(system: System, outputs: Sequence[str], keep: Sequence[str]
     ``keep`` stay at their value.
     """
     values = {}
-    for id in sorted(_reach(system, outputs)):
+    for id in sorted(system.dependencies(outputs) & system.parameters.keys()):
         quantity = system.quantities.get(id)
         if (
             id in keep
@@ -74,20 +74,6 @@ def uncertain_values(system: System, outputs: Sequence[str], keep: Sequence[str]
         z = normals(SEED, f"typical:{id}", 0, DRAWS)[:, 0]
         values[id] = np.concatenate([[system.parameters[id]], values_at(quantity, system.parameters[id], z)])
     return values
-
-
-def _reach(system: System, outputs: Sequence[str]) -> set[str]:
-    """Parameters that an output depends on, through rules and rates."""
-    seen: set[str] = set()
-    open_names = list(outputs)
-    while open_names:
-        name = open_names.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for expr in (system.rules.get(name), system.rates.get(name)):
-            open_names += list(symbols(expr)) if expr is not None else []
-    return {name for name in seen if name in system.parameters}
 
 
 def _exposures(

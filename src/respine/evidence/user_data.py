@@ -19,14 +19,13 @@ from respine.files import units
 from respine.files.suggest import nearest
 from respine.published import About, NotCompared, Remark
 from respine.published.bars import fault_of, number, published
-from respine.published.measures import COMPUTED, MEASURES
 from respine.published.reasons import note
-from respine.published.rows import SIGNS, of_row, sign_problem
+from respine.published.rows import SIGNS
 from respine.study.schema import Compare, Study
 from respine.study.selection import place_of
 
 TABLES = ("clinical", "preclinical")  # whose rows are results of studies
-NEEDED = {"clinical": ("study", "arm", "endpoint", "scale", "measure", "time_h", "value", "unit"),
+NEEDED = {"clinical": ("study", "arm", "endpoint", "time_h", "value", "unit"),
           "preclinical": ("study", "arm", "output", "measure", "time_h", "value", "unit")}  # fmt: skip
 DIRECTIONS = ("", "up", "down", "unchanged")
 MOST_BYTES = 20_000_000
@@ -85,8 +84,10 @@ def _with_remarks(row: ComparedRow, remarks: list[Remark]) -> ComparedRow:
 def read(file: Path) -> tuple[str, list[Row]]:
     """The table a file is shaped like (``clinical`` or ``preclinical``) and its checked rows, times in hours.
 
-    Columns of the library's table may be left out except study, arm, endpoint and scale (or output), measure, time_h, value
-    and unit. Rows without ``role`` are ``validate``, rows without ``id`` are named by their line. Raises InputError.
+    Columns of the library's table may be left out except study, arm, endpoint (or output and measure), time_h, value and
+    unit. A row that does not say what was measured, or on which scale, is compared where a study names an endpoint for it,
+    else it is listed with that reason: nothing is taken from its text.
+    Rows without ``role`` are ``validate``, rows without ``id`` are named by their line. Raises InputError.
     """
     text = _text(file)
     try:
@@ -169,7 +170,6 @@ def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
     for name in ("study", "arm", *(("endpoint",) if table == "clinical" else ("output",))):
         if not row.get(name):
             tell(name, "Every row needs it.", f"Write the {name}.")
-    _measure(row, tell)
     row.setdefault("role", "")
     if not row["role"]:
         row["role"] = "validate"
@@ -187,30 +187,11 @@ def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
     count = number(row.get("n") or "")
     if count is not None and (count < 1 or count != int(count)):
         tell("n", "The number of people is a whole number from 1.", 'Write it like "47", or leave it blank.')
+    if row.get("sign", "") not in SIGNS:
+        tell("sign", "A number is as measured, or a fall is printed as a benefit.", 'Write "measured" or "benefit".')
     _time(row, tell)
     _value(row, tell)
     return problems
-
-
-def _measure(row: Row, tell: Tell) -> None:
-    """What was measured stands in columns: nothing is taken from the text of a row."""
-    word = row.get("measure", "")
-    measure, known = MEASURES.get(word), ", ".join(COMPUTED)
-    if not word:
-        tell("measure", "Nothing says what was measured.", f"Write one of: {known}.")
-    elif word == "ratio":
-        why = "A ratio of what? A share of people, and which ratio, is needed."
-        tell("measure", why, "Write response-ratio, response-odds-ratio, remission-ratio or remission-odds-ratio.")
-    elif measure is not None and measure.of_scale and not of_row(row):
-        tell("scale", "Nothing says on which scale it was measured.", "Write the scale, for example MADRS.")
-    if row.get("sign", "") not in SIGNS:
-        tell("sign", "A number is as measured, or a fall is printed as a benefit.", 'Write "measured" or "benefit".')
-    elif problem := sign_problem(row):
-        tell(
-            "sign",
-            f"{problem[0].upper()}{problem[1:]}.",
-            'Write "benefit" where a fall was printed as a positive number.',
-        )
 
 
 def _time(row: Row, tell: Tell) -> None:

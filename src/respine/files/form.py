@@ -265,7 +265,9 @@ def caller() -> str:
     """``script.py:12``: the innermost line outside respine and pydantic, where there is one."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        package = str(frame.f_globals.get("__package__") or frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package == "respine" and frame.f_globals.get("__name__") == "__main__":  # python -m respine.cli
+            return "command line"
         if package not in ("respine", "pydantic", "pydantic_core", "typer", "click"):
             if Path(frame.f_code.co_filename).stem == "respine":  # the console script
                 return "command line"

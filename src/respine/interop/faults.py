@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,11 +28,11 @@ class Faults:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def raise_all(self) -> None:
-        """Raises InputError with every fault, in the order of the file; returns where there is none."""
-        if not self._found:
+    def raise_all(self, before: Sequence[Problem] = ()) -> None:
+        """Raises InputError with the problems ``before`` and every fault, in the order of the file; returns where none is."""
+        if not self._found and not before:
             return
-        problems = []
+        problems = list(before)
         for (column, why, cure), places in sorted(self._found.items(), key=lambda item: item[1][0][0]):
             first, others = places[0], places[1:]
             if others:

@@ -62,17 +62,18 @@ def read_nonmem(
     names = {column.upper(): column for column in table.columns}
     faults.names = names
     plan = _Plan(path, names, compartments or {}, covariates or {}, observed, dose_parameters or {}, drop)
-    if plan.problems:
-        raise InputError(*plan.problems)
-    reader = RowReader(names, plan.observed, plan.numbers, missing, faults)
+    # rows are read in spite of wrong arguments, as far as these allow it, so that all mistakes are told at once
+    numbers = tuple(column for column in plan.numbers if column in names)
+    reader = RowReader(names, plan.observed if plan.observed in names else "DV", numbers, missing, faults)
     events = []
     for row in table.rows:
         event = reader.read(row.line, {column.upper(): text for column, text in row.cells.items()})
         if event is not None:
             events.append(event)
-            plan.check(event, faults)
+            if not plan.problems:
+                plan.check(event, faults)
     _check_order(events, faults)
-    faults.raise_all()
+    faults.raise_all(plan.problems)
     if not events:
         raise InputError(Problem(str(path), "rows", "0", "The file has a header and no rows.", "Give a data file."))
     subjects = list(dict.fromkeys(event.subject for event in events))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from respine.files.html import card
@@ -121,6 +121,26 @@ class System:
     def states(self) -> tuple[str, ...]:
         """Names of the states, in the order of every state vector."""
         return tuple(self.rates)
+
+    def dependencies(self, names: Iterable[str], live: Collection[str] | None = None) -> set[str]:
+        """Everything from which ``names`` are computed, themselves included: through rules, starts, rates and events.
+
+        ``live``: the states whose rates count; all of them where it is left out.
+        """
+        known: set[str] = set()
+        waiting = [
+            *names,
+            *(name for event in self.events for expr in event.formulas().values() for name in symbols(expr)),
+        ]
+        while waiting:
+            name = waiting.pop()
+            if name in known:
+                continue
+            known.add(name)
+            rate = self.rates.get(name) if live is None or name in live else None
+            for formula in (self.rules.get(name), self.initial.get(name), rate):
+                waiting += symbols(formula) if formula is not None else ()
+        return known
 
     def with_rules(self, rules: Mapping[str, Expr]) -> System:
         """The same system with further assignment rules, each over symbols it already has.

@@ -71,10 +71,10 @@ def tables_of(doc: Document, model: str, library: Library, field: str = "model")
 
 
 def own_model(doc: Document, model: str) -> str:
-    """A model as it is loaded: a library name as it is, an own file with its folder."""
+    """A model as it is loaded: a library name as it is, an own file with its whole path (also when asked again)."""
     if not model_tables.is_own_model(model) or doc.folder is None:
         return model
-    return str(doc.folder / model)
+    return str((doc.folder / model).absolute())
 
 
 def _covariates(doc: Document, population: Population, known: model_tables.ModelTables, library: Library) -> None:

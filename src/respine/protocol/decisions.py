@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from respine.files.constants import SAME_MOMENT_H
 from respine.population import People
 from respine.protocol.rule_doses import Given, Possible, asked, chain
 from respine.study.rules import Condition, Rule
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from respine.protocol.arm import Arm
 
 COLUMNS = ("subject", "arm", "time_h", "rule", "action", "outcome", "why", "scale", "value", "seen")
-JUST = 1e-9  # hours; what is due within it of a moment is due then
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Course:
         most = 1 if written.every is None else written.times or math.inf
         end = last if written.until is None else min(last, written.until)
         self.due[who] += 1
-        self.running &= (self.due < most) & (self.next() <= end + JUST)
+        self.running &= (self.due < most) & (self.next() <= end + SAME_MOMENT_H)
 
 
 class Decisions:
@@ -99,7 +99,7 @@ class Decisions:
                 continue
             ago = time - self._last_dose(time)
             who = able & ~self.stopped[rule.name] & _holds(rule.when, seen, ago) & self._on(rule)
-            held = who & (time < self.held[rule.name] - JUST)
+            held = who & (time < self.held[rule.name] - SAME_MOMENT_H)
             note = _Note(rule, time, seen, ago)
             self._write(note, held, ", ".join(_actions(rule)), "refused", self.held[rule.name])
             self._act(note, who & ~held)
@@ -143,10 +143,10 @@ class Decisions:
         """Give what courses have due from ``time`` on and before ``until`` (at the last visit at the latest)."""
         for name, course in self.courses.items():
             course.running &= able
-            while (due := course.next() < until - JUST).any():
+            while (due := course.next() < until - SAME_MOMENT_H).any():
                 times = np.maximum(course.next(), time)
                 note = _Note(course.of.rule, times, {}, None)
-                held = due & (times < self.held[name] - JUST)
+                held = due & (times < self.held[name] - SAME_MOMENT_H)
                 action = _action_text("course dose", course.of)
                 self._write(note, held, action, "refused", self.held[name])
                 give = self._within_limits(note, due & ~held, action, times)
@@ -168,18 +168,22 @@ class Decisions:
             (limit.total, math.inf, "in all"), (limit.per_day, 24.0, "per-day"), (limit.per_week, 168.0, "per-week"),
         ):  # fmt: skip
             if most is not None:
-                count = sum((t > times - span + JUST for t in self.taken[note.rule.name]), np.zeros(len(who), int))
+                count = sum(
+                    (t > times - span + SAME_MOMENT_H for t in self.taken[note.rule.name]), np.zeros(len(who), int)
+                )
                 self._write(note, who & (count >= most), action, "refused", f"limit: {most} {words}")
                 who = who & (count < most)
         return who
 
     def _last_dose(self, time: float) -> np.ndarray:
         """Hours of each person's last dose of the arm's treatment, one due at this very moment included; -inf if none."""
-        last = np.full(len(self.subjects), self._scheduled[self._scheduled <= time + JUST].max(initial=-math.inf))
+        last = np.full(
+            len(self.subjects), self._scheduled[self._scheduled <= time + SAME_MOMENT_H].max(initial=-math.inf)
+        )
         for when in (time for times in self.taken.values() for time in times):
             last = np.fmax(last, when)
         for name, course in self.courses.items():
-            now = (course.next() <= time + JUST) & ~(time < self.held[name] - JUST)
+            now = (course.next() <= time + SAME_MOMENT_H) & ~(time < self.held[name] - SAME_MOMENT_H)
             last = np.where(now, time, last)
         return last
 
@@ -249,8 +253,8 @@ def _holds(condition: Condition, seen: Mapping[str, Observed], ago: np.ndarray) 
             result &= condition_part.change_more_than is None or scale.fall > condition_part.change_more_than
         if condition_part.last_dose is not None:
             longer, less = condition_part.last_dose.longer_ago_than, condition_part.last_dose.less_ago_than
-            result &= longer is None or ago > longer + JUST
-            result &= less is None or ago < less - JUST
+            result &= longer is None or ago > longer + SAME_MOMENT_H
+            result &= less is None or ago < less - SAME_MOMENT_H
     return result
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from respine.files import units
+from respine.files.constants import SAME_MOMENT_H
 from respine.population import People
 from respine.study.schema import Dose, Exposure
 from respine.study.treatments import Drug, ExposureFile, Route
@@ -91,7 +92,7 @@ def occasions(dose: Dose | Exposure) -> tuple[float, ...]:
     times = dose.times
     if times is None:
         assert dose.until is not None
-        times = math.floor((dose.until - at[0]) / dose.every + 1e-9) + 1
+        times = math.floor((dose.until - at[0] + SAME_MOMENT_H) / dose.every) + 1
     return tuple(round(at[0] + dose.every * k, 9) for k in range(times))
 
 

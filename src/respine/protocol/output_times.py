@@ -68,9 +68,9 @@ def output_times(protocol: Protocol) -> np.ndarray:
     times = [*ratings.tolist(), *(t + d for t in doses for d in (0.0, *AFTER_DOSE_H))]
     step = study.record_every or _even_step(last - first)
     times += [t + d for t in by_rule for d in (0.0, *BRIEFLY_AFTER_H)]
-    times += np.arange(first, last + 1e-9, step).tolist()
+    times += np.arange(first, last + SAME_MOMENT_H, step).tolist()
     times.append(last)
-    inside = np.array([t for t in times if first - 1e-9 <= t <= last + 1e-9])
+    inside = np.array([t for t in times if first - SAME_MOMENT_H <= t <= last + SAME_MOMENT_H])
     return _merged(np.unique(np.round(inside, 9)), np.concatenate([ratings, decisions]))
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from respine import model
@@ -107,9 +108,11 @@ class Protocol:
     def facts(self) -> dict[str, str]:
         """What the fingerprint is made of, each part as a SHA-256 of its own, so that a difference can be named."""
         used = {name: form.model_dump_json() for files in (self.drugs, self.exposures) for name, form in files.items()}
+        # the equations of an own model count below; the folder it lies in does not
+        population = self.population.model_copy(update={"model": Path(self.population.model).name})
         return {
             "study": store.fingerprint(json.dumps(self.study.to_dict(), sort_keys=True)),
-            "population": store.fingerprint(self.population.model_dump_json(), repr(sorted(self.people.items()))),
+            "population": store.fingerprint(population.model_dump_json(), repr(sorted(self.people.items()))),
             "model": store.fingerprint(repr(_equations(self.system))),
             "library": store.fingerprint(
                 json.dumps(used, sort_keys=True), repr(sorted(self.scale_files.items())), repr(_plain(self.expectancy))

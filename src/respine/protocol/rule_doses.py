@@ -74,7 +74,7 @@ def _times(study: Study, visit: float | str) -> list[float]:
         return visits
     if not isinstance(visit, str):
         return [float(visit)]
-    steps = range(int((max(visits) - study.start) / EVERY[visit] + SAME_MOMENT_H) + 1)
+    steps = range(int((max(visits) - study.start + SAME_MOMENT_H) / EVERY[visit]) + 1)
     regular = [round(study.start + EVERY[visit] * k, 9) for k in steps]
     return [next((t for t in visits if abs(t - time) <= SAME_MOMENT_H), time) for time in regular]
 
@@ -111,5 +111,5 @@ def _course(rule_dose: RuleDose, begin: float, last: float) -> list[float]:
     if rule_dose.every is None:
         return [begin]
     end = last if rule_dose.until is None else min(last, rule_dose.until)
-    count = int((end - begin) / rule_dose.every + 1e-9) + 1
+    count = int((end - begin + SAME_MOMENT_H) / rule_dose.every) + 1
     return [round(begin + rule_dose.every * k, 9) for k in range(min(count, rule_dose.times or count))]

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from respine.model.expression import symbols
-from respine.model.system import System
 from respine.protocol.arm import Arm
 from respine.protocol.protocol import Protocol
 from respine.protocol.rule_doses import asked, decision_times
@@ -19,29 +18,12 @@ SAME = 1e-12  # relative
 
 def without_effect(protocol: Protocol, outputs: Sequence[str]) -> list[str]:
     """A sentence for every exposure, drug, parameter or rule that changes none of the ``outputs`` in any arm that has it."""
-    reached = _reached(protocol.system, outputs)
+    reached = protocol.system.dependencies(outputs)
     remarks: dict[str, None] = {}
     for arm in protocol.arms.values():
         remarks |= dict.fromkeys((*_exposures(arm, reached), *_drugs(arm, reached)))
     remarks |= dict.fromkeys((*_parameters(protocol, reached), *_rules(protocol)))
     return list(remarks)
-
-
-def _reached(system: System, outputs: Sequence[str]) -> set[str]:
-    """Everything from which the outputs are computed, directly or over other quantities."""
-    known: set[str] = set()
-    waiting = list(outputs)
-    while waiting:
-        name = waiting.pop()
-        if name in known:
-            continue
-        known.add(name)
-        for formulas in (system.rules, system.rates, system.initial):
-            if name in formulas:
-                waiting += symbols(formulas[name])
-    for event in system.events:  # what an event asks or sets may matter to anything
-        known |= set(symbols(event.trigger))
-    return known
 
 
 def _exposures(arm: Arm, reached: set[str]) -> Iterator[str]:

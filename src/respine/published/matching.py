@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respine.published.reasons import NotCompared, Reason
-from respine.published.rows import read_row
+from respine.published.rows import read_row, sign_problem
 from respine.study.endpoints import Contrast, Endpoint, PercentRestored
 from respine.study.schema import Compare, RowLink, Study
 from respine.study.selection import Row, arms_meant, rows_compared
@@ -75,6 +75,8 @@ def _from_link(study: Study, block: Compare, row: Row, link: RowLink, arm_text: 
     if arm not in study.arms:
         why = f'arm "{arm_text}" is none of the study: give arm in compare.rows'
         return Match(row, arm_text, reason=NotCompared.NO_ARM.because(why))
+    if problem := sign_problem(row, study.library, endpoint):
+        return Match(row, arm, reason=NotCompared.LEFT_OPEN.because(problem))
     return Match(row, arm, endpoint)
 
 

@@ -13,6 +13,7 @@ from respine.study import scales
 from respine.study.endpoints import KINDS, Contrast, Endpoint, endpoint
 
 SIGNS = ("", "measured", "benefit")
+SIGNED = tuple(measure.kind for measure in MEASURES.values() if measure.signed)
 TEST_STATISTICS = ("f", "t", "p")
 
 
@@ -81,14 +82,20 @@ def _endpoint(
     return Reading(endpoint(known.kind, **fields).from_start(start))
 
 
-def sign_problem(row: Row, library: Library = BUILT_IN) -> str:
+def sign_problem(row: Row, library: Library = BUILT_IN, endpoint: Endpoint | None = None) -> str:
     """What the column ``sign`` must say and does not, or an empty text.
 
-    A number above zero of a symptom scale may be a rise, or a fall that is printed as a benefit: the row says which.
+    A number above zero of a symptom scale may be a rise, or a fall that is printed as a benefit: the row says which. What
+    was measured is what ``endpoint`` says, where the study names one for the row.
     """
     measure = MEASURES.get((row.get("measure") or "").strip())
-    value, sign, of = number(row.get("value") or ""), row.get("sign") or "", of_row(row)
-    if sign or measure is None or not measure.signed or value is None or value <= 0:
+    signed = measure is not None and measure.signed if endpoint is None else endpoint.kind in SIGNED
+    value, sign, of = (
+        number(row.get("value") or ""),
+        row.get("sign") or "",
+        of_row(row) if endpoint is None else endpoint.of,
+    )
+    if sign or not signed or value is None or value <= 0:
         return ""
     if not scales.is_scale(library, of) or scales.load(library, of).rule != "severity":
         return ""

@@ -214,22 +214,13 @@ def _used(protocol: Protocol, made: Plan) -> set[str]:
     for arm in protocol.arms.values():
         people = arm.people(few, draw=draws_of(few))
         live |= set(solver.live_states(arm.schedule(people, given=() if arm.rules else None)))
-    stack, seen = [*made.outputs, *live], set[str]()
+    given: list[str] = []
     for drug in protocol.drugs.values():
         for route in drug.species.get(protocol.species, {}).values():
             formulas = [f for into in route.into for f in (into.lag, into.duration, into.fraction, into.later)]
             formulas += [f for sets in route.sets for f in (sets.lasts, sets.level)]
-            stack += [name for formula in formulas if formula is not None for name in symbols(formula)]
-    while stack:
-        name = stack.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for formula in (
-            system.rules.get(name), system.initial.get(name), system.rates.get(name) if name in live else None,
-        ):  # fmt: skip
-            stack += symbols(formula) if formula is not None else ()
-    return seen
+            given += [name for formula in formulas if formula is not None for name in symbols(formula)]
+    return system.dependencies([*made.outputs, *live, *given], live)
 
 
 def sweep(

@@ -162,7 +162,7 @@ def _times(dose: Dose) -> list[float]:
         return list(dose.at)
     times = dose.times or 1
     if dose.until is not None:
-        times = min(MOST_OCCASIONS, math.floor((dose.until - dose.at[0]) / dose.every + SAME_MOMENT_H) + 1)
+        times = min(MOST_OCCASIONS, math.floor((dose.until - dose.at[0] + SAME_MOMENT_H) / dose.every) + 1)
     return [dose.at[0] + dose.every * k for k in range(times)]
 
 

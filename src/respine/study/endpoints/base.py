@@ -4,34 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from respine.files.fields import Part, Share, Time, problem
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Slug = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
-# words of papers for which no analysis of their own exists: each would give the result of another under its name
-NO_ANALYSIS = {
-    "mmrm": ("No mixed model for repeated measures is fitted: the word would give an analysis of covariance.",
-             'Write "analysis: ancova" for means adjusted to the baseline; respine power and respine analyze fit mixed models.'),
-    "locf": ("Nobody leaves a simulated trial, so that there is no last observation to carry forward.",
-             'Remove it; keep the word of the paper in "note:".'),
-    "observed": ("Everybody simulated is observed at every visit, so that the word changes nothing.",
-                 'Remove it; keep the word of the paper in "note:".'),
-}  # fmt: skip
-
-
-def _analysis(value: object) -> object:
-    if isinstance(value, str) and value in NO_ANALYSIS:
-        raise problem(*NO_ANALYSIS[value])
-    return value
+ADJUSTED = ("ancova", "mmrm")
+"""Analyses that adjust means for the baseline."""
 
 
 def _nothing_to_adjust(value: object) -> object:
-    if _analysis(value) == "ancova":
-        why = '"ancova" adjusts means for the baseline; this kind of endpoint has nothing to adjust.'
-        raise problem(why, "Remove it.")
+    if value in ADJUSTED:
+        why = f'"{value}" adjusts means for the baseline; this kind of endpoint has nothing to adjust.'
+        raise problem(why, 'Remove it, or write "analysis: observed" or "analysis: locf".')
     return value
 
 
@@ -51,13 +38,15 @@ T = TypeVar("T")
 Given = Annotated[T | None, BeforeValidator(_written)]
 """A field that may be left out, but not left empty."""
 
+_MISSING = "Who has no score at the visit is left out (`none`, `observed`), or keeps the last score after the baseline (`locf`)"
 Unadjusted = Annotated[
-    Literal["none"], BeforeValidator(_nothing_to_adjust), WithJsonSchema({"const": "none", "type": "string"})
+    Literal["none", "observed", "locf"], BeforeValidator(_nothing_to_adjust), Field(description=f"{_MISSING}.")
 ]
 Adjustable = Annotated[
-    Literal["none", "ancova"],
-    BeforeValidator(_analysis),
-    WithJsonSchema({"enum": ["none", "ancova"], "type": "string"}),
+    Literal["none", "observed", "locf", "ancova", "mmrm"],
+    Field(
+        description=f"{_MISSING}. `ancova` adjusts means for the baseline; `mmrm` does so by a mixed model over all visits."
+    ),
 ]
 Improvement = Annotated[Share, AfterValidator(_of_improvement)]
 
@@ -98,7 +87,7 @@ class Endpoint(Part):
     name: Slug
     of: Name = Field(description="A scale that the study observes, or an output that it records.")
     kind: str
-    analysis: Unadjusted | Adjustable = Field("none", description="`ancova`: means adjusted to the baseline.")
+    analysis: Unadjusted | Adjustable = "none"
     note: str = ""
 
     _start: float = PrivateAttr(0.0)
@@ -135,10 +124,15 @@ class Endpoint(Part):
         return self._start if begin is None else begin
 
     @property
+    def adjusts(self) -> bool:
+        """Whether means of arms are adjusted for the baseline."""
+        return self.analysis in ADJUSTED
+
+    @property
     def ratings(self) -> list[float]:
         """Visits at which everybody must have been rated, hours."""
         at = self._time("at")
-        return [*([] if at is None else [at]), *([self.baseline] if self.needs_baseline else [])]
+        return [*([] if at is None else [at]), *([self.baseline] if self.needs_baseline or self.adjusts else [])]
 
     @property
     def visits(self) -> list[float]:

@@ -7,6 +7,7 @@ from functools import singledispatch
 import numpy as np
 
 from respine.study.endpoints import Endpoint
+from respine.trial.endpoints.missing import analysed
 from respine.trial.endpoints.statistics import Sample, adjusted_means, means
 from respine.trial.panel import Panel
 
@@ -36,7 +37,7 @@ def arm_means(endpoint: Endpoint, sample: Sample) -> dict[str, np.ndarray]:
 
 def is_adjusted(endpoint: Endpoint) -> bool:
     """Whether group means are adjusted for baseline."""
-    return endpoint.analysis == "ancova"
+    return endpoint.adjusts
 
 
 def at_visit(endpoint: Endpoint, panel: Panel, arm: str, time: float) -> np.ndarray:
@@ -57,8 +58,8 @@ def arms_needed(endpoint: Endpoint, arm: str, all_arms: list[str]) -> list[str]:
 
 
 def sample_of(endpoint: Endpoint, panel: Panel, arms: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Per arm the values and baselines of all its people, ``(n_subjects,)`` each."""
-    nothing = np.zeros(0)
+    """Per arm the values and baselines of all its people, ``(n_subjects,)`` each, as the endpoint's analysis sees them."""
+    nothing, panel = np.zeros(0), analysed(endpoint, panel, arms)
     return {
         arm: (
             per_person(endpoint, panel, arm),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +10,10 @@ from respine.engine.codegen.emit import Emitter
 from respine.engine.codegen.loop import Loop
 from respine.engine.codegen.tableaus import Tableau
 
-if TYPE_CHECKING:
-    pass
-
 
 class StageLoops:
+    """Writes the functions of a step that sum over its stages."""
+
     def __init__(self, emitter: Emitter, tableau: Tableau, n: int) -> None:
         self.e, self.tableau, self.n = emitter, tableau, n
         self.plain = emitter.target.double
@@ -25,6 +23,7 @@ class StageLoops:
             self.argument, self.right, self.dense, self.new = tableau.increments()
 
     def functions(self) -> list[str]:
+        """IR of each loop."""
         gathered = [self._gather(i) for i in range(1, self.tableau.stages)]
         exact = [] if self.plain else [self._compensate()]
         return [*gathered, *exact, self._commit(), self._interpolate()]

@@ -48,6 +48,7 @@ class Happening:
 
 
 def same(a: float, b: float) -> bool:
+    """Whether two times are the same moment."""
     return abs(a - b) <= SAME_MOMENT * max(abs(a), abs(b))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from respine import study
+from respine.errors import InputError
 from respine.protocol import resolve
 
 MODEL = "depot' = -ka*depot\ncentral' = ka*depot - k*central\ndepot = 0\ncentral = 0\nka = 1\nk = 0.1\n"
@@ -50,3 +51,27 @@ def test_a_study_that_moves_with_its_files_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "there" / "two.ant").write_text(MODEL.replace("0.1", "0.2"), encoding="utf-8")
     there = study.load(tmp_path / "there" / "own.yaml")
     assert resolve(here, here.library).fingerprint != resolve(there, there.library).fingerprint
+
+
+def test_every_fault_of_a_table_of_people_is_told(tmp_path: Path) -> None:
+    file = write(tmp_path / "here")
+    text = STUDY.replace("model: two.ant", "population: mdd-treatment-resistant").replace(
+        "into: depot", "into: escitalopram_central"
+    )
+    file.write_text(
+        text.replace("record: [central]", "observe: [MADRS]").replace("of: central", "of: MADRS"), encoding="utf-8"
+    )
+    table = tmp_path / "here" / "people.csv"
+    table.write_text("id,weight_kg,baseline_MADRS\na,70,30\nb,80,33\nb,,31\n,60,30\n", encoding="utf-8")
+    with pytest.raises(InputError) as rows:
+        study.load(file)
+    told = {
+        (problem.where.rpartition(":")[2], problem.field)
+        for problem in rows.value.problems
+        if "people.csv" in problem.where
+    }
+    assert told == {("4", "id"), ("4", "weight_kg"), ("5", "id")}
+    table.write_text("id,weight_kg,baseline_MADRS,shoe\na,70,30,4\nb,-5,33,4\nc,60,99,4\n", encoding="utf-8")
+    with pytest.raises(InputError) as cells:
+        study.load(file)
+    assert {problem.seen for problem in cells.value.problems if problem.field == "people"} == {"shoe", "-5", "99"}

@@ -5,7 +5,8 @@
 >>> solver.solve(times=[0, 24.0])["circuit"]                               # doctest: +SKIP
 """
 
-from respine.engine.dosing.records import Record, Records
+from respine.engine.dosing.record import Record
+from respine.engine.dosing.records import Records
 from respine.engine.dosing.schedule import Schedule
 from respine.engine.solution import Options, Solution
 from respine.engine.solve_once import solve

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from respine.errors import InputError, Problem
+from respine.files.suggest import nearest
 from respine.library import Library
 from respine.model.expression import num, symbols
 from respine.model.fragments import Statement, statements
@@ -190,7 +191,8 @@ def _unused(parts: Parts, used: set[str]) -> Iterable[Problem]:
     for q in idle:
         if q.id not in used:
             why = "nothing in this model uses this row."
-            yield Problem(f"{q.file}:{q.line}", q.id, "", why, "Remove it, or correct its id.")
+            cure = f"Remove it, or correct its id. {nearest(q.id, [name for name in parts.tables.parameters if name in used])}"
+            yield Problem(f"{q.file}:{q.line}", q.id, "", why, cure)
 
 
 def _starts(parts: Parts) -> Iterable[Problem]:

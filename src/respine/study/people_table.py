@@ -11,7 +11,7 @@ from typing import Any
 from respine.errors import InputError, Problem
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Document
-from respine.population import Population, quantities
+from respine.population import Population, model_tables, quantities
 from respine.population.distributions import Share
 from respine.population.model_tables import ModelTables
 from respine.study.context import Context, scale_names
@@ -52,7 +52,7 @@ def read(doc: Document, asked: object) -> dict[str, Column]:
         for name in names:
             cell = row.get(name)
             text = "" if cell is None else str(cell).strip()
-            if text in ("", ".", "nan", "NaN", "NA"):
+            if name != ID and text in ("", ".", "nan", "NaN", "NA"):
                 cure = "Fill the cell, or leave the column out."
                 problems.append(Problem(at, name, text, "A person without a value here.", cure))
             columns[name].append(text if name == ID else _number(text))
@@ -96,12 +96,18 @@ def check(context: Context, known: ModelTables, population: Population) -> None:
             doc.problem(
                 ("people",), f'The column "{name}" holds numbers.', "Write a number in every row.", seen=str(bad)
             )
-        elif span := quantities.limits(known, name):
+        elif span := _span(context, known, name):
             beyond = [cell for cell in cells if not span[0] <= cell <= span[1]]
             if beyond:
                 unit = quantities.unit_of(known, name, context.library)
                 why = f"{name} runs from {span[0]:g} to {span[1]:g} {unit}".rstrip() + "; nobody can have this."
                 doc.problem(("people",), why, "Correct the cell, or convert the column.", seen=f"{beyond[0]:g}")
+
+
+def _span(context: Context, known: ModelTables, name: str) -> tuple[float, float] | None:
+    """Lowest and highest value that a person can have: of a baseline score, those of its scale."""
+    scale = quantities.scale_of(name, context.library)
+    return model_tables.scale_range(context.library, scale) if scale else quantities.limits(known, name)
 
 
 def _csv(file: Any) -> list[dict[str, Any]]:

@@ -167,8 +167,9 @@ def _text(doc: Document, what: str) -> str | None:
 
 
 def _compose(doc: Document, text: str) -> Any:
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    from respine.files import yaml_nodes
 
     directive = _DIRECTIVE.match(text)
     if directive is not None:
@@ -181,7 +182,7 @@ def _compose(doc: Document, text: str) -> Any:
         doc.problem((), "The file holds more entries than any study.", cure, seen="")
         return None
     try:
-        return YAML(typ="rt", pure=True).compose(text)
+        return yaml_nodes.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         doc.lines[()] = (mark.line if mark else 0) + 1

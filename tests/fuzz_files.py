@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests import fuzz_models, fuzz_texts
+from tests import fuzz_models, fuzz_own, fuzz_texts
 from tests.fuzz_damage import TABLE, TEXT, XML, YAML, Kind
 
 HUNG_S = 20.0
@@ -47,6 +47,11 @@ KINDS = {
     "fit data": Kind(fuzz_texts.fit_data_seeds, "data.csv", TABLE, fuzz_texts.read_fit_data),
     "people": Kind(fuzz_texts.people_seeds, "people.csv", TABLE, fuzz_texts.read_people),
     "trial": Kind(fuzz_texts.trial_seeds, "trial.csv", TABLE, fuzz_texts.read_trial),
+    "drug": Kind(fuzz_own.drug_seeds, "drug.yaml", YAML, fuzz_own.read_drug),
+    "exposure": Kind(fuzz_own.exposure_seeds, "exposure.yaml", YAML, fuzz_own.read_exposure),
+    "scale": Kind(fuzz_own.scale_seeds, "scale.yaml", YAML, fuzz_own.read_scale),
+    "parameters": Kind(fuzz_own.parameter_seeds, "parameters.csv", TABLE, fuzz_own.read_parameters),
+    "own data": Kind(fuzz_own.own_data_seeds, "own.csv", TABLE, fuzz_own.read_own_data),
 }
 
 

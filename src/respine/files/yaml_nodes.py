@@ -24,7 +24,9 @@ class _ShallowScanner(Scanner):
 
     def _stop_if_deep(self, depth: int) -> None:
         if depth > MOST_OPEN:
-            raise ScannerError(None, None, f"more than {MOST_OPEN} brackets or indents are open", self.reader.get_mark())
+            raise ScannerError(
+                None, None, f"more than {MOST_OPEN} brackets or indents are open", self.reader.get_mark()
+            )
 
 
 def compose(text: str) -> Any:

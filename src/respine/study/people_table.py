@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from respine.errors import InputError, Problem
+from respine.files import numbers
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Document
 from respine.population import Population, quantities
@@ -143,7 +144,7 @@ def _csv(file: Any) -> list[dict[str, Any]]:
 
 def _number(text: str) -> float | str:
     try:
-        return float(text)
+        return numbers.number(text)
     except ValueError:
         return text
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.files import numbers
 
 MISSING = frozenset({"", ".", "na", "nan"})
 MOST_BYTES = 500_000_000
@@ -54,7 +55,7 @@ class Table:
 def number(text: str) -> float:
     """The number of a cell, NaN for a missing value or anything that is no number."""
     try:
-        return float(text) if text.lower() not in MISSING else float("nan")
+        return numbers.number(text) if text.lower() not in MISSING else float("nan")
     except ValueError:
         return float("nan")
 

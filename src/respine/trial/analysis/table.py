@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.files import numbers
 from respine.trial.analysis.arrays import Array
 
 MISSING = frozenset({"", "NA", "NaN", "nan", "."})
@@ -40,11 +41,11 @@ class Table:
             if cell in MISSING:
                 continue
             try:
-                value = float(cell)
+                value = numbers.number(cell)
             except ValueError:
                 wrong.append(i)
                 continue
-            if math.isfinite(value) and "_" not in cell:
+            if math.isfinite(value):
                 values[i] = value
             else:
                 wrong.append(i)

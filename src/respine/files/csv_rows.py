@@ -40,7 +40,7 @@ def csv_rows(path: Path) -> list[list[str]]:
         why = "The file is larger than 500 MB."
     if why:
         raise InputError(Problem(str(path), "(the file)", "", why, cure))
-    reader = csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig", "replace"), newline=""))
+    reader = csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig", "replace"), newline=""), strict=True)
     try:
         return [row for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:

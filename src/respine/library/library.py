@@ -172,7 +172,7 @@ class Library:
 
 def parse_rows(text: str, where: str) -> list[Row]:
     """The rows of a CSV text, as ``Library.rows`` gives them; ``where`` is what errors call the file."""
-    reader = csv.reader(io.StringIO(text))
+    reader = csv.reader(io.StringIO(text), strict=True)
     problems: list[Problem] = []
     rows: list[Row] = []
     try:

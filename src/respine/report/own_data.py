@@ -68,7 +68,7 @@ def read(file: str | Path, arms: Collection[str], names: Collection[str]) -> lis
 def _header(path: Path, text: str) -> list[Problem]:
     where = f"{path}:1"
     try:
-        heads = [name.strip() for name in next(csv.reader(io.StringIO(text)), [])]
+        heads = [name.strip() for name in next(csv.reader(io.StringIO(text), strict=True), [])]
     except csv.Error as error:
         return [Problem(where, "header", "", f"This is no CSV table: {error}.", _NEEDED)]
     wrong = [name for name in heads if name not in COLUMNS]
@@ -121,6 +121,8 @@ def _time(row: dict[str, str], wrong: Any) -> float:
             wrong("time", error.why, error.cure)
             return math.nan
     time = _number(row, "time_h", wrong)
+    if abs(time) > units.LONGEST:
+        wrong("time_h", "This is more than 100 years.", "Write hours of a time that fits into a life.")
     if not math.isfinite(time) and not row.get("time_h"):
         wrong("time", "The time is missing.", 'Write time ("24 h") or time_h (24).')
     return time

@@ -47,5 +47,7 @@ def weighed(context: Context, place: Place, parsed: Dose) -> None:
     known = {*context.population.covariates, *(own if isinstance(own, dict) else ())}
     if "weight_kg" not in known and not context.doc.data.get("people"):
         why = "A dose per kg needs a body weight, and nobody of this population has one."
-        cure = 'Write the amount without "/kg"; or give people a covariate weight_kg, which the model has as a parameter.'
+        cure = (
+            'Write the amount without "/kg"; or give people a covariate weight_kg, which the model has as a parameter.'
+        )
         context.doc.problem((*place, field), why, cure)

@@ -117,7 +117,7 @@ def _csv(file: Any) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         why = f"The table cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}."
         raise InputError(Problem(str(file), "people", "", why, "Name a CSV file beside the study.")) from None
-    reader = csv.reader(io.StringIO(text))
+    reader = csv.reader(io.StringIO(text), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         body: Sequence[tuple[int, list[str]]] = [(reader.line_num, cells) for cells in reader if cells]

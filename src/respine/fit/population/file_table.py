@@ -111,7 +111,7 @@ def _rows(file: Path, ignore: str) -> Iterator[tuple[int, list[str]]]:
 
 def _cells(line: str, separator: str, file: Path, at: int) -> list[str]:
     try:
-        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True), [])
     except csv.Error as error:
         raise InputError(
             Problem(f"{file}:{at}", "row", line[:60], f"This is no CSV: {error}.", "Check quotes.")

@@ -102,7 +102,7 @@ def _csv(path: Path) -> Table:
         ) from None
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     usual = csv.field_size_limit(1_000_000)
     try:
         header = [name.strip() for name in next(reader, [])]

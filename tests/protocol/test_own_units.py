@@ -127,3 +127,14 @@ def test_units_are_written_so_that_they_can_be_read_again(tmp_path: Path) -> Non
             want = want * type(one)(one.factor * 10.0**scale, one.powers) ** float(power)
         if "(" not in unit:  # a factor without a sign stays a number
             assert parse(unit).same(want), (unit, kinds, scales, powers)
+
+
+@pytest.mark.parametrize("times", ["[0 d, 14 d, 42 h]", "[24 h, 0 h]", "[0 h, 1 d, 12 h]", "[0 min, 30 min, 1 s]"])
+def test_times_that_are_not_in_their_order_are_refused(times: str, tmp_path: Path) -> None:
+    """A slip of a unit in a list of times: 42 h in place of 42 d."""
+    (tmp_path / "own.ant").write_text(antimony(""))
+    text = STUDY.format(amount="1 mg", covariates="{}", ending="ant").replace("at: 0 h", f"at: {times}")
+    (tmp_path / "study.yaml").write_text(text.replace("[0 h, 1 h]", "[0 h, 60 d]"))
+    with pytest.raises(InputError) as refused:
+        study.load(tmp_path / "study.yaml")
+    assert len(refused.value.problems) == 1

@@ -118,6 +118,10 @@ def _empty_by(context: Context, way: str, species: str) -> list[str]:
 def _regular(context: Context, place: Place, timed: Dose | Exposure) -> None:
     """The times at which it happens."""
     doc, at = context.doc, timed.at or ()
+    later = next((k for k, (first, second) in enumerate(pairwise(at), start=1) if second < first), None)
+    if later is not None:
+        why = f"This comes before {_time(at[later - 1])}, which stands to the left of it."
+        doc.problem((*place, "at", later), why, "Correct the time or its unit, or write the times in their order.")
     if timed.every is None:
         for field in ("times", "until"):
             if getattr(timed, field) is not None and isinstance(timed, Dose):

@@ -172,6 +172,24 @@ def test_a_visit_that_is_a_slip(cell: str, tmp_path: Path) -> None:
         refused("trial", text, tmp_path)
 
 
+# -- a user's own library -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["parameters", "drugs", "scales", "exposures", "evidence"])
+def test_a_library_file_that_is_no_text_is_one_error(kind: str, tmp_path: Path) -> None:
+    from respine.library import KINDS, Library
+
+    name = Library().names(kind)[0]
+    file = tmp_path / kind / f"{name}{KINDS[kind]}"
+    file.parent.mkdir()
+    file.write_bytes(b"id,value\n\xb1,1\n")
+    own = Library().overlay(tmp_path)
+    with pytest.raises(InputError):
+        own.text(kind, name)
+    with pytest.raises(InputError):
+        own.rows(kind, name)
+
+
 # -- numbers ---------------------------------------------------------------------------------------------------------------
 
 

@@ -197,10 +197,10 @@ class Interpreter:
             self.fault(row, "TIME", "", "A record has no time.", "Write its time.")
         ii, addl = self.numbers("II", 0.0), self.numbers("ADDL", 0.0)
         cmt = self.labels("CMT")
-        for row, label in enumerate(cmt):
+        for record, label in enumerate(cmt):
             if not _COMPARTMENT.fullmatch(label):
                 why = "A compartment is a whole number, or the name of a state."
-                self.fault(row, "CMT", label, why, "Correct the record, or write . where none is meant.")
+                self.fault(record, "CMT", label, why, "Correct the record, or write . where none is meant.")
         evid = self._evid(amt, rate, cmt)
         ss = self.whole("SS", (0, 1, 2))
         mdv = self.whole("MDV", (0, 1)) if "MDV" in self.items else (evid != 0).astype(int)

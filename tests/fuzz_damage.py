@@ -304,16 +304,16 @@ def values_exchanged(rng: random.Random, data: bytes) -> bytes:
 
 
 def key_replaced(rng: random.Random, data: bytes) -> bytes:
-    keys = re.findall(rb"[\w-]+(?=:)", data)
+    keys = re.findall(rb"(?<![\w-])[\w-]+(?=:)", data)
     if not keys:
         return data
     new = rng.choice((rng.choice(keys), rng.choice(keys)[:-1], rng.choice(keys) + b"s", b"1", b"<<", b"? x", b"x"))
-    return _one_replaced(rng, data, rb"[\w-]+(?=:)", new)
+    return _one_replaced(rng, data, rb"(?<![\w-])[\w-]+(?=:)", new)
 
 
 def key_twice(rng: random.Random, data: bytes) -> bytes:
     """An entry in braces is written once more, with another value."""
-    entries = [m.span() for m in re.finditer(rb"[\w-]+: [^\n,{}\[\]#]+", data)]
+    entries = [m.span() for m in re.finditer(rb"(?<![\w-])[\w-]+: [^\n,{}\[\]#]+", data)]
     if not entries:
         return data
     a, b = rng.choice(entries)
@@ -321,7 +321,7 @@ def key_twice(rng: random.Random, data: bytes) -> bytes:
 
 
 def entry_lost(rng: random.Random, data: bytes) -> bytes:
-    return _one_replaced(rng, data, rb"[\w-]+: [^\n,{}\[\]#]+,? ?", b"")
+    return _one_replaced(rng, data, rb"(?<![\w-])[\w-]+: [^\n,{}\[\]#]+,? ?", b"")
 
 
 def indented(rng: random.Random, data: bytes) -> bytes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import queue
 import sys
 import tempfile
@@ -25,10 +26,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests import fuzz_models, fuzz_texts
+from tests import fuzz_models, fuzz_own, fuzz_texts
 from tests.fuzz_damage import TABLE, TEXT, XML, YAML, Kind
 
 HUNG_S = 20.0
+STARTED_S = 600.0  # what loading libraries and compiling for whole files may take, before the first mutant
+READY = (-1, "", "ready", "")
 REFUSED, ACCEPTED, TRACEBACK, DIED, HUNG, WRONG = "refused", "accepted", "traceback", "died", "over 20 s", "wrong"
 FAULTS = (TRACEBACK, DIED, HUNG, WRONG)
 STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # what steers a terminal, or hides
@@ -47,6 +50,11 @@ KINDS = {
     "fit data": Kind(fuzz_texts.fit_data_seeds, "data.csv", TABLE, fuzz_texts.read_fit_data),
     "people": Kind(fuzz_texts.people_seeds, "people.csv", TABLE, fuzz_texts.read_people),
     "trial": Kind(fuzz_texts.trial_seeds, "trial.csv", TABLE, fuzz_texts.read_trial),
+    "drug": Kind(fuzz_own.drug_seeds, "drug.yaml", YAML, fuzz_own.read_drug),
+    "exposure": Kind(fuzz_own.exposure_seeds, "exposure.yaml", YAML, fuzz_own.read_exposure),
+    "scale": Kind(fuzz_own.scale_seeds, "scale.yaml", YAML, fuzz_own.read_scale),
+    "parameters": Kind(fuzz_own.parameter_seeds, "parameters.csv", TABLE, fuzz_own.read_parameters),
+    "own data": Kind(fuzz_own.own_data_seeds, "own.csv", TABLE, fuzz_own.read_own_data),
 }
 
 
@@ -83,6 +91,12 @@ def judge(kind: Kind, file: Path, referee: bool = False) -> tuple[str, str]:
 
 def _work(kind: str | Kind, folder: str, referee: bool, questions: Any, answers: Any) -> None:
     chosen = KINDS[kind] if isinstance(kind, str) else kind
+    for data in list(chosen.seeds().values())[:2] if isinstance(kind, str) else ():  # loads libraries, compiles
+        file = Path(folder) / f"whole-{os.getpid()}-{chosen.file}"
+        file.write_bytes(data)
+        judge(chosen, file, referee)
+        file.unlink()
+    answers.put(READY)
     while (k := questions.get()) is not None:
         mutation, data = chosen.mutant(k)
         file = Path(folder) / f"{k}-{chosen.file}"
@@ -101,7 +115,8 @@ class _Worker:
         self.process = context.Process(target=_work, args=arguments, daemon=True)
         self.process.start()
         self.k = -1
-        self.begun = 0.0
+        self.begun = time.monotonic()
+        self.ready = False
 
     def ask(self, k: int) -> None:
         self.k, self.begun = k, time.monotonic()
@@ -111,12 +126,15 @@ class _Worker:
         """The answer, or what became of the process; None while it is at work for ``wait`` seconds more."""
         try:
             answer: tuple[int, str, str, str] = self.answers.get(timeout=wait)
+            if answer == READY:
+                self.ready, self.begun = True, time.monotonic()
+                return None
             return answer
         except queue.Empty:
             pass
         if not self.process.is_alive():
             return self.k, "", DIED, f"exit code {self.process.exitcode}"
-        if time.monotonic() - self.begun > patience:
+        if time.monotonic() - self.begun > (patience if self.ready else max(patience, STARTED_S)):
             return self.k, "", HUNG, f"no answer in {patience:g} s"
         return None
 
@@ -127,7 +145,7 @@ class _Worker:
 
 def run(kind: str | Kind, mutants: Sequence[int], *, jobs: int = 1, referee: bool = False, keep: Path | None = None,
         progress: bool = False, patience: float = HUNG_S) -> Tally:  # fmt: skip
-    """Judge mutants in processes of their own. ``patience``: seconds one may take (the first may also start libraries)."""
+    """Judge mutants in processes of their own. ``patience``: seconds one may take, its process having read whole files."""
     tally, waiting = Tally(), list(reversed(mutants))
     chosen = KINDS[kind] if isinstance(kind, str) else kind
     with tempfile.TemporaryDirectory() as folder:

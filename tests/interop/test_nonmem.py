@@ -247,7 +247,7 @@ def test_all_faults_at_once_and_the_same_fault_once(tmp_path: Path) -> None:
         ("ID,TIME,DV,DATE\n1,2,3,4\n", 'drop=."DATE".'),
         ("ID;TIME;DV\n1;0,5;3\n", "The decimal sign is a comma"),
         ("ID,TIME,DV\n1,2," + "9" * 140_000 + "\n", "more than 131 072 characters"),
-        ('ID,TIME,DV\n1,2,"4\n1,3,5\n', "A cell in quotes goes on"),
+        ('ID,TIME,DV\n1,2,"4\n1,3,5\n', "quotes that are opened and not closed"),
         ("ID,TIME,DV\n1,2,\0\n", "zero bytes"),
     ],
 )  # fmt: skip

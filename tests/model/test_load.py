@@ -142,6 +142,7 @@ FAULTS = {  # text: (line, words of the reason)
     "x = 1\nx' = -x # é\ny = é\n": (3, "ASCII"),
     "x = 1\nx' = −x\n": (2, "ASCII"),
     "x = 0x1F\nx' = -x\n": (1, "digits before the letter"),
+    "x = 1_0\nx' = -x\n": (1, "digits before the letter"),
     "x = 1\nx' = -1d3*x\n": (2, "digits before the letter"),
     "x = 1e999\nx' = -x\n": (1, "does not hold"),
     "x = 1\nx' = -1e-999*x\n": (2, "does not hold"),

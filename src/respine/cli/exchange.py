@@ -40,13 +40,14 @@ _POINTS = typer.Option(200, "--points", min=1, help="Of an archive: the number o
 def import_model(model: Path = _MODEL, out: Path = _FOLDER, set: list[str] = _SET, until: float = _UNTIL) -> None:
     """Bring a model of another tool: equations, a table of its numbers, a study that runs, a report of what was read."""
     from respine.errors import InputError, Problem
+    from respine.files.numbers import number
     from respine.interop.imported import import_model as read
 
     values = {}
     for setting in set:
         name, sign, value = setting.partition("=")
         try:
-            values[name.strip()] = float(value)
+            values[name.strip()] = number(value)
         except ValueError:
             sign = ""
         if not sign:

@@ -105,12 +105,13 @@ def shares(texts: list[str]) -> str | dict[str, str] | None:
 
 def _costs(texts: list[str]) -> dict[str, float]:
     from respine.errors import InputError, argument
+    from respine.files.numbers import number
 
     costs = {}
     for text in texts:
         name, _, value = text.partition("=")
         try:
-            costs[name.strip()] = float(value)
+            costs[name.strip()] = number(value)
         except ValueError:
             raise InputError(argument("costs", text, "This is no cost.", "Write for example person=25000.")) from None
     return costs

@@ -29,6 +29,7 @@ NEEDED = {"clinical": ("study", "arm", "endpoint", "time_h", "value", "unit"),
           "preclinical": ("study", "arm", "output", "measure", "time_h", "value", "unit")}  # fmt: skip
 DIRECTIONS = ("", "up", "down", "unchanged")
 MOST_BYTES = 20_000_000
+MOST_PEOPLE = 100_000_000
 Row = dict[str, str]
 Tell = Callable[[str, str, str], None]
 
@@ -91,7 +92,7 @@ def read(file: Path) -> tuple[str, list[Row]]:
     """
     text = _text(file)
     try:
-        header = [cell.strip() for cell in next(csv.reader(io.StringIO(text)), [])]
+        header = [cell.strip() for cell in next(csv.reader(io.StringIO(text), strict=True), [])]
     except csv.Error as error:
         cure = "Close every quote, and keep a cell short."
         raise InputError(Problem(f"{file}:1", "(header)", "", f"This is no CSV table: {error}.", cure)) from None
@@ -105,7 +106,14 @@ def read(file: Path) -> tuple[str, list[Row]]:
     except InputError as error:
         problems += error.problems
     seen: dict[str, str] = {row["id"]: "the library's table" for row in library.rows("evidence", table)}
+    told: dict[tuple[str, ...], str] = {}
     for row in rows:
+        cells = tuple(row[name] for name in header if name in row)
+        first = told.setdefault(cells, row["_line"])
+        if first != row["_line"]:
+            why = f"The same result stands in line {first} already: it would count twice."
+            problems.append(Problem(place_of(row), "(row)", ",".join(cells)[:60], why, "Remove one of them."))
+            continue
         row["_table"] = table
         problems += _row(row, table, seen)
     if not rows and not problems:
@@ -185,8 +193,9 @@ def _row(row: Row, table: str, seen: dict[str, str]) -> list[Problem]:
     if row.get("system") and row["system"] not in systems():
         tell("system", "There is no such system.", nearest(row["system"], systems()))
     count = number(row.get("n") or "")
-    if count is not None and (count < 1 or count != int(count)):
-        tell("n", "The number of people is a whole number from 1.", 'Write it like "47", or leave it blank.')
+    if count is not None and (not 1 <= count <= MOST_PEOPLE or count != int(count)):
+        why = f"The number of people is a whole number from 1 to {MOST_PEOPLE:,}."
+        tell("n", why, 'Write it like "47", or leave it blank.')
     if row.get("sign", "") not in SIGNS:
         tell("sign", "A number is as measured, or a fall is printed as a benefit.", 'Write "measured" or "benefit".')
     _time(row, tell)
@@ -205,6 +214,8 @@ def _time(row: Row, tell: Tell) -> None:
         except units.UnitError as error:
             tell("time_h", f"This is no time. {error.why}", 'Write hours ("24"), or a number with its unit ("7 d").')
             return
+    if abs(hours) > units.LONGEST:
+        tell("time_h", "This is more than 100 years.", "Write hours of a time that fits into a life.")
     row["time_h"] = repr(float(hours))
 
 

@@ -11,6 +11,25 @@ from respine.errors import InputError, Problem
 MOST_BYTES = 500_000_000
 
 
+def table_text(path: Path, field: str) -> str:
+    """The text of a table of a user's own; ``field`` is what names it in errors. Raises InputError."""
+    why = ""
+    if not path.exists():
+        why = "There is no such file."
+    elif not path.is_file():
+        why = "This is a folder, a pipe or a device, not a CSV file."
+    elif path.stat().st_size > MOST_BYTES:
+        why = "The file is larger than 500 MB."
+    else:
+        try:
+            return path.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            why = f"The file is not UTF-8 text (byte {error.start + 1})."
+        except OSError as error:
+            why = f"The file cannot be read: {error.strerror}."
+    raise InputError(Problem(str(path), field, "", why, "Give a CSV file in UTF-8."))
+
+
 def csv_rows(path: Path) -> list[list[str]]:
     """All rows that are not empty, the header first. Raises InputError."""
     cure = "Restore the file: CSV in UTF-8, every quote closed, no cell of more than 131 072 letters."
@@ -21,7 +40,7 @@ def csv_rows(path: Path) -> list[list[str]]:
         why = "The file is larger than 500 MB."
     if why:
         raise InputError(Problem(str(path), "(the file)", "", why, cure))
-    reader = csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig", "replace"), newline=""))
+    reader = csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig", "replace"), newline=""), strict=True)
     try:
         return [row for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:

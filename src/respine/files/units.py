@@ -12,8 +12,8 @@ _SECONDS = {
 }  # fmt: skip
 HOURS = {name: Fraction(seconds, 3600) for seconds, names in _SECONDS.items() for name in names}
 
-MILLIGRAMS = {"ng": 1e-6, "ug": 1e-3, "µg": 1e-3, "μg": 1e-3, "mcg": 1e-3, "mg": 1.0, "g": 1e3}
-NANOMOLES = {"pmol": 1e-3, "nmol": 1.0, "umol": 1e3, "µmol": 1e3, "μmol": 1e3, "mmol": 1e6}
+MILLIGRAMS = {"ng": 1e-6, "ug": 1e-3, "µg": 1e-3, "μg": 1e-3, "mcg": 1e-3, "mg": 1.0, "g": 1e3, "gram": 1e3}
+NANOMOLES = {"pmol": 1e-3, "nmol": 1.0, "umol": 1e3, "µmol": 1e3, "μmol": 1e3, "mmol": 1e6, "mol": 1e9, "mole": 1e9}
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _PARTS = re.compile(rf"^\s*(?P<number>{_NUMBER})\s*(?P<unit>[^\d\s+.,\-].*?)?\s*$")

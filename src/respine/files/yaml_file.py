@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from respine.errors import InputError, Problem
-from respine.files import store
+from respine.files import numbers, store
 
 Place = tuple[str | int, ...]
 MOST_VALUES = 200_000  # aliases can blow a small file up beyond any memory
@@ -167,8 +167,9 @@ def _text(doc: Document, what: str) -> str | None:
 
 
 def _compose(doc: Document, text: str) -> Any:
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    from respine.files import yaml_nodes
 
     directive = _DIRECTIVE.match(text)
     if directive is not None:
@@ -181,7 +182,7 @@ def _compose(doc: Document, text: str) -> Any:
         doc.problem((), "The file holds more entries than any study.", cure, seen="")
         return None
     try:
-        return YAML(typ="rt", pure=True).compose(text)
+        return yaml_nodes.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         doc.lines[()] = (mark.line if mark else 0) + 1
@@ -290,6 +291,9 @@ def plain(text: str) -> Any:
     """What an unquoted word of a file means: a number, a truth value, nothing, or the text itself."""
     if text in _WORDS:
         return _WORDS[text]
-    if _INT.match(text):
-        return int(text) if len(text) < 40 else float(text)
-    return float(text) if _FLOAT.match(text) else text
+    if _INT.match(text) and len(text) < 40:
+        return int(text)
+    try:
+        return numbers.number(text) if _FLOAT.match(text) else text
+    except ValueError:  # too small for a number: words, which no field of numbers takes
+        return text

@@ -44,6 +44,11 @@ def read(file: str | Path, required: Sequence[str], comment: str, faults: Faults
     lines = _lines(text)
     at, separator = _header(path, lines, required, comment)
     above = sum(bool(line.strip()) and not _is_comment(line, comment) for line in lines[:at])
+    data = [k for k, line in enumerate(lines[:at]) if line.strip() and not _is_comment(line, comment)
+            and all(_numeric(cell.strip()) for cell in _split(line, separator))]  # fmt: skip
+    for k in data:
+        why = "This is a row of data above the header; it would not be read."
+        faults.add(k + 1, "row", lines[k][:60], why, "Move it below the header, or remove it.")
     if above:
         notes.append(f"{above} line{'s' if above > 1 else ''} above the header {'are' if above > 1 else 'is'} not read")
     if separator not in (",", ""):
@@ -164,7 +169,7 @@ def _cells(path: Path, lines: Sequence[str], separator: str) -> Iterator[tuple[i
     if not separator:
         yield from ((k + 1, [cell.strip('"') for cell in line.split()]) for k, line in enumerate(lines) if line.strip())
         return
-    reader = csv.reader(io.StringIO("\n".join(lines), newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO("\n".join(lines), newline=""), delimiter=separator, strict=True)
     begin = 1
     try:
         for fields in reader:

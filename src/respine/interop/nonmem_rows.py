@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from respine.files import numbers
 from respine.interop.faults import Faults
 
 DOSE, OBSERVATION, OTHER, RESET, RESET_AND_DOSE = 1, 0, 2, 3, 4
@@ -66,7 +67,7 @@ class _Cells:
             return otherwise
         text = self.texts[column]
         try:
-            value = float(text)
+            value = numbers.number(text)
         except ValueError:
             self.fault(column, *_no_number(text))
             return otherwise

@@ -117,8 +117,12 @@ class Library:
         return f"library/{kind}/{name}{KINDS[kind]}"
 
     def text(self, kind: str, name: str) -> str:
-        """The text of a file. Raises InputError for an unknown name."""
-        return self.path(kind, name).read_text(encoding="utf-8")
+        """The text of a file. Raises InputError for an unknown name and for a file that is no text."""
+        try:
+            return self.path(kind, name).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            why, cure = f"The file is not UTF-8 text (byte {error.start + 1}).", "Save it as UTF-8."
+            raise InputError(Problem(self.label(kind, name), "(the file)", "", why, cure)) from None
 
     def top(self, name: str) -> Path:
         """A file that stands beside the kinds' folders (``systems.yaml``), the latest root's first."""
@@ -172,7 +176,7 @@ class Library:
 
 def parse_rows(text: str, where: str) -> list[Row]:
     """The rows of a CSV text, as ``Library.rows`` gives them; ``where`` is what errors call the file."""
-    reader = csv.reader(io.StringIO(text))
+    reader = csv.reader(io.StringIO(text), strict=True)
     problems: list[Problem] = []
     rows: list[Row] = []
     try:

@@ -19,7 +19,7 @@ _OWNER = re.compile(
 )
 _DEFINITION = re.compile(r"\b([A-Za-z_]\w*)\s*(:=|'\s*=|:(?!=)|=(?!=))|\bfunction\s+([A-Za-z_]\w*)", re.ASCII)
 _SIGN = {"assignmentRule": ":=", "rateRule": "'", "reaction": ":", "event": ":", "functionDefinition": "function"}
-_ODD_NUMBER = re.compile(r"(?<![\w.])(0[xX][0-9a-fA-F]+|[0-9.]+[dD][+-]?[0-9]+)\b", re.ASCII)
+_ODD_NUMBER = re.compile(r"(?<![\w.])(0[xX][0-9a-fA-F]+|[0-9.]+[dD][+-]?[0-9]+|[0-9.]+(?:_[0-9]+)+)\b", re.ASCII)
 _HUGE_NUMBER = re.compile(r"(?<![\w.])[0-9]+\.?[0-9]*[eE][+-]?[0-9]{3,}", re.ASCII)
 
 
@@ -156,7 +156,7 @@ def _look(plain: str, name: str, limits: Limits) -> None:
             why, cure = "Antimony's names and formulas are plain ASCII.", "Use letters a to z, digits and _."
             problems.append(Problem(where, "character", odd, why, cure))
         for match in _ODD_NUMBER.finditer(line):
-            why = "Antimony would read the digits before the letter and take the rest for a unit."
+            why = "Antimony would read the digits before the letter or _ and take the rest for a unit."
             problems.append(Problem(where, "number", match[0], why, "Write it in decimal digits, as in 1.5e-3."))
         for match in _HUGE_NUMBER.finditer(line):
             value = float(match[0])

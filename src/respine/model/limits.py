@@ -18,7 +18,7 @@ class Limits:
     elements: int = 200_000
     depth: int = 1_000
     terms: int = 200_000
-    seconds: float = 20.0
+    seconds: float = 15.0
     memory_gb: float = 4.0
 
 

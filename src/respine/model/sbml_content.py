@@ -16,6 +16,7 @@ from respine.model.limits import LIMITS, Limits
 from respine.model.mathml import Scope, Unsupported, formula
 from respine.model.order import in_order
 from respine.model.sbml_document import Document, called
+from respine.model.sbml_units import time_unit, unit_text
 from respine.model.sharing import Key, Shared, TooLarge, name_repeated_parts
 from respine.model.system import Event
 
@@ -46,7 +47,7 @@ def read_content(document: Document, limits: Limits = LIMITS, lift: Callable[[Co
     ``lift`` may change what has been read before large formulas are cut.
     """
     model = document.model
-    content = Content(document.name, model.getId() or "model", _time_unit(model), tuple(document.notes))
+    content = Content(document.name, model.getId() or "model", time_unit(model), tuple(document.notes))
     content.taken = _ids(model)
     reading = _Reading(document, content, Scope(shared=Shared(limits.terms)))
     try:
@@ -112,12 +113,6 @@ def _all_elements(model: Any) -> Iterator[Any]:
     elements = model.getListOfAllElements()
     for _ in range(elements.getSize()):
         yield elements.remove(0)
-
-
-def _time_unit(model: Any) -> str:
-    name = model.getTimeUnits() if model.getLevel() >= 3 else "time"
-    text = unit_text(model, name)
-    return "second" if text == "time" else text
 
 
 def _math(reading: _Reading, element: Any, scope: Scope | None = None, node: Any = None) -> Expr | None:
@@ -205,26 +200,6 @@ def _parameter(reading: _Reading, p: Any, name: str) -> Variable:
     value = p.getValue() if p.isSetValue() else math.nan
     unit = unit_text(reading.model, p.getUnits())
     return Variable(name, "parameter", value, reading.line(p), p.isSetValue(), unit, p.getName())
-
-
-def unit_text(model: Any, name: str) -> str:
-    """A unit as a person writes it: the definition's name, or its parts put together."""
-    definition = model.getUnitDefinition(name) if name else None
-    if definition is None:
-        return "1" if name == "dimensionless" else name
-    if definition.isSetName() and definition.getName():
-        return str(definition.getName())
-    return " ".join(_unit_part(u) for u in definition.getListOfUnits()) or "1"
-
-
-def _unit_part(u: Any) -> str:
-    import libsbml
-
-    factor = u.getMultiplier() * 10.0 ** u.getScale()
-    power = u.getExponentAsDouble()
-    base = libsbml.UnitKind_toString(u.getKind())
-    base = base if factor == 1 else f"({factor:g} {base})"
-    return base if power == 1 else f"{base}^{power:g}"
 
 
 def _rules(reading: _Reading) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from respine.errors import InputError, Problem
+from respine.files import numbers
 from respine.library import Library
 from respine.model.system import Quantity
 from respine.model.units import UnknownUnit, parse
@@ -142,7 +143,7 @@ class Tables:
             self._complain(row, field, "the cell is empty.", "Write a number.")
             return None
         try:
-            value = float(text)
+            value = numbers.number(text)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):

@@ -13,9 +13,11 @@ from respine import model
 from respine.files import store
 from respine.files.html import card
 from respine.library import Library
+from respine.model import clock
 from respine.model.system import System
 from respine.population import Population, Posterior
 from respine.population import posterior as posteriors
+from respine.population.model_tables import is_own_model
 from respine.population.read import with_covariates
 from respine.protocol.arm import Arm, build_solver
 from respine.protocol.people import begins
@@ -185,7 +187,9 @@ FELT = "CADSS"
 
 
 def _system(study: Study, population: Population, library: Library) -> System:
-    return model.load(population.model, library)
+    """The equations, with time in hours: a file of a user's own may count in another unit."""
+    loaded = model.load(population.model, library)
+    return clock.in_hours(loaded) if is_own_model(population.model) else loaded
 
 
 def _scales_of_rules(study: Study) -> set[str]:

@@ -176,9 +176,8 @@ class Work:
             return given.each
         converted = given.in_unit(quantity.unit, self.people)
         if converted is None or "/" in units.canonical(quantity.unit)[0]:
-            why = (
-                f"{drug} is given in {given.unit}, but {state} of the {self.system.name} model counts {quantity.unit}."
-            )
+            counts = f"{state} of the {self.system.name} model counts {quantity.unit}"
+            why = f"{drug or 'The dose'} is given in {given.unit}, but {counts}."
             cure = "Correct the drug file or the unit of the state."
             raise InputError(Problem(self.where(place), place, given.unit, why, cure))
         return converted

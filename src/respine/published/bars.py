@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from respine.files import numbers
 from respine.files.constants import Z90, Z95
 from respine.published.measures import MEASURES
 
@@ -71,7 +72,7 @@ def number(text: str) -> float | None:
     """The one number of a text, or None (``~50`` is 50; a range, a word or two numbers are none)."""
     plain = text.strip().replace("−", "-").lstrip("~≈<>=")
     try:
-        value = float(plain.rstrip("%").strip())
+        value = numbers.number(plain.rstrip("%"))
     except ValueError:
         return None
     return value if math.isfinite(value) else None

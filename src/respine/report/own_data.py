@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from respine import library
 from respine.errors import InputError, Problem
-from respine.files import units
+from respine.files import numbers, units
+from respine.files.csv_rows import table_text
 from respine.files.suggest import nearest
 
+_EITHER = (("output", "scale"), ("time", "time_h"), ("sem", "sd"))
 COLUMNS = ("arm", "output", "scale", "time", "time_h", "mean", "sem", "sd", "n", "control", "note")
 _NEEDED = (
     'Columns are arm; output or scale; time ("24 h") or time_h; mean; '
@@ -40,29 +44,20 @@ class OwnPoint:
 def read(file: str | Path, arms: Collection[str], names: Collection[str]) -> list[OwnPoint]:
     """The results of a CSV file for these arms and outputs or scales. Raises InputError with every mistake, by line."""
     path = Path(file).expanduser()
-    if not path.is_file():
-        raise InputError(
-            Problem(str(path), "data", str(file), "There is no such file.", "Give the path of a CSV file.")
-        )
-    problems: list[Problem] = []
+    text = table_text(path, "data")
+    problems = _header(path, text)
+    if problems:
+        raise InputError(*problems)
     points: list[OwnPoint] = []
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        rows = csv.DictReader(text)
-        heads = [(name or "").strip() for name in rows.fieldnames or ()]
-        wrong = [name for name in heads if name not in COLUMNS]
-        if wrong or "arm" not in heads or "mean" not in heads or not {"output", "scale"} & set(heads):
-            why = f"no column {wrong[0]} is known" if wrong else "columns are missing"
-            raise InputError(
-                Problem(f"{path}:1", "header", ", ".join(heads), f"This is no table of results: {why}.", _NEEDED)
-            )
-        rows.fieldnames = heads
-        for row in rows:
-            known = len(problems)
-            point = _point(
-                {k: (v or "").strip() for k, v in row.items() if k}, f"{path}:{rows.line_num}", arms, names, problems
-            )
-            if len(problems) == known and point is not None:
-                points.append(point)
+    try:
+        rows = library.parse_rows(text, str(path))
+    except InputError as error:
+        rows, problems = [], list(error.problems)
+    for row in rows:
+        known = len(problems)
+        point = _point(row, f"{path}:{row['_line']}", arms, names, problems)
+        if len(problems) == known:
+            points.append(point)
     if not points and not problems:
         problems.append(Problem(f"{path}:1", "data", "", "The table has no row.", _NEEDED))
     if problems:
@@ -70,14 +65,31 @@ def read(file: str | Path, arms: Collection[str], names: Collection[str]) -> lis
     return points
 
 
+def _header(path: Path, text: str) -> list[Problem]:
+    where = f"{path}:1"
+    try:
+        heads = [name.strip() for name in next(csv.reader(io.StringIO(text), strict=True), [])]
+    except csv.Error as error:
+        return [Problem(where, "header", "", f"This is no CSV table: {error}.", _NEEDED)]
+    wrong = [name for name in heads if name not in COLUMNS]
+    if wrong or "arm" not in heads or "mean" not in heads or not {"output", "scale"} & set(heads):
+        why = f'no column "{wrong[0]}" is known' if wrong else "columns are missing"
+        return [Problem(where, "header", ", ".join(heads), f"This is no table of results: {why}.", _NEEDED)]
+    twice = [name for name in COLUMNS if heads.count(name) > 1]
+    return [Problem(where, name, name, "Two columns have this name.", "Keep one of them.") for name in twice]
+
+
 def _point(
     row: dict[str, str], where: str, arms: Collection[str], names: Collection[str], problems: list[Problem]
-) -> OwnPoint | None:
+) -> OwnPoint:
     of = row.get("output") or row.get("scale") or ""
 
     def wrong(field: str, why: str, cure: str) -> None:
         problems.append(Problem(where, field, row.get(field, ""), why, cure))
 
+    for first, second in _EITHER:
+        if row.get(first) and row.get(second):
+            wrong(second, f'"{first}" stands in this row too; only one of them can be meant.', "Leave one cell empty.")
     if row.get("arm") not in arms:
         wrong("arm", "The study has no arm of this name.", nearest(row.get("arm", ""), list(arms)))
     if of not in names:
@@ -89,8 +101,10 @@ def _point(
     mean, sem, sd, n = (_number(row, name, wrong) for name in ("mean", "sem", "sd", "n"))
     if not math.isfinite(mean) and not row.get("mean"):
         wrong("mean", "The mean is missing.", "Write a number.")
-    if math.isfinite(sd) and not math.isfinite(sem):
-        if math.isfinite(n) and n >= 1:
+    if math.isfinite(n) and (n < 1 or n != int(n)):
+        wrong("n", "The number of subjects is a whole number from 1.", 'Write it like "12", or leave the cell empty.')
+    elif math.isfinite(sd) and not row.get("sem"):
+        if math.isfinite(n):
             sem = sd / math.sqrt(n)
         else:
             wrong("n", "An SD becomes an error of the mean only with n.", "Write n, or sem in place of sd.")
@@ -107,6 +121,8 @@ def _time(row: dict[str, str], wrong: Any) -> float:
             wrong("time", error.why, error.cure)
             return math.nan
     time = _number(row, "time_h", wrong)
+    if abs(time) > units.LONGEST:
+        wrong("time_h", "This is more than 100 years.", "Write hours of a time that fits into a life.")
     if not math.isfinite(time) and not row.get("time_h"):
         wrong("time", "The time is missing.", 'Write time ("24 h") or time_h (24).')
     return time
@@ -117,7 +133,7 @@ def _number(row: dict[str, str], name: str, wrong: Any) -> float:
     if not text:
         return math.nan
     try:
-        value = float(text)
+        value = numbers.number(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or (name in ("sem", "sd", "n") and value < 0):

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from respine.errors import InputError, Problem, argument
-from respine.files import parquet, store
+from respine.files import numbers, parquet, store
 from respine.files.suggest import nearest
 from respine.files.yaml_file import plain
 from respine.model.expression import symbols
@@ -119,7 +119,7 @@ def range_of(text: str) -> tuple[str, float, float]:
 
 def _number(text: str, whole: str) -> float:
     try:
-        value = float(text)
+        value = numbers.number(text)
     except ValueError:
         value = float("nan")
     if not np.isfinite(value):

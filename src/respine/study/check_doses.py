@@ -9,7 +9,7 @@ from respine.files import units
 from respine.files.fields import Amount
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Place
-from respine.study import treatments
+from respine.study import check_into, treatments
 from respine.study.context import Context, amount_of, attempt
 from respine.study.schema import Dose, Exposure
 
@@ -23,7 +23,10 @@ def dose(context: Context, place: Place, raw: object) -> None:
     if not isinstance(raw, dict):
         return
     if "into" in raw:
-        _straight(context, place, raw)
+        check_into.check(context, place, raw)
+        parsed = attempt(Dose, raw)
+        if parsed is not None:
+            _regular(context, place, parsed)
         return
     for field, example in (("drug", "ketamine"), ("route", "iv")):
         if field not in raw or raw[field] == "":
@@ -43,24 +46,9 @@ def dose(context: Context, place: Place, raw: object) -> None:
     if parsed.every is not None and (parsed.times or 100) > MOST_A_DAY and parsed.every < 24 / MOST_A_DAY - 1e-9:
         why = f"That is a dose every {_time(parsed.every)}, more than {MOST_A_DAY:g} in a day."
         context.doc.problem((*place, "every"), why, 'Write a longer interval, or one infusion with "over:".')
+    check_into.weighed(context, place, parsed)
     if route is not None:
         _given(context, place, raw, route, parsed)
-
-
-def _straight(context: Context, place: Place, raw: dict[str, Any]) -> None:
-    """A dose that goes straight into a state: the model has the state, and nothing is said of drug, route or sprays."""
-    for field in ("drug", "route", "sprays", "per-spray", "apart"):
-        if field in raw:
-            context.doc.problem((*place, field), f'"into" and "{field}" exclude each other.', "Keep one.")
-    if "amount" not in raw:
-        context.doc.problem(place, "A dose into a state needs an amount.", 'Add "amount: 100 mg".', seen="")
-    state = raw["into"]
-    if context.known is not None and isinstance(state, str) and state not in context.known.states:
-        why = f"The {context.known.model} model has no state of this name."
-        context.doc.problem((*place, "into"), why, nearest(state, context.known.states))
-    parsed = attempt(Dose, raw)
-    if parsed is not None:
-        _regular(context, place, parsed)
 
 
 def twice(context: Context, place: Place, doses: list[Any]) -> None:
@@ -130,6 +118,10 @@ def _empty_by(context: Context, way: str, species: str) -> list[str]:
 def _regular(context: Context, place: Place, timed: Dose | Exposure) -> None:
     """The times at which it happens."""
     doc, at = context.doc, timed.at or ()
+    later = next((k for k, (first, second) in enumerate(pairwise(at), start=1) if second < first), None)
+    if later is not None:
+        why = f"This comes before {_time(at[later - 1])}, which stands to the left of it."
+        doc.problem((*place, "at", later), why, "Correct the time or its unit, or write the times in their order.")
     if timed.every is None:
         for field in ("times", "until"):
             if getattr(timed, field) is not None and isinstance(timed, Dose):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from respine.errors import InputError, Problem
+from respine.files import numbers
 from respine.files.suggest import nearest
 from respine.files.yaml_file import Document
 from respine.population import Population, model_tables, quantities
@@ -122,7 +123,7 @@ def _csv(file: Any) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         why = f"The table cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}."
         raise InputError(Problem(str(file), "people", "", why, "Name a CSV file beside the study.")) from None
-    reader = csv.reader(io.StringIO(text))
+    reader = csv.reader(io.StringIO(text), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         body: Sequence[tuple[int, list[str]]] = [(reader.line_num, cells) for cells in reader if cells]
@@ -149,7 +150,7 @@ def _csv(file: Any) -> list[dict[str, Any]]:
 
 def _number(text: str) -> float | str:
     try:
-        return float(text)
+        return numbers.number(text)
     except ValueError:
         return text
 

@@ -8,6 +8,7 @@ read as such.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from respine.errors import InputError, Problem
 from respine.files.suggest import nearest
 from respine.fit.population.file_table import MISSING, Table, listed
 
+_COMPARTMENT = re.compile(r"-?[0-9]*|[A-Za-z_]\w*", re.ASCII)
 ITEMS = ("ID", "TIME", "DV", "AMT", "EVID", "MDV", "CMT", "RATE", "II", "ADDL", "SS", "DVID", "CENS", "LIMIT", "OCC")
 REQUIRED = ("ID", "TIME", "DV")
 _ALSO = {"DVID": ("DVID", "YTYPE", "YNAME"), "CENS": ("CENS", "BLQ"), "LIMIT": ("LIMIT",), "OCC": ("OCC",)}
@@ -195,6 +197,10 @@ class Interpreter:
             self.fault(row, "TIME", "", "A record has no time.", "Write its time.")
         ii, addl = self.numbers("II", 0.0), self.numbers("ADDL", 0.0)
         cmt = self.labels("CMT")
+        for record, label in enumerate(cmt):
+            if not _COMPARTMENT.fullmatch(label):
+                why = "A compartment is a whole number, or the name of a state."
+                self.fault(record, "CMT", label, why, "Correct the record, or write . where none is meant.")
         evid = self._evid(amt, rate, cmt)
         ss = self.whole("SS", (0, 1, 2))
         mdv = self.whole("MDV", (0, 1)) if "MDV" in self.items else (evid != 0).astype(int)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.files import numbers
 
 MISSING = frozenset({"", ".", "na", "nan"})
 MOST_BYTES = 500_000_000
@@ -54,7 +55,7 @@ class Table:
 def number(text: str) -> float:
     """The number of a cell, NaN for a missing value or anything that is no number."""
     try:
-        return float(text) if text.lower() not in MISSING else float("nan")
+        return numbers.number(text) if text.lower() not in MISSING else float("nan")
     except ValueError:
         return float("nan")
 
@@ -110,7 +111,7 @@ def _rows(file: Path, ignore: str) -> Iterator[tuple[int, list[str]]]:
 
 def _cells(line: str, separator: str, file: Path, at: int) -> list[str]:
     try:
-        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True), [])
     except csv.Error as error:
         raise InputError(
             Problem(f"{file}:{at}", "row", line[:60], f"This is no CSV: {error}.", "Check quotes.")

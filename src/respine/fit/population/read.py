@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from respine.errors import Problem
 from respine.files import yaml_file
 from respine.files.form import model_problems
 from respine.files.suggest import nearest
@@ -396,6 +397,13 @@ class _Maker:
         except KeyError as missing:
             self.fault(place, f"{missing} is no column of the data.", nearest(str(missing), data.names))
             self.doc.check()
+        for name in sorted(set(symbols(formula.expr)) & set(data.names)):  # a comparison with text would drop its row
+            cells = data.texts[name]
+            wrong = [r for r in np.flatnonzero(np.isnan(data.numbers[name])) if cells[r].lower() not in table.MISSING]
+            for r in wrong[:10]:
+                why, cure = f'keep compares "{name}", and this is no number.', "Correct the cell, or leave it empty."
+                self.doc.problems.append(Problem(data.where(int(r)), name, cells[r][:60], why, cure))
+        self.doc.check()
         if not keep.any():
             self.fault(place, "This keeps no record at all.", "Correct the condition.")
             self.doc.check()

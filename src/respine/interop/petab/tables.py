@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from respine.errors import InputError, Problem
+from respine.files import numbers
 from respine.interop.petab.densities import KINDS, TRANSFORMS, Prior
 from respine.interop.petab.formulas import FormulaError, parse
 from respine.model.expression import Expr, num, sym
@@ -209,7 +210,7 @@ class _Reader:
         if not text:
             return default
         try:
-            return float(text)
+            return numbers.number(text)
         except ValueError:
             self.fault(row.where, column, text[:80], "it is no number.", "Write a number.")
             return default

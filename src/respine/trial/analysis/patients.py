@@ -254,6 +254,15 @@ def _arms(check: Checker, arms: Sequence[str], here: bool) -> tuple[str, ...]:
 def _visits(check: Checker, visits: Sequence[str], here: bool) -> tuple[str, ...]:
     given = check.plan.data.visits or check.plan.data.levels.get(check.plan.data.visit or "")
     present = sorted(set(visits) - {""}, key=natural)
+    numbers = sum(bool(v) and natural(v)[0] == 0 for v in visits)
+    words = [i for i, v in enumerate(visits) if v and natural(v)[0] == 1 and visits.count(v) == 1]
+    if given is None and here and words and numbers > len(visits) / 2:
+        assert check.plan.data.visit is not None
+        why, cure = (
+            "Most visits are numbers, and this word stands once.",
+            "Correct it, or name all visits in data.visits.",
+        )
+        check.problems.append(check.table.problem(words, check.plan.data.visit, why, cure))
     if given is None or not here:
         return tuple(present)
     unknown = [i for i, v in enumerate(visits) if v and v not in given]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.files import numbers
 from respine.trial.analysis.arrays import Array
 
 MISSING = frozenset({"", "NA", "NaN", "nan", "."})
@@ -40,11 +41,11 @@ class Table:
             if cell in MISSING:
                 continue
             try:
-                value = float(cell)
+                value = numbers.number(cell)
             except ValueError:
                 wrong.append(i)
                 continue
-            if math.isfinite(value) and "_" not in cell:
+            if math.isfinite(value):
                 values[i] = value
             else:
                 wrong.append(i)
@@ -101,7 +102,7 @@ def _csv(path: Path) -> Table:
         ) from None
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     usual = csv.field_size_limit(1_000_000)
     try:
         header = [name.strip() for name in next(reader, [])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,12 @@ def science_of(joint: Joint) -> str:
 
 def make(
     joint: Joint, *, draws_wanted: int | None = None, seed: int | None = None, processes: int = 1, folder: Path | None = None,
-    say: Say = lambda text: None, start: np.ndarray | None = None,
+    say: Say = lambda text: None, start: Mapping[str, float] | None = None,
 ) -> Made:  # fmt: skip
     """The posterior of a joint recipe. What is finished lies in ``folder`` (the cache) and is taken from there.
+
+    The search for the mode begins at the library's values, or, where ``start`` has a number by its name, at that ``z`` (the mode of
+    an earlier table: fewer steps from there).
 
     Raises ValueError where the model cannot be computed at the library's values.
     """
@@ -111,7 +114,7 @@ def even(seed: int, n: int, width: int) -> np.ndarray:
     return population.inverse_normal((order + 0.5) / n)
 
 
-def _mode(forward: Forward, evaluate: Any, file: Path, say: Say, start: np.ndarray | None) -> Mode:
+def _mode(forward: Forward, evaluate: Any, file: Path, say: Say, start: Mapping[str, float] | None) -> Mode:
     begun = None
     if file.is_file():
         held = np.load(file)
@@ -119,14 +122,14 @@ def _mode(forward: Forward, evaluate: Any, file: Path, say: Say, start: np.ndarr
         if bool(held["done"]):
             say(f"mode from before: cost {begun.costs[-1]:.1f}")
             return begun
-    if start is None:
-        start = np.array([number.z(number.basis[0]) for number in forward.numbers] + [0.0] * len(forward.own))
-        start = np.clip(start, -2.5, 2.5)
+    library = dict.fromkeys(forward.own, 0.0) | {number.name: number.z(number.basis[0]) for number in forward.numbers}
+    first = np.array([(start or {}).get(name, library[name]) for name in forward.names])
+    first = np.clip(first, -2.5, 2.5)
 
     def keep(mode: Mode, done: bool = False) -> None:
         _save(file, z=mode.z, r=mode.r, jacobian=mode.jacobian, costs=np.array(mode.costs), done=np.array(done))
 
-    mode = modes.find(evaluate, start, JACOBIANS, say, keep, begun)
+    mode = modes.find(evaluate, first, JACOBIANS, say, keep, begun)
     active = np.ones(len(mode.z), bool) if begun is None else mode.live | True
     final = Mode(mode.z, mode.r, modes.jacobian(evaluate, mode.z, mode.r, active), mode.costs)
     keep(final, done=True)

@@ -12,8 +12,8 @@ from respine import population
 from respine.library import BUILT_IN
 from respine.protocol import resolve
 from respine.study import scales
-from respine.trial.expectancy import strength
 from respine.study.endpoints import endpoint
+from respine.trial.expectancy import strength
 from respine.trial.setting import begins_antidepressant, drawn, exaggeration, laboratory_factors, regression
 from tests.trial.stand_ins import arm_of, small_study
 

@@ -141,8 +141,8 @@ def beside(study: Study, panel: Panel, match: Match, trials: int = TRIALS, units
 def _sizes(study: Study, match: Match, result: Published | None) -> tuple[dict[str, int], Remark]:
     """People per arm of the simulated trials, and what is to be said where a number had to be taken from elsewhere.
 
-    A row has the people that stand behind it: those its link tells, else those it prints for its own arm where they are fewer than
-    the arm has (who was left at a visit). Of a relapse they are the responders, whom the simulated trial counts for itself.
+    A row has the people that stand behind it: those its link tells, else those it prints for its own arm where they are
+    fewer than the arm has (who was left at a visit). Of a relapse they are responders, whom a simulated trial counts itself.
     """
     assert match.endpoint is not None
     sizes = {name: arm.n_published for name, arm in study.arms.items() if arm.n_published}

@@ -23,7 +23,7 @@ from respine.library import BUILT_IN
 from respine.protocol.protocol import CODE
 
 Say = Callable[[str], None]
-AT_ONCE = 50  # draws made together and kept
+AT_ONCE = 128  # draws made together and kept: batches large enough for every process
 JACOBIANS = 4
 KINDS = ("models", "modules", "variables", "parameters", "drugs", "exposures", "scales", "populations", "recipes")
 
@@ -68,8 +68,8 @@ def make(
 ) -> Made:  # fmt: skip
     """The posterior of a joint recipe. What is finished lies in ``folder`` (the cache) and is taken from there.
 
-    The search for the mode begins at the library's values, or, where ``start`` has a number by its name, at that ``z`` (the mode of
-    an earlier table: fewer steps from there).
+    The search for the mode begins at the library's values, or, where ``start`` has a number by its name, at that ``z``: from
+    the mode of an earlier table it takes fewer steps.
 
     Raises ValueError where the model cannot be computed at the library's values.
     """

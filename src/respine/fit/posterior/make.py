@@ -24,7 +24,6 @@ from respine.protocol.protocol import CODE
 
 Say = Callable[[str], None]
 AT_ONCE = 128  # draws made together and kept: batches large enough for every process
-JACOBIANS = 4
 KINDS = ("models", "modules", "variables", "parameters", "drugs", "exposures", "scales", "populations", "recipes")
 
 
@@ -88,7 +87,7 @@ def make(
             say(f"  {done[0]} vectors, {clock.perf_counter() - begun:.0f} s")
 
     with workers.shared(forward, processes, progress) as evaluate:
-        mode = _mode(forward, evaluate, place / "mode.npz", say, start)
+        mode = _mode(forward, evaluate, place / "mode.npz", settings.jacobians, say, start)
         parts, gains = [], []
         for first in range(0, n, AT_ONCE):
             last = min(first + AT_ONCE, n)
@@ -114,7 +113,9 @@ def even(seed: int, n: int, width: int) -> np.ndarray:
     return population.inverse_normal((order + 0.5) / n)
 
 
-def _mode(forward: Forward, evaluate: Any, file: Path, say: Say, start: Mapping[str, float] | None) -> Mode:
+def _mode(
+    forward: Forward, evaluate: Any, file: Path, jacobians: int, say: Say, start: Mapping[str, float] | None
+) -> Mode:  # fmt: skip
     begun = None
     if file.is_file():
         held = np.load(file)
@@ -129,11 +130,9 @@ def _mode(forward: Forward, evaluate: Any, file: Path, say: Say, start: Mapping[
     def keep(mode: Mode, done: bool = False) -> None:
         _save(file, z=mode.z, r=mode.r, jacobian=mode.jacobian, costs=np.array(mode.costs), done=np.array(done))
 
-    mode = modes.find(evaluate, first, JACOBIANS, say, keep, begun)
-    active = np.ones(len(mode.z), bool) if begun is None else mode.live | True
-    final = Mode(mode.z, mode.r, modes.jacobian(evaluate, mode.z, mode.r, active), mode.costs)
-    keep(final, done=True)
-    return final
+    mode = modes.find(evaluate, first, jacobians, say, keep, begun)
+    keep(mode, done=True)  # with the latest Jacobian and its updates: each draw goes on updating it
+    return mode
 
 
 def _save(file: Path, **arrays: np.ndarray) -> None:

@@ -56,10 +56,10 @@ def by_trials(study: Study, matched: list[Match]) -> list[tuple[Study, list[Matc
 def _pool_of(study: Study, trials: int, rows: list[Match]) -> Study:
     if trials == study.pooled_trials:
         return study
-    told = _sizes(rows)
+    sizes = _sizes(rows)
     arms = {}
     for name, arm in study.arms.items():
-        people = told.get(name) or round((arm.n_published or 0) * trials / study.pooled_trials)
+        people = sizes.get(name) or round((arm.n_published or 0) * trials / study.pooled_trials)
         arms[name] = arm.model_copy(update={"n_published": people or None})
     return study.replace(pooled_trials=trials, arms=arms)
 

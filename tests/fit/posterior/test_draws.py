@@ -71,7 +71,7 @@ def test_two_seeds_agree_and_other_rows_do_not() -> None:
     number = SimpleNamespace(z=lambda value: value)
     names = [f"n{k}" for k in range(NUMBERS)]
     forward = SimpleNamespace(numbers=[SimpleNamespace(name=name, z=number.z) for name in names], own=[])
-    made = SimpleNamespace(mode=found(rows), z=make(400, 1).z, forward=forward)
+    made = SimpleNamespace(mode=mode_of(rows), z=make(400, 1).z, forward=forward)
 
     def table(z: np.ndarray) -> Posterior:
         return Posterior(dict(zip(names, z.T, strict=True)), {}, "")

@@ -13,7 +13,7 @@ from respine.cli.errors import report_errors, stop
 if TYPE_CHECKING:
     from respine.population import Posterior
 
-SECONDS_A_VECTOR = 0.35  # on one core
+SECONDS_A_VECTOR = 0.8  # of one core
 SHOWN = 25
 
 

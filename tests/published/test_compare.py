@@ -185,6 +185,16 @@ def test_prediction_beside_publication(tmp_path: Path) -> None:
     )
 
 
+def test_a_row_of_fewer_people_is_less_sure(tmp_path: Path) -> None:
+    """Two links to one row: of all people of the arm, and of eight."""
+    compare = "compare:\n  rows: [{endpoint: change-24h, arm: drug, id: murrough-2013-ketamine-madrs-change-24h%s}]\n"
+    tables = [
+        published.compare(small_study(tmp_path, STUDY + compare % more), _results()) for more in ("", ", people: 8")
+    ]
+    width = [float(table["p95"].iloc[0] - table["p05"].iloc[0]) for table in tables]
+    assert width[1] > 1.3 * width[0]
+
+
 def test_unmatched_rows_say_what_to_add(tmp_path: Path) -> None:
     study = small_study(tmp_path, STUDY.replace("visits: [0 h, 4 h, 24 h, 7 d]", "visits: [0 h, 4 h, 24 h]") + COMPARE)
     results = _results()

@@ -12,8 +12,9 @@ from respine import population
 from respine.library import BUILT_IN
 from respine.protocol import resolve
 from respine.study import scales
+from respine.study.endpoints import endpoint
 from respine.trial.expectancy import strength
-from respine.trial.setting import begins_antidepressant, drawn, exaggeration, regression
+from respine.trial.setting import begins_antidepressant, drawn, exaggeration, laboratory_factors, regression
 from tests.trial.stand_ins import arm_of, small_study
 
 DRAW = np.arange(4000)
@@ -39,6 +40,17 @@ def test_a_pool_has_the_mean_setting_of_its_trials(tmp_path: Path) -> None:
     many = resolve(small_study(tmp_path).replace(pooled_trials=25))
     spread = [np.log(drawn(replace(p, posterior=None), DRAW).numbers["setting"]).std() for p in (asked, many)]
     assert spread[0] == pytest.approx(0.55, abs=0.1) and spread[1] < 0.45 * spread[0]
+
+
+def test_laboratories_differ_where_nobody_rates(tmp_path: Path) -> None:
+    study = small_study(tmp_path)
+    spines = endpoint("percent-of-control", name="s", of="spine_total", at=24.0, arm="saline")
+    score = endpoint("difference-in-change", name="d", of="MADRS", at=24.0, arm="saline")
+    one = laboratory_factors(study, spines, 4000)
+    many = laboratory_factors(study.replace(pooled_trials=25), spines, 4000)
+    assert one is not None and many is not None and laboratory_factors(study, score, 4000) is None
+    assert np.median(one) == pytest.approx(1.0, abs=0.05) and 0.3 < np.log(one).std() < 0.55
+    assert np.log(many).std() < 0.5 * np.log(one).std()
 
 
 def test_setting_and_effect_are_the_same_in_all_arms_of_a_trial(tmp_path: Path) -> None:

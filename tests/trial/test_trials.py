@@ -99,3 +99,13 @@ def test_nobody_gives_no_number_and_a_reason() -> None:
     )
     result = in_trials_of_published_size(CHANGE, "drug", empty, SIZES, 1)
     assert np.isnan(result.median) and "nobody" in result.note
+
+
+def test_a_laboratory_moves_what_departs_from_no_change() -> None:
+    percent = endpoint("percent-of-control", name="p", of="MADRS", at=24.0, arm="saline")
+    panel = _panel(100, between=0.0)
+    alone = in_trials_of_published_size(percent, "drug", panel, SIZES, seed=1)
+    same = in_trials_of_published_size(percent, "drug", panel, SIZES, seed=1, laboratory=np.ones(1000))
+    twice = in_trials_of_published_size(percent, "drug", panel, SIZES, seed=1, laboratory=np.full(1000, 2.0))
+    assert same == alone
+    assert np.subtract(twice.quantiles, 100) == pytest.approx(2 * np.subtract(alone.quantiles, 100))

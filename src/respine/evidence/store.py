@@ -16,7 +16,7 @@ from respine.protocol.protocol import CODE
 from respine.run import Results, execute, manifest, plan
 from respine.study.schema import Study
 
-KEEP = 4  # results of one study with different science, code or numbers of people
+KEEP = 8  # results of one study with different science, code, numbers of people or trials of a pool
 Progress = Callable[[int, int], None]
 
 

@@ -33,7 +33,7 @@ def predict(
     ``progress`` is called with the study's name, people done and people in all. A study that cannot be run gives its
     rows back with the reason. Raises KeyboardInterrupt when stopped: finished parts are kept, the next call goes on.
     """
-    work = [completed(study) for study in chosen]
+    work = [part for study in chosen for part in by_trials(*completed(study))]
     total = sum(len(study.arms) for study, _ in work) * subjects
     done, rows = 0, []
     for study, found_matches in work:
@@ -43,6 +43,25 @@ def predict(
         if progress:
             progress(study.name, done, total)
     return rows
+
+
+def by_trials(study: Study, matched: list[Match]) -> list[tuple[Study, list[Match]]]:
+    """The rows by the number of trials behind them, each with the study as a pool of so many and of the people of its rows."""
+    groups: dict[int, list[Match]] = {}
+    for match in matched:
+        groups.setdefault(match.trials or study.pooled_trials, []).append(match)
+    return [(_pool_of(study, trials, rows), rows) for trials, rows in groups.items()] or [(study, matched)]
+
+
+def _pool_of(study: Study, trials: int, rows: list[Match]) -> Study:
+    if trials == study.pooled_trials:
+        return study
+    sizes = _sizes(rows)
+    arms = {}
+    for name, arm in study.arms.items():
+        people = sizes.get(name) or round((arm.n_published or 0) * trials / study.pooled_trials)
+        arms[name] = arm.model_copy(update={"n_published": people or None})
+    return study.replace(pooled_trials=trials, arms=arms)
 
 
 def _offset(progress: Progress | None, name: str, done: int, total: int) -> store.Progress | None:
@@ -87,10 +106,10 @@ def _output_endpoint(study: Study, output: str, index: int) -> Score:
 
 
 def _sizes(matched: Iterable[Match]) -> dict[str, int]:
-    """The largest printed number of people of each arm."""
+    """The largest number of people of each arm that rows tell."""
     sizes: dict[str, int] = {}
     for match in matched:
-        people = number(match.row.get("n") or "")
+        people = match.people or number(match.row.get("n") or "")
         if people is None or people < 1 or match.endpoint is None or isinstance(match.endpoint, Contrast):
             continue
         sizes[match.arm] = max(sizes.get(match.arm, 0), int(people))

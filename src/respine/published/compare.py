@@ -17,11 +17,12 @@ from respine.published.matching import Match, matches
 from respine.published.measures import COMPLEMENTS
 from respine.published.reasons import About, NotCompared, Reason, Remark, note
 from respine.published.rows import is_benefit, text_of
-from respine.study.endpoints import Endpoint, RelapseFree
+from respine.study.endpoints import Contrast, Endpoint, Relapse, RelapseFree
 from respine.study.schema import Study
 from respine.trial.endpoints import Units, arms_needed, why_not
 from respine.trial.panel import Panel
 from respine.trial.predict import COLUMNS
+from respine.trial.setting import laboratory_factors
 from respine.trial.trials import TRIALS, Interval, in_trials_of_published_size
 
 HOURS = {"h": 1.0, "hours": 1.0, "d": 24.0, "days": 24.0, "weeks": 168.0, "months": 730.5}
@@ -117,8 +118,9 @@ def beside(study: Study, panel: Panel, match: Match, trials: int = TRIALS, units
         return none(NotCompared.OTHER_UNIT.because(problem))
     sizes, remark = _sizes(study, match, result)
     interval = in_trials_of_published_size(
-        endpoint, match.arm, panel, sizes, study.seed, arms=list(study.arms), trials=trials
-    )
+        endpoint, match.arm, panel, sizes, study.seed, arms=list(study.arms), trials=trials,
+        laboratory=laboratory_factors(study, endpoint, trials),
+    )  # fmt: skip
     if not math.isfinite(interval.median):
         return none(NotCompared.NOTHING_COMPUTED.because(interval.note))
     remarks = [remark, Remark(About.INTERVAL, interval.note)]
@@ -137,10 +139,18 @@ def beside(study: Study, panel: Panel, match: Match, trials: int = TRIALS, units
 
 
 def _sizes(study: Study, match: Match, result: Published | None) -> tuple[dict[str, int], Remark]:
-    """People per arm of the simulated trials, and what is to be said where a number had to be taken from elsewhere."""
+    """People per arm of the simulated trials, and what is to be said where a number had to be taken from elsewhere.
+
+    A row has the people that stand behind it: those its link tells, else those it prints for its own arm where they are
+    fewer than the arm has (who was left at a visit). Of a relapse they are responders, whom a simulated trial counts itself.
+    """
     assert match.endpoint is not None
     sizes = {name: arm.n_published for name, arm in study.arms.items() if arm.n_published}
-    if match.arm not in sizes and result is not None and result.n:
+    if match.people is not None:
+        sizes = dict.fromkeys(study.arms, match.people)
+    elif result is not None and result.n and not isinstance(match.endpoint, Contrast | Relapse):
+        sizes[match.arm] = min(result.n, sizes.get(match.arm, result.n))
+    elif match.arm not in sizes and result is not None and result.n:
         sizes[match.arm] = result.n
     # arms of a trial are of like size: an arm without a number takes that of the others
     without = [arm for arm in arms_needed(match.endpoint, match.arm, list(study.arms)) if arm not in sizes]

@@ -16,12 +16,17 @@ from respine.trial import endpoints as ep
 
 @dataclass(frozen=True)
 class Match:
-    """One published row with the arm and endpoint it is shown beside, or the reason why there is none."""
+    """One published row with the arm and endpoint it is shown beside, or the reason why there is none.
+
+    ``people`` of each arm and ``trials`` of a pool are those behind the row, None where the study says nothing of its own.
+    """
 
     row: Mapping[str, str]
     arm: str = ""
     endpoint: Endpoint | None = None
     reason: Reason | None = None
+    people: int | None = None
+    trials: int | None = None
 
 
 def matches(study: Study) -> list[Match]:
@@ -77,7 +82,7 @@ def _from_link(study: Study, block: Compare, row: Row, link: RowLink, arm_text: 
         return Match(row, arm_text, reason=NotCompared.NO_ARM.because(why))
     if problem := sign_problem(row, study.library, endpoint):
         return Match(row, arm, reason=NotCompared.LEFT_OPEN.because(problem))
-    return Match(row, arm, endpoint)
+    return Match(row, arm, endpoint, people=link.people, trials=link.trials)
 
 
 def _only_control(study: Study, arm: str) -> str:

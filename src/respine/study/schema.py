@@ -134,6 +134,13 @@ class RowLink(Part):
     row: str | None = Field(None, description="Text of the evidence table's `endpoint` column.")
     id: str | None = Field(None, description="Row id, for tables that have one (preclinical: KET-15).")
     time: Time | None = Field(None, description="Time of the published row if it differs from the endpoint's.")
+    people: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="People of each arm behind this row, where the row counts both arms or fewer than the arm has.",
+    )
+    trials: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="Trials behind this row of a pool; `pooled_trials` of the study if left out."
+    )
 
 
 class Compare(Part):

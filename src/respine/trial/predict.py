@@ -10,6 +10,7 @@ import pandas as pd
 from respine.study.schema import Study
 from respine.trial import endpoints as ep
 from respine.trial.panel import Panel
+from respine.trial.setting import laboratory_factors
 from respine.trial.trials import TRIALS, in_trials_of_published_size
 
 COLUMNS = ("study", "arm", "endpoint", "time_h", "median", "p05", "p95", "published", "inside", "role",
@@ -41,8 +42,9 @@ def predict(
         line |= nothing | {name: row[name] for name in copied}
         if row["n"] and (arm, endpoint.name) not in known:
             got = in_trials_of_published_size(
-                endpoint, arm, panel, sizes, study.seed, arms=list(study.arms), trials=trials
-            )
+                endpoint, arm, panel, sizes, study.seed, arms=list(study.arms), trials=trials,
+                laboratory=laboratory_factors(study, endpoint, trials),
+            )  # fmt: skip
             note = "; ".join(part for part in (str(row["note"]), got.note) if part)
             line |= {"median": got.median, "p05": got.p05, "p95": got.p95, "note": note}
         rows.append(line)

@@ -18,8 +18,10 @@ from respine.files.constants import Z90
 from respine.population import Posterior
 from respine.population.posterior import name_of
 from respine.protocol import Protocol
+from respine.study import expectancy
+from respine.study.endpoints import Endpoint
 from respine.study.expectancy import Expectancy
-from respine.study.scales import Scale
+from respine.study.scales import Scale, is_scale
 from respine.study.schema import Study
 
 FILE = "scales/_expectancy"
@@ -68,6 +70,24 @@ def exaggeration(study: Study, numbers: Mapping[str, Any]) -> Any:
         return 1.0
     people = max(float(np.mean(sizes)) / study.pooled_trials, LEAST_ARM)
     return np.exp(numbers["small_study"] * (people**-0.5 - LARGE_ARM**-0.5))
+
+
+def laboratory_factors(study: Study, endpoint: Endpoint, trials: int) -> np.ndarray | None:
+    """By what factor laboratories find larger departures from no change, ``(trials,)``; None for endpoints of a scale.
+
+    What is read off tissue without a rater differs between laboratories by more than the animals of a group do: of 440 animal
+    experiments a single laboratory's bar held the size of the effect less than half of the time (Voelkl 2018). A pool of k
+    laboratories has the mean of k.
+    """
+    model = expectancy.load(study.library)
+    if "laboratory_sd" not in model.numbers or is_scale(study.library, endpoint.of):
+        return None
+    value = model.numbers["laboratory_sd"]
+    low, high = model.ranges.get("laboratory_sd", (value, value))
+    belief = population.normals(study.seed, "spread between laboratories", 0, trials, 1)[:, 0]
+    spread = in_range("laboratory_sd", value, low, high, belief) if low < high else np.full(trials, value)
+    z = population.normals(study.seed, f"laboratory of {endpoint.of}", 0, trials, study.pooled_trials)
+    return np.asarray(np.exp(spread[:, None] * z).mean(axis=1))
 
 
 def in_range(name: str, value: float, low: float, high: float, z: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class Interval:
 
 def in_trials_of_published_size(
     endpoint: Endpoint, arm: str, panel: Panel, sizes: Mapping[str, int], seed: int, *,
-    arms: Sequence[str] | None = None, trials: int = TRIALS,
+    arms: Sequence[str] | None = None, trials: int = TRIALS, laboratory: np.ndarray | None = None,
 ) -> Interval:  # fmt: skip
     """The endpoint of an arm in trials with ``sizes`` people per arm (an arm without a size has all people of a draw).
 
@@ -46,7 +46,8 @@ def in_trials_of_published_size(
     as many as were published, each arm its own: without replacement where there are enough. Where there are not, people
     are drawn with replacement and the spread between draws is shrunk by the part that the small number of people per
     draw explains. The interval therefore holds people, rating noise and parameter uncertainty together. The same
-    numbers come out for any number of threads.
+    numbers come out for any number of threads. ``laboratory`` (trials,) is by what factor each trial's laboratory finds a larger
+    departure from no change than another (``setting.laboratory_factors``).
     """
     everyone = list(arms) if arms is not None else sorted({a for a, _ in panel.values})
     needed = [a for a in arms_needed(endpoint, arm, everyone) if (a, endpoint.of) in panel.values]
@@ -93,6 +94,8 @@ def in_trials_of_published_size(
             results[block] = estimate(endpoint, arm, sample)
     if not enough and len(groups) > 1 and not shifts:
         results = _shrunk(endpoint, arm, whole, groups, chosen, results, needed, size[arm] or smallest, seed)
+    if laboratory is not None and endpoint.no_change is not None:
+        results = endpoint.no_change + (results - endpoint.no_change) * laboratory
     known = results[np.isfinite(results)]
     if not len(known):
         return Interval(np.nan, np.nan, np.nan, 0, "no simulated trial had people to compute it from")

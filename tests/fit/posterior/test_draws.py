@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from respine.fit.posterior import draws, mode
+from respine.fit.posterior import agreement, draws, mode
+from respine.population import Posterior
 
 RNG = np.random.default_rng(3)
 ROWS, NUMBERS = 12, 8
@@ -62,6 +65,21 @@ def test_draws_of_linear_rows_have_the_mean_and_covariance_of_the_posterior() ->
 def test_uninformed_numbers_keep_their_prior_exactly() -> None:
     _, u = draws.moved(7, 0, 50, ROWS, NUMBERS)
     np.testing.assert_allclose(make(50, 7).z[:, -2:], u[:, -2:])
+
+
+def test_two_seeds_agree_and_other_rows_do_not() -> None:
+    number = SimpleNamespace(z=lambda value: value)
+    names = [f"n{k}" for k in range(NUMBERS)]
+    forward = SimpleNamespace(numbers=[SimpleNamespace(name=name, z=number.z) for name in names], own=[])
+    made = SimpleNamespace(mode=mode_of(rows), z=make(400, 1).z, forward=forward)
+
+    def table(z: np.ndarray) -> Posterior:
+        return Posterior(dict(zip(names, z.T, strict=True)), {}, "")
+
+    away, ratio = agreement(made, table(make(400, 2).z))
+    assert away < 2 and ratio == pytest.approx(1, abs=0.1)
+    away, _ = agreement(made, table(make(400, 2).z + 0.5))
+    assert away > 5
 
 
 def test_a_draw_is_the_same_in_any_batch() -> None:

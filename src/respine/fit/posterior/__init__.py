@@ -2,6 +2,6 @@
 
 from respine.fit.posterior.make import Made, make
 from respine.fit.posterior.recipe import Joint, load
-from respine.fit.posterior.table import beside_prior, by_block, check, encode, write
+from respine.fit.posterior.table import agreement, beside_prior, by_block, check, encode, write
 
-__all__ = ["Joint", "Made", "beside_prior", "by_block", "check", "encode", "load", "make", "write"]
+__all__ = ["Joint", "Made", "agreement", "beside_prior", "by_block", "check", "encode", "load", "make", "write"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,7 @@ from respine.library import BUILT_IN
 from respine.protocol.protocol import CODE
 
 Say = Callable[[str], None]
-AT_ONCE = 50  # draws made together and kept
-JACOBIANS = 4
+AT_ONCE = 128  # draws made together and kept: batches large enough for every process
 KINDS = ("models", "modules", "variables", "parameters", "drugs", "exposures", "scales", "populations", "recipes")
 
 
@@ -64,9 +63,12 @@ def science_of(joint: Joint) -> str:
 
 def make(
     joint: Joint, *, draws_wanted: int | None = None, seed: int | None = None, processes: int = 1, folder: Path | None = None,
-    say: Say = lambda text: None, start: np.ndarray | None = None,
+    say: Say = lambda text: None, start: Mapping[str, float] | None = None,
 ) -> Made:  # fmt: skip
     """The posterior of a joint recipe. What is finished lies in ``folder`` (the cache) and is taken from there.
+
+    The search for the mode begins at the library's values, or, where ``start`` has a number by its name, at that ``z``: from
+    the mode of an earlier table it takes fewer steps.
 
     Raises ValueError where the model cannot be computed at the library's values.
     """
@@ -85,7 +87,7 @@ def make(
             say(f"  {done[0]} vectors, {clock.perf_counter() - begun:.0f} s")
 
     with workers.shared(forward, processes, progress) as evaluate:
-        mode = _mode(forward, evaluate, place / "mode.npz", say, start)
+        mode = _mode(forward, evaluate, place / "mode.npz", settings.jacobians, say, start)
         parts, gains = [], []
         for first in range(0, n, AT_ONCE):
             last = min(first + AT_ONCE, n)
@@ -111,7 +113,9 @@ def even(seed: int, n: int, width: int) -> np.ndarray:
     return population.inverse_normal((order + 0.5) / n)
 
 
-def _mode(forward: Forward, evaluate: Any, file: Path, say: Say, start: np.ndarray | None) -> Mode:
+def _mode(
+    forward: Forward, evaluate: Any, file: Path, jacobians: int, say: Say, start: Mapping[str, float] | None
+) -> Mode:  # fmt: skip
     begun = None
     if file.is_file():
         held = np.load(file)
@@ -119,18 +123,16 @@ def _mode(forward: Forward, evaluate: Any, file: Path, say: Say, start: np.ndarr
         if bool(held["done"]):
             say(f"mode from before: cost {begun.costs[-1]:.1f}")
             return begun
-    if start is None:
-        start = np.array([number.z(number.basis[0]) for number in forward.numbers] + [0.0] * len(forward.own))
-        start = np.clip(start, -2.5, 2.5)
+    library = dict.fromkeys(forward.own, 0.0) | {number.name: number.z(number.basis[0]) for number in forward.numbers}
+    first = np.array([(start or {}).get(name, library[name]) for name in forward.names])
+    first = np.clip(first, -2.5, 2.5)
 
     def keep(mode: Mode, done: bool = False) -> None:
         _save(file, z=mode.z, r=mode.r, jacobian=mode.jacobian, costs=np.array(mode.costs), done=np.array(done))
 
-    mode = modes.find(evaluate, start, JACOBIANS, say, keep, begun)
-    active = np.ones(len(mode.z), bool) if begun is None else mode.live | True
-    final = Mode(mode.z, mode.r, modes.jacobian(evaluate, mode.z, mode.r, active), mode.costs)
-    keep(final, done=True)
-    return final
+    mode = modes.find(evaluate, first, jacobians, say, keep, begun)
+    keep(mode, done=True)  # with the latest Jacobian and its updates: each draw goes on updating it
+    return mode
 
 
 def _save(file: Path, **arrays: np.ndarray) -> None:

@@ -19,13 +19,16 @@ _FIELDS = ("schema", "title", "blocks", "floors", "settings", "targets")
 
 @dataclass(frozen=True)
 class Settings:
-    """How it is made: ``draws`` after ``steps`` steps each, virtual ``people`` each rated ``replicates`` times."""
+    """How it is made: at most ``jacobians`` on the way to the mode, ``draws`` after ``steps`` steps each, virtual ``people`` each
+    rated ``replicates`` times.
+    """
 
     seed: int = 1
     draws: int = 500
     people: int = 50
     replicates: int = 4
     steps: int = 5
+    jacobians: int = 4
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,18 @@ def check(joint: Joint, posterior: Posterior, processes: int, say: Say) -> list[
     return faults
 
 
+def agreement(made: Made, posterior: Posterior) -> tuple[float, float]:
+    """How far new draws and those of a table stand apart over all informed numbers: the distance of their means in its own
+    standard error (root mean square; 1 by chance alone), and the geometric mean of the ratio of their SDs (1).
+    """
+    informed = made.mode.live
+    mine, other = made.z[:, informed], stored_z(made.forward, posterior)[:, informed]
+    error = np.sqrt(mine.var(axis=0, ddof=1) / len(mine) + other.var(axis=0, ddof=1) / len(other))
+    away = (mine.mean(axis=0) - other.mean(axis=0)) / np.maximum(error, 1e-12)
+    ratio = np.log(np.maximum(mine.std(axis=0), 1e-12) / np.maximum(other.std(axis=0), 1e-12))
+    return float(np.sqrt(np.mean(away**2))), float(np.exp(ratio.mean()))
+
+
 def stored_z(forward: Forward, posterior: Posterior) -> np.ndarray:
     """The draws of a table as standard normal numbers, ``(n, len(forward.names))``."""
     columns = [np.array([number.z(float(v)) for v in posterior.values[number.name]]) for number in forward.numbers]

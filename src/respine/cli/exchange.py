@@ -19,13 +19,18 @@ SUFFIXES = {
 }
 
 _MODEL = typer.Argument(
-    ..., metavar="MODEL", help="SBML (.xml), COMBINE archive (.omex), Antimony (.ant) or mrgsolve text (.cpp)."
+    ...,
+    metavar="MODEL",
+    help="SBML (.xml), COMBINE archive (.omex), Antimony (.ant), mrgsolve text (.cpp) or a NONMEM control stream (.ctl, .mod).",
 )
 _FOLDER = typer.Option(..., "--out", "-o", help="The folder to make.")
 _SET = typer.Option(
     [], "--set", metavar="NAME=VALUE", help="A number the file leaves out, such as the size of a compartment."
 )
 _UNTIL = typer.Option(100.0, "--until", help="How long the study and the check run, in the model's time unit.")
+_DATA = typer.Option(None, "--data", help="Of a control stream: the data file, where it is not the one $DATA names.")
+_ESTIMATES = typer.Option(None, "--estimates", help="Of a control stream: an .ext file whose estimates become the starts.")
+_TABLE = typer.Option(None, "--table", help="Of a control stream: a table of its run, whose PRED and IPRED are compared.")
 _WHAT = typer.Argument(
     ..., metavar="NAME|FILE", help="A library model, a model file, or a study (then: one arm, doses as events)."
 )
@@ -37,11 +42,28 @@ _POINTS = typer.Option(200, "--points", min=1, help="Of an archive: the number o
 
 
 @report_errors
-def import_model(model: Path = _MODEL, out: Path = _FOLDER, set: list[str] = _SET, until: float = _UNTIL) -> None:
-    """Bring a model of another tool: equations, a table of its numbers, a study that runs, a report of what was read."""
+def import_model(
+    model: Path = _MODEL, out: Path = _FOLDER, set: list[str] = _SET, until: float = _UNTIL, data: Path | None = _DATA,
+    estimates: Path | None = _ESTIMATES, table: Path | None = _TABLE,
+) -> None:  # fmt: skip
+    """Bring a model of another tool: equations, a table of its numbers, a study that runs, a report of what was read.
+
+    A NONMEM control stream becomes a problem file for respine fit, with its data and the same report.
+    """
     from respine.errors import InputError, Problem
+    from respine.interop.control_stream.records import is_control_stream
     from respine.interop.imported import import_model as read
 
+    if is_control_stream(model):
+        if set:
+            why = "a control stream has all its numbers."
+            raise InputError(Problem("command line", "--set", set[0], why, "Change $THETA, or the problem file."))
+        _control_stream(model, out, data, estimates, table)
+        return
+    for option, given in (("--data", data), ("--estimates", estimates), ("--table", table)):
+        if given is not None:
+            why = "it belongs to a NONMEM control stream."
+            raise InputError(Problem("command line", option, str(given), why, "Leave it out."))
     values = {}
     for setting in set:
         name, sign, value = setting.partition("=")
@@ -62,6 +84,20 @@ def import_model(model: Path = _MODEL, out: Path = _FOLDER, set: list[str] = _SE
     for line in (*system.notes, *made.checks):
         typer.echo(f"  {line}")
     typer.echo(f"{out}: {', '.join(file.name for file in made.files)}\nNext: respine run {out / 'study.yaml'}")
+
+
+def _control_stream(path: Path, out: Path, data: Path | None, estimates: Path | None, table: Path | None) -> None:
+    from respine.interop.control_stream.write import import_control_stream, sentence
+
+    made = import_control_stream(path, out, data=data, estimates=estimates, table=table)
+    problem = made.problem
+    typer.echo(f"{path.name}: {problem.data.n_subjects} subjects, {int(problem.data.observed.sum())} observations, "
+               f"{len(problem.thetas)} fixed effects, {len(problem.eta_names) + len(problem.kappa_names)} random effects")  # fmt: skip
+    for line in (*made.notes, *(sentence(one) for one in made.compared)):
+        typer.echo(f"  {line}")
+    typer.echo(f"{out}: {', '.join(file.name for file in made.files)}\nNext: respine fit {out / 'problem.yaml'} --maxeval 0")
+    if not all(one.same for one in made.compared):
+        raise typer.Exit(1)
 
 
 @report_errors

@@ -154,7 +154,7 @@ def final_estimates(path: Path) -> dict[str, float]:
         why = f"The file cannot be read: {error.strerror}."
         raise InputError(Problem(str(path), "estimates", "", why, "Name the .ext file of the run.")) from None
     for line in lines:
-        cells = line.replace(",", " ").split()
+        cells = line.split()
         if cells[:1] == ["ITERATION"]:
             header = cells
         elif header and len(cells) == len(header) and cells[0].lstrip("-").isdigit() and int(cells[0]) == -1000000000:

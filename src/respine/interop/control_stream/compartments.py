@@ -107,6 +107,8 @@ def _of_model(number: int, trans: int, given: list[Record], line: int, faults: F
             elif found[5]:
                 if found[5].startswith("NCOM"):
                     count = int(found[6])
+            elif re.fullmatch(r"COMP\w*", found[7] or ""):
+                names.append("")
             elif found[7]:
                 faults.add(record.line, "$MODEL", found[7][:30], "This is not read.", "Write COMP=(NAME) for each compartment, or NCOMP=n.")
     n = max(len(names), count)

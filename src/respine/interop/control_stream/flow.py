@@ -64,6 +64,8 @@ class Flow:
 
     def _assign(self, statement: Assign, path: Expr, top: bool) -> None:
         name = statement.target
+        if name in _NEVER or name in CONSTANTS:
+            self.faults.add(statement.line, f"${self.block}", name, f"{name} is not read.", "Write the model without it.")
         expr = self.value(statement.expr, path, statement.line)
         column = self.memory.versions.get(id(statement))
         if column is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from respine.errors import InputError, Problem
 from respine.interop.faults import Faults
 
-MOST_LETTERS = 2_000_000
+MOST_LETTERS = 2_000_000  # of a file
 READ = (
     "PROBLEM", "INPUT", "DATA", "SUBROUTINES", "MODEL", "PK", "ERROR", "PRED", "DES", "THETA", "OMEGA", "SIGMA", "THETAP",
     "THETAPV", "OMEGAP", "OMEGAPD", "PRIOR", "ESTIMATION", "COVARIANCE", "TABLE", "ABBREVIATED",
@@ -146,3 +146,18 @@ def first(records: list[Record], name: str) -> Record | None:
 
 def every(records: list[Record], *names: str) -> list[Record]:
     return [record for record in records if record.name in names]
+
+
+_THEIRS = re.compile(r"^\s*\$(INPUT|INP|DATA|DAT|THETA|THE|EST\w*|SUBR?\w*|SIGMA|SIG)\b", re.IGNORECASE | re.MULTILINE)
+_MRGSOLVE = re.compile(r"^\s*(\$|\[\s*)(PARAM|MAIN|ODE|CMT|CAPTURE|GLOBAL|PKMODEL|INIT|FIXED|SET)\b", re.IGNORECASE | re.MULTILINE)
+
+
+def is_control_stream(path: Path) -> bool:
+    """Whether a file is a NONMEM control stream by what stands in it; .mod and .txt may be mrgsolve's as well."""
+    suffix = path.suffix.lower()
+    if suffix in (".ctl", ".con", ".nmctl"):
+        return True
+    if suffix not in (".mod", ".txt", ".ctr", ".lst", "") or not path.is_file() or path.stat().st_size > MOST_LETTERS:
+        return False
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    return bool(_THEIRS.search(text)) and not _MRGSOLVE.search(text)

@@ -226,8 +226,7 @@ $PK
 $DES
   CP = A(1)/V1I
   EDRUG = SLOPE*CP
-  FEED = 1
-  IF (A(7).GT.0) FEED = (BAS/A(7))**GAM
+  FEED = (BAS/A(7))**GAM
   DADT(1) = -(K10I + K12I)*A(1) + K21I*A(2)
   DADT(2) = K12I*A(1) - K21I*A(2)
   DADT(3) = KTR*A(3)*((1 - EDRUG)*FEED - 1)

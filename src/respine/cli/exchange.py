@@ -29,13 +29,24 @@ _SET = typer.Option(
 )
 _UNTIL = typer.Option(100.0, "--until", help="How long the study and the check run, in the model's time unit.")
 _DATA = typer.Option(None, "--data", help="Of a control stream: the data file, where it is not the one $DATA names.")
-_ESTIMATES = typer.Option(None, "--estimates", help="Of a control stream: an .ext file whose estimates become the starts.")
-_TABLE = typer.Option(None, "--table", help="Of a control stream: a table of its run, whose PRED and IPRED are compared.")
+_ESTIMATES = typer.Option(
+    None, "--estimates", help="Of a control stream: an .ext file whose estimates become the starts."
+)
+_TABLE = typer.Option(
+    None, "--table", help="Of a control stream: a table of its run, whose PRED and IPRED are compared."
+)
 _WHAT = typer.Argument(
-    ..., metavar="NAME|FILE", help="A library model, a model file, or a study (then: one arm, doses as events)."
+    ...,
+    metavar="NAME|FILE",
+    help="A library model, a model file, a study (then: one arm, doses as events), or the folder of a run.",
 )
 _FILE = typer.Option(..., "--out", "-o", help="The file to write.")
-_FORMAT = typer.Option("", "--format", "-f", help=f"One of {', '.join(FORMATS)}; by the file's ending when left out.")
+_FORMAT = typer.Option(
+    "",
+    "--format",
+    "-f",
+    help=f"One of {', '.join(FORMATS)}, of a run parquet, csv, zarr, netcdf; by the file's ending when left out.",
+)
 _ARM = typer.Option(None, "--arm", help="Of a study: which arm; the first with doses when left out.")
 _LENGTH = typer.Option(None, "--until", help="Of an archive: the end of its time course (a study's own, else 100).")
 _POINTS = typer.Option(200, "--points", min=1, help="Of an archive: the number of steps that are reported.")
@@ -92,10 +103,12 @@ def _control_stream(path: Path, out: Path, data: Path | None, estimates: Path | 
     made = import_control_stream(path, out, data=data, estimates=estimates, table=table)
     problem = made.problem
     typer.echo(f"{path.name}: {problem.data.n_subjects} subjects, {int(problem.data.observed.sum())} observations, "
-               f"{len(problem.thetas)} fixed effects, {len(problem.eta_names) + len(problem.kappa_names)} random effects")  # fmt: skip
+               f"{len(problem.thetas)} fixed, {len((*problem.eta_names, *problem.kappa_names))} random effects")  # fmt: skip
     for line in (*made.notes, *(sentence(one) for one in made.compared)):
         typer.echo(f"  {line}")
-    typer.echo(f"{out}: {', '.join(file.name for file in made.files)}\nNext: respine fit {out / 'problem.yaml'} --maxeval 0")
+    typer.echo(
+        f"{out}: {', '.join(file.name for file in made.files)}\nNext: respine fit {out / 'problem.yaml'} --maxeval 0"
+    )
     if not all(one.same for one in made.compared):
         raise typer.Exit(1)
 
@@ -103,9 +116,23 @@ def _control_stream(path: Path, out: Path, data: Path | None, estimates: Path | 
 @report_errors
 def export(source: str = _WHAT, out: Path = _FILE, format: str = _FORMAT, arm: str | None = _ARM, until: float | None = _LENGTH,
            points: int = _POINTS) -> None:  # fmt: skip
-    """Take a model or one arm of a study elsewhere: SBML, Antimony, a COMBINE archive with SED-ML, mrgsolve text."""
+    """Take a model or one arm of a study elsewhere: SBML, Antimony, a COMBINE archive with SED-ML, mrgsolve text.
+
+    The folder of a finished run: its tables as parquet or csv with a column dictionary, or arrays as zarr or netcdf.
+    """
     from respine.errors import InputError, Problem
 
+    if (Path(what) / "manifest.json").is_file():
+        from respine.run.export import FORMATS as TABLES
+        from respine.run.export import export as take_out
+
+        chosen = format or {".zarr": "zarr", ".nc": "netcdf"}.get(out.suffix.lower(), "parquet")
+        if chosen not in TABLES:
+            why = "a run has no such format."
+            raise InputError(Problem("command line", "--format", chosen, why, f"Write one of {', '.join(TABLES)}."))
+        written = take_out(what, out, chosen)
+        typer.echo(f"{out} written: {', '.join(file.name for file in written)}")
+        return
     format = format or SUFFIXES.get(out.suffix.lower(), "")
     if format not in FORMATS:
         why = "there is no such format."

@@ -53,7 +53,9 @@ def models(folder: Path = FOLDER, json: bool = JSON) -> None:
 @report_errors
 def nonmem(
     path: Path = typer.Argument(
-        ..., metavar="FILE_OR_FOLDER", help="The nmtest data set or its folder, or a folder of control streams with tables."
+        ...,
+        metavar="FILE_OR_FOLDER",
+        help="The nmtest data set or its folder, or a folder of control streams with tables.",
     ),
     every: bool = ALL,
     json: bool = JSON,
@@ -71,9 +73,15 @@ def nonmem(
 @group.command("table")
 @report_errors
 def table(
-    file: Path = typer.Argument(..., metavar="TABLE", help="A table as NONMEM's $TABLE writes it, with PRED (and IPRED with ETAs)."),
-    model: Path = typer.Option(None, "--model", help="Its control stream or problem file; the one of the same name if left out."),
-    tolerance: float = typer.Option(1e-8, "--tolerance", min=0.0, max=1.0, help="Relative, where more digits are printed."),
+    file: Path = typer.Argument(
+        ..., metavar="TABLE", help="A table as NONMEM's $TABLE writes it, with PRED (and IPRED with ETAs)."
+    ),
+    model: Path = typer.Option(
+        None, "--model", help="Its control stream or problem file; the one of the same name if left out."
+    ),
+    tolerance: float = typer.Option(
+        1e-8, "--tolerance", min=0.0, max=1.0, help="Relative, where more digits are printed."
+    ),
     every: bool = ALL,
     json: bool = JSON,
 ) -> None:

@@ -1,7 +1,8 @@
 """NONMEM control streams with what NONMEM printed for them: predictions of their tables, objectives of their runs.
 
-A folder of control streams (.ctl, .mod, .con), such as ``nonmem_anchor`` of github.com/FeRx-NLME/ferx-core: data where $DATA says, the
-table of NAME.ctl in ``NAME.tab``, ``results/NAME.tab`` or the file its $TABLE names, final estimates and objective in NAME.ext.
+A folder of control streams (.ctl, .mod, .con), such as ``nonmem_anchor`` of github.com/FeRx-NLME/ferx-core: data where $DATA
+says, the table of NAME.ctl in ``NAME.tab``, ``results/NAME.tab`` or the file its $TABLE names, final estimates and objective in
+NAME.ext.
 """
 
 from __future__ import annotations
@@ -89,8 +90,10 @@ def qualify_table(file: Path, model: Path | None = None, tolerance: float = FINE
     table = printed.read(file)
     path = model or next((f for suffix in (*STREAMS, ".yaml") if (f := file.with_suffix(suffix)).is_file()), None)
     if path is None:
-        why = "Which model the predictions are of is not known: no control stream and no problem file of this name lies beside it."
-        raise InputError(Problem(str(file), "{model}", "", why, "Name it: --model run.ctl, or --model problem.yaml.", ("model",)))
+        why = "No control stream and no problem file of this name lies beside it, so the model is not known."
+        raise InputError(
+            Problem(str(file), "{model}", "", why, "Name it: --model run.ctl, or --model problem.yaml.", ("model",))
+        )
     remarks = [f"model: {path}"]
     ipred = True
     if path.suffix.lower() in (".yaml", ".yml"):
@@ -105,10 +108,20 @@ def qualify_table(file: Path, model: Path | None = None, tolerance: float = FINE
     compared = compare(problem, table, tolerance, ipred=ipred)
     if not compared:
         why = "The table has no PRED, and no IPRED with its ETA1, ETA2 ..."
-        raise InputError(Problem(str(file), "columns", ", ".join(table.values)[:200], why, "Write PRED into $TABLE, and ETAS(1:LAST) beside IPRED."))
+        raise InputError(
+            Problem(
+                str(file),
+                "columns",
+                ", ".join(table.values)[:200],
+                why,
+                "Write PRED into $TABLE, and ETAS(1:LAST) beside IPRED.",
+            )
+        )
     cases = [case for s in range(problem.data.n_subjects) for case in _subject(problem, compared, s)]
     rule = f"half a unit of the last digit printed, or {tolerance:g} relative where there are more digits"
-    return Findings(f"predictions of {file.name}", rule, ("kind", "records", "worst", "at", "ours", "table"), cases, tuple(remarks))
+    return Findings(
+        f"predictions of {file.name}", rule, ("kind", "records", "worst", "at", "ours", "table"), cases, tuple(remarks)
+    )
 
 
 def _subject(problem: PopulationProblem, compared: Sequence[Compared], subject: int) -> list[Case]:
@@ -123,6 +136,13 @@ def _subject(problem: PopulationProblem, compared: Sequence[Compared], subject: 
             continue
         k = int(np.argmax(np.where(counted, one.away, -1.0)))
         relative = abs(one.ours[k] - one.theirs[k]) / max(abs(one.theirs[k]), 1e-300)
-        cells = (one.name, str(int(counted.sum())), f"{relative:.1e}", f"{data.time[rows[k]]:g}", f"{one.ours[k]:.8g}", f"{one.theirs[k]:.8g}")
+        cells = (
+            one.name,
+            str(int(counted.sum())),
+            f"{relative:.1e}",
+            f"{data.time[rows[k]]:g}",
+            f"{one.ours[k]:.8g}",
+            f"{one.theirs[k]:.8g}",
+        )
         found.append(Case(label, PASS if one.away[k] <= 1 else FAIL, cells))
     return found

@@ -50,14 +50,21 @@ def read(path: Path, other_data: Path | None = None, values: Mapping[str, float]
     try:
         return maker.stream()
     except RecursionError:
-        faults.add(1, "code", "", "The formulas stand deeper in each other than can be read.", "Split them over several names.")
+        faults.add(
+            1, "code", "", "The formulas stand deeper in each other than can be read.", "Split them over several names."
+        )
         faults.raise_all()
         raise
 
 
 class _Maker:
     def __init__(
-        self, path: Path, records: list[Record], faults: Faults, other_data: Path | None, values: Mapping[str, float] | None
+        self,
+        path: Path,
+        records: list[Record],
+        faults: Faults,
+        other_data: Path | None,
+        values: Mapping[str, float] | None,
     ) -> None:
         self.values = values
         self.path, self.records, self.faults, self.other_data = path, records, faults, other_data
@@ -77,7 +84,13 @@ class _Maker:
         self.model = compartments.model(records, faults) if self.predictor else None
         blocks = {name: self._code(name) for name in ("PK", "PRED", "DES", "ERROR")}
         if self.predictor and first(records, "ERROR") is None:
-            faults.add(1, "$ERROR", "", "There is no $ERROR, so nothing says what is observed.", "Write $ERROR with Y = F + EPS(1).")
+            faults.add(
+                1,
+                "$ERROR",
+                "",
+                "There is no $ERROR, so nothing says what is observed.",
+                "Write $ERROR with Y = F + EPS(1).",
+            )
         if faults or (self.predictor and self.model is None):
             self._collect(blocks)
             faults.raise_all()
@@ -116,7 +129,9 @@ class _Maker:
         found: tuple[code.Statement, ...] = ()
         for record in every(self.records, name):
             if not self.predictor and name in ("PK", "ERROR", "DES"):
-                self.faults.add(record.line, f"${name}", "", f"$PRED and ${name} exclude each other.", "Keep one of them.")
+                self.faults.add(
+                    record.line, f"${name}", "", f"$PRED and ${name} exclude each other.", "Keep one of them."
+                )
                 continue
             found += code.parse(record, self.replaced)
         return found
@@ -145,9 +160,15 @@ class _Maker:
             for match in re.finditer(one, text):
                 found[re.sub(r"\s", "", match[1])] = match[2]
             rest = re.sub(one, "", text)
-            rest = re.sub(r"(DERIV[12]\s*=\s*\w+|COMRES\s*=\s*-?\d+|COMSAV\s*=\s*-?\d+|PROTECT|NOFASTDER|FASTDER|CHECKMU|NOCHECKMU)", "", rest).strip()
+            rest = re.sub(
+                r"(DERIV[12]\s*=\s*\w+|COMRES\s*=\s*-?\d+|COMSAV\s*=\s*-?\d+|PROTECT|NOFASTDER|FASTDER|CHECKMU|NOCHECKMU)",
+                "",
+                rest,
+            ).strip()
             if rest:
-                self.faults.add(record.line, "$ABBREVIATED", rest[:40], "This is not read.", "Write the names out in the code.")
+                self.faults.add(
+                    record.line, "$ABBREVIATED", rest[:40], "This is not read.", "Write the names out in the code."
+                )
         return found
 
     def _leaf(self, name: str) -> bool:
@@ -174,7 +195,11 @@ class _Maker:
         self.called: dict[str, str] = {}
         for name, column in values.items():
             own = name
-            if name in _OTHER_MEANING or (not self.predictor and name in _DOSE_ITEMS) or name.lower() in compartments.RESERVED - {"dv", "time"}:
+            if (
+                name in _OTHER_MEANING
+                or (not self.predictor and name in _DOSE_ITEMS)
+                or name.lower() in compartments.RESERVED - {"dv", "time"}
+            ):
                 own = f"{name}_"
                 while own in values:
                     own += "_"
@@ -187,7 +212,9 @@ class _Maker:
         self.begins = begins
         if "TIME" not in table or (not self.predictor and (np.diff(table["TIME"])[~begins[1:]] < 0).any()):
             if self.predictor:
-                self.faults.add(self.columns.line, "$INPUT", "", "There is no TIME.", "Name the column, as in TIME=HOURS.")
+                self.faults.add(
+                    self.columns.line, "$INPUT", "", "There is no TIME.", "Name the column, as in TIME=HOURS."
+                )
             if "TIME" in table:
                 self.called["TIME"] = "TIME_"
                 table["TIME_"] = table["TIME"]
@@ -195,7 +222,10 @@ class _Maker:
         if "MDV" in table and (table["MDV"] >= 100).any():
             self.notes.append("MDV of 100 and more is read without the 100, as in estimation")
             table["MDV"] = np.where(table["MDV"] >= 100, table["MDV"] - 100, table["MDV"])
-        self.visible = {**values, **{other: values[name] for other, name in self.columns.synonyms.items() if name in values}}
+        self.visible = {
+            **values,
+            **{other: values[name] for other, name in self.columns.synonyms.items() if name in values},
+        }
         self.visible[NEW] = new
         for other, name in self.columns.synonyms.items():
             if name in self.called:
@@ -215,7 +245,9 @@ class _Maker:
             if statements:
                 record = first(self.records, "DES")
                 assert record is not None
-                self.faults.add(record.line, "$DES", "", "This ADVAN has equations of its own.", "Write ADVAN13 for $DES.")
+                self.faults.add(
+                    record.line, "$DES", "", "This ADVAN has equations of its own.", "Write ADVAN13 for $DES."
+                )
             return None
         empty = memory.Memory()
         flow = Flow(self._leaf, empty, self.faults, "DES", now=dict(self.flow.now), sure=dict(self.flow.sure),
@@ -231,7 +263,9 @@ class _Maker:
                     record = first(self.records, "DES")
                     assert record is not None
                     why = f"Nothing says how compartment {k} changes."
-                    self.faults.add(record.line, "$DES", f"DADT({k})", why, f"Write DADT({k}) = 0 where it does not change.")
+                    self.faults.add(
+                        record.line, "$DES", f"DADT({k})", why, f"Write DADT({k}) = 0 where it does not change."
+                    )
         self.flow = pk
         return flow
 
@@ -252,10 +286,14 @@ class _Maker:
         pk = self.flow
         now = dict(pk.now)
         if self.des is not None:
-            fresh = {name: value for name, value in self.des.now.items() if name not in now and not name.startswith("DADT(")}
+            fresh = {
+                name: value for name, value in self.des.now.items() if name not in now and not name.startswith("DADT(")
+            }
             used = {s for a in code.assigned(tuple(statements)) for s in symbols(a.expr)} & set(fresh)
             if used:
-                self.notes.append(f"$ERROR reads {', '.join(sorted(used))} of $DES; here they have their values at the record")
+                self.notes.append(
+                    f"$ERROR reads {', '.join(sorted(used))} of $DES; here they have their values at the record"
+                )
             now |= fresh
         offset = pk.offset + len(pk.definitions) + (len(self.des.definitions) if self.des else 0)
         self.pk = pk
@@ -274,7 +312,11 @@ class _Maker:
             done.add((name, line))
             values = on_data(sure, self.visible, definitions, self.n)
             if values is None or not (values != 0).all():
-                lines = "" if values is None else f" (data line {int(self.read.lines[int(np.flatnonzero(values == 0)[0])])})"
+                lines = (
+                    ""
+                    if values is None
+                    else f" (data line {int(self.read.lines[int(np.flatnonzero(values == 0)[0])])})"
+                )
                 why = f"{name} has no value of its own in some records{lines}; NONMEM would keep the one of an earlier record."
                 self.faults.add(line, f"${self.flow.block}", name, why, "Give it a value before IF, or add ELSE.")
 
@@ -299,5 +341,6 @@ class _Maker:
         for word, blocks in (("ETA", self.given.omega), ("EPS", self.given.sigma)):
             labels = [label for block in blocks for label in block.labels]
             self.comments |= {f"{word}({k})": label for k, label in enumerate(labels, 1) if label}
-        return Stream(fields, made.table(), self.read.labels, [*self.notes, *self.asked.notes], self.asked.evaluates, made.names, self.comments,
+        return Stream(fields, made.table(), self.read.labels, [*self.notes, *self.asked.notes], self.asked.evaluates,
+                      made.names, self.comments,
                       made.typical)  # fmt: skip

@@ -13,18 +13,21 @@ from dataclasses import dataclass
 from respine.interop.control_stream.records import Line, Record, joined
 from respine.model.expression import Expr, num, sym
 
+MOST_LETTERS = 20_000  # of a statement
 DEEPEST = 50  # brackets in brackets, blocks in blocks
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+(?:\.(?!(?:EQN?|NEN?|GT|GE|LT|LE|AND|OR|NOT|EQV|NEQV)\.)\d*)?|\.\d+)(?:[ED][+-]?\d+)?)"
     r"|(?P<word>\.(?:EQN?|NEN?|GT|GE|LT|LE|AND|OR|NOT)\.)|(?P<name>[A-Z_][A-Z0-9_]*)|(?P<sign>\*\*|==|/=|>=|<=|[-+*/()=<>,]))"
 )
-_COMPARE = {".EQ.": "eq", ".EQN.": "eq", "==": "eq", ".NE.": "ne", ".NEN.": "ne", "/=": "ne", ".GT.": "gt", ">": "gt", ".GE.": "ge",
-            ">=": "ge", ".LT.": "lt", "<": "lt", ".LE.": "le", "<=": "le"}  # fmt: skip
-UNARY = {"EXP": "exp", "DEXP": "exp", "LOG": "ln", "DLOG": "ln", "ALOG": "ln", "SQRT": "sqrt", "DSQRT": "sqrt", "ABS": "abs", "DABS": "abs",
-         "SIN": "sin", "COS": "cos", "TAN": "tan", "ASIN": "asin", "ACOS": "acos", "ATAN": "atan", "SINH": "sinh", "COSH": "cosh",
-         "TANH": "tanh", "PHI": "phi", "GAMLN": "lgamma"}  # fmt: skip
+_COMPARE = {".EQ.": "eq", ".EQN.": "eq", "==": "eq", ".NE.": "ne", ".NEN.": "ne", "/=": "ne", ".GT.": "gt", ">": "gt",
+            ".GE.": "ge",            ">=": "ge", ".LT.": "lt", "<": "lt", ".LE.": "le", "<=": "le"}  # fmt: skip
+UNARY = {"EXP": "exp", "DEXP": "exp", "LOG": "ln", "DLOG": "ln", "ALOG": "ln", "SQRT": "sqrt", "DSQRT": "sqrt", "ABS": "abs",
+         "DABS": "abs", "SIN": "sin", "COS": "cos", "TAN": "tan", "ASIN": "asin", "ACOS": "acos", "ATAN": "atan", "SINH": "sinh",
+         "COSH": "cosh", "TANH": "tanh", "PHI": "phi", "GAMLN": "lgamma"}  # fmt: skip
 INDEXED = ("THETA", "ETA", "EPS", "ERR", "A", "A_0", "DADT")
-_STARTS = re.compile(r"^(CALL|WRITE|PRINT|OPEN|CLOSE|READ|DO|DOWHILE|WHILE|ENDDO|RETURN|GOTO|GO\s+TO|INCLUDE|USE)\b", re.IGNORECASE)
+_STARTS = re.compile(
+    r"^(CALL|WRITE|PRINT|OPEN|CLOSE|READ|DO|DOWHILE|WHILE|ENDDO|RETURN|GOTO|GO\s+TO|INCLUDE|USE)\b", re.IGNORECASE
+)
 
 
 class CodeError(ValueError):
@@ -132,7 +135,9 @@ def _statement(line: Line, renamed: dict[str, str]) -> Statement:
     begins = _STARTS.match(upper)
     if begins and not re.match(r"^\w+\s*=", upper):
         return Refused(f"{' '.join(begins[1].split())} is not read", line.number)
-    pseudo = re.match(r"^\(?\s*(CALLFL|COMRES|CALL(?:\s+\w+)*|OBS\w*(?:\s+\w+)*|ONLY\s+\w+)\s*(=\s*(-?\d+))?\s*\)?$", upper)
+    pseudo = re.match(
+        r"^\(?\s*(CALLFL|COMRES|CALL(?:\s+\w+)*|OBS\w*(?:\s+\w+)*|ONLY\s+\w+)\s*(=\s*(-?\d+))?\s*\)?$", upper
+    )
     if pseudo and (text.startswith("(") or pseudo[1] in ("CALLFL", "COMRES")):
         usual = pseudo[1] == "COMRES" or (pseudo[1] == "CALLFL" and pseudo[3] in ("0", "-1"))
         if usual or pseudo[1].startswith("OBS"):
@@ -158,8 +163,11 @@ class _Reader:
     def __init__(self, text: str, renamed: dict[str, str]) -> None:
         self.text, self.renamed, self.at, self.depth = text, renamed, 0, 0
         self.tokens: list[tuple[str, int, int]] = []
+        text = self.text = text.rstrip()
+        if len(text) > MOST_LETTERS:
+            raise CodeError(f"the statement is longer than {MOST_LETTERS} letters")
         place = 0
-        while text[place:].strip():
+        while place < len(text):
             found = _TOKEN.match(text, place)
             if found is None:
                 raise CodeError(f'"{text[place:].strip()[:12]}" is no part of a formula')

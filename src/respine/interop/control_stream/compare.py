@@ -39,7 +39,9 @@ class Compared:
     def relative(self) -> float:
         """The largest relative difference of records that count."""
         with np.errstate(all="ignore"):
-            found = np.abs(self.ours - self.theirs) / np.maximum(np.abs(self.theirs), 1e-12 * np.nanmax(np.abs(self.theirs), initial=1e-300))
+            found = np.abs(self.ours - self.theirs) / np.maximum(
+                np.abs(self.theirs), 1e-12 * np.nanmax(np.abs(self.theirs), initial=1e-300)
+            )
         return float(np.nanmax(np.where(self.counted, found, 0.0), initial=0.0))
 
     @property
@@ -47,7 +49,9 @@ class Compared:
         return bool((self.away <= 1.0).all())
 
 
-def compare(problem: PopulationProblem, table: printed.Printed, tolerance: float = FINEST, *, ipred: bool = True) -> list[Compared]:
+def compare(
+    problem: PopulationProblem, table: printed.Printed, tolerance: float = FINEST, *, ipred: bool = True
+) -> list[Compared]:
     """PRED at random effects 0, and IPRED where the table has the random effects. ``tolerance`` is relative; no less is asked
     than half a unit of the last digit printed. Raises InputError for a table of other records.
     """
@@ -79,7 +83,9 @@ def compare(problem: PopulationProblem, table: printed.Printed, tolerance: float
         if names == OWN:
             slack = slack + _effect_slack(predicted, random, problem, table, rows, outer)
         known = counted & np.isfinite(theirs)
-        found.append(Compared(name, theirs, ours, np.maximum(slack, 1e-14 * np.nanmax(np.abs(theirs), initial=1e-300)), known))
+        found.append(
+            Compared(name, theirs, ours, np.maximum(slack, 1e-14 * np.nanmax(np.abs(theirs), initial=1e-300)), known)
+        )
     return found
 
 
@@ -91,16 +97,54 @@ def _rows(problem: PopulationProblem, table: printed.Printed) -> np.ndarray:
     elif len(table) == int(data.observed.sum()):
         rows = np.flatnonzero(data.observed)
     else:
-        why = f"The table has {len(table)} rows; the data have {data.n_records} records, {int(data.observed.sum())} of them observations."
-        raise InputError(Problem(str(table.file), "rows", "", why, "Give the table of this run, with all records."))
+        rows = _in_order(problem, table)
     if "TIME" in table.values:
         away = np.abs(table.values["TIME"] - data.time[rows])
         bad = away > 2 * table.units["TIME"] + 1e-4 * np.abs(data.time[rows]) + 1e-9
         if bad.any():
             k = int(np.flatnonzero(bad)[0])
             why = f"The table is at time {table.values['TIME'][k]:g} where the data are at {data.time[rows[k]]:g}."
-            raise InputError(Problem(f"{table.file}:{int(table.lines[k])}", "TIME", "", why, "Give the table of this run, with all records."))
+            raise InputError(
+                Problem(
+                    f"{table.file}:{int(table.lines[k])}",
+                    "TIME",
+                    "",
+                    why,
+                    "Give the table of this run, with all records.",
+                )
+            )
     return rows
+
+
+def _in_order(problem: PopulationProblem, table: printed.Printed) -> np.ndarray:
+    """The records of a table that has some of them: each row is the next record of its subject and time."""
+    data, rows, record = problem.data, list[int](), 0
+    if "ID" not in table.values or "TIME" not in table.values:
+        seen = int(data.observed.sum())
+        why = f"The table has {len(table)} rows; the data have {data.n_records} records, {seen} of them observations."
+        raise InputError(Problem(str(table.file), "rows", "", why, "Give the table of this run, with ID and TIME."))
+    ids = np.array([_id(data.labels[s]) for s in data.subject])
+    for k in range(len(table)):
+        wanted, time = table.values["ID"][k], table.values["TIME"][k]
+        slack = 2 * table.units["TIME"][k] + 1e-9
+        while record < data.n_records and not (ids[record] == wanted and abs(data.time[record] - time) <= slack):
+            record += 1
+        if record == data.n_records:
+            why = f"The data have no record of ID {wanted:g} at time {time:g} here."
+            raise InputError(
+                Problem(f"{table.file}:{int(table.lines[k])}", "rows", "", why, "Give the table of this run.")
+            )
+        rows.append(record)
+        record += 1
+    return np.array(rows, np.int64)
+
+
+def _id(label: str) -> float:
+    """The ID of a subject's label; IDs that come again are called 5_2, 5_3."""
+    try:
+        return float(label.partition("_")[0])
+    except ValueError:
+        return float("nan")
 
 
 def _columns(names: Sequence[str], table: printed.Printed) -> dict[str, str]:

@@ -13,17 +13,96 @@ LINEAR = (5, 7)  # rates between compartments by $PK
 EQUATIONS = (6, 8, 9, 13, 14, 15, 16, 17, 18)  # $DES
 MOST = 500
 RESERVED = frozenset(
-    """time t pi exponentiale avogadro inf infinity nan notanumber true false delay rateof exp ln log log10 sqrt abs floor ceil sin cos tan
-    asin acos atan arcsin arccos arctan sinh cosh tanh max min pow root piecewise if and or not xor plus minus times divide factorial model
-    module function end import at after in is const var species compartment formula unit event gene operator ext dna hasonly delete maxtime
-    subs container has substanceonly ipred dv phi lgamma expit logit""".split()
+    [
+        "time",
+        "t",
+        "pi",
+        "exponentiale",
+        "avogadro",
+        "inf",
+        "infinity",
+        "nan",
+        "notanumber",
+        "true",
+        "false",
+        "delay",
+        "rateof",
+        "exp",
+        "ln",
+        "log",
+        "log10",
+        "sqrt",
+        "abs",
+        "floor",
+        "ceil",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "max",
+        "min",
+        "pow",
+        "root",
+        "piecewise",
+        "if",
+        "and",
+        "or",
+        "not",
+        "xor",
+        "plus",
+        "minus",
+        "times",
+        "divide",
+        "factorial",
+        "model",
+        "module",
+        "function",
+        "end",
+        "import",
+        "at",
+        "after",
+        "in",
+        "is",
+        "const",
+        "var",
+        "species",
+        "compartment",
+        "formula",
+        "unit",
+        "event",
+        "gene",
+        "operator",
+        "ext",
+        "dna",
+        "hasonly",
+        "delete",
+        "maxtime",
+        "subs",
+        "container",
+        "has",
+        "substanceonly",
+        "ipred",
+        "dv",
+        "phi",
+        "lgamma",
+        "expit",
+        "logit",
+    ]
 )
 """Names, in small letters, that mean something else in the equations or in formulas."""
 
 
 @dataclass
 class Model:
-    """``states`` in NONMEM's order; ``dose`` and ``observed`` are numbers from 1; ``named``: the name of NONMEM's own equations."""
+    """``states`` in NONMEM's order; ``dose`` and ``observed`` count from 1; ``named``: the name of NONMEM's own equations."""
 
     advan: int
     trans: int
@@ -38,7 +117,9 @@ def model(records: list[Record], faults: Faults) -> Model | None:
     """The model of a control stream with $PK; None where it has none, or one that is not read."""
     subroutines, given = every(records, "SUBROUTINES"), every(records, "MODEL")
     if not subroutines:
-        faults.add(1, "$SUBROUTINES", "", "There is $PK and no $SUBROUTINES.", "Write $SUBROUTINES ADVAN2 TRANS2, or another.")
+        faults.add(
+            1, "$SUBROUTINES", "", "There is $PK and no $SUBROUTINES.", "Write $SUBROUTINES ADVAN2 TRANS2, or another."
+        )
         return None
     number, trans = 0, 1
     line = subroutines[0].line
@@ -50,10 +131,14 @@ def model(records: list[Record], faults: Faults) -> Model | None:
                     number = int(value[5:])
                 elif re.fullmatch(r"TRANS\d", value):
                     trans = int(value[5:])
-                elif re.fullmatch(r"(TOL|ATOL|SSTOL|SSATOL|ORDER)=[-+\d.,E]+", word) or re.fullmatch(r"S?SS?\d*=?\d*", word):
+                elif re.fullmatch(r"(TOL|ATOL|SSTOL|SSATOL|ORDER)=[-+\d.,E]+", word) or re.fullmatch(
+                    r"S?SS?\d*=?\d*", word
+                ):
                     continue
                 else:
-                    faults.add(part.number, "$SUBROUTINES", word, "This subroutine is not read.", "Write the model without it.")
+                    faults.add(
+                        part.number, "$SUBROUTINES", word, "This subroutine is not read.", "Write the model without it."
+                    )
     if number in advan.PERIPHERALS:
         return _named(number, trans, line, given, faults)
     if number in LINEAR or number in EQUATIONS:
@@ -61,7 +146,9 @@ def model(records: list[Record], faults: Faults) -> Model | None:
         if number in LINEAR and trans != 1:
             faults.add(line, "$SUBROUTINES", f"TRANS{trans}", f"ADVAN{number} has TRANS1 only.", "Write TRANS1.")
         if number in EQUATIONS and not every(records, "DES"):
-            faults.add(line, "$SUBROUTINES", f"ADVAN{number}", "Its equations stand in $DES, which is missing.", "Write $DES.")
+            faults.add(
+                line, "$SUBROUTINES", f"ADVAN{number}", "Its equations stand in $DES, which is missing.", "Write $DES."
+            )
         return made
     faults.add(line, "$SUBROUTINES", f"ADVAN{number}", "There is no such ADVAN.", "Write one of ADVAN1 to ADVAN15.")
     return None
@@ -90,7 +177,9 @@ def _of_model(number: int, trans: int, given: list[Record], line: int, faults: F
     count = 0
     for record in given:
         text = record.text.upper()
-        for found in re.finditer(r"\s*(?:(COMP\w*)\s*=?\s*\(([^()]*)\)|(COMP\w*)\s*=\s*(\w+)|(N\w+)\s*=\s*(\d+)|(\S+))", text):
+        for found in re.finditer(
+            r"\s*(?:(COMP\w*)\s*=?\s*\(([^()]*)\)|(COMP\w*)\s*=\s*(\w+)|(N\w+)\s*=\s*(\d+)|(\S+))", text
+        ):
             words = [word for word in re.split(r"[\s,]+", found[2] or "") if word]
             if found[1] or found[3]:
                 words = words or ([found[4]] if found[4] else [])
@@ -103,18 +192,32 @@ def _of_model(number: int, trans: int, given: list[Record], line: int, faults: F
                     elif word.startswith("DEFO"):
                         observed = len(names)
                     elif word not in ("NODOSE", "NOOFF"):
-                        faults.add(record.line, "$MODEL", word, "This option of a compartment is not read.", "Write the model without it.")
+                        faults.add(
+                            record.line,
+                            "$MODEL",
+                            word,
+                            "This option of a compartment is not read.",
+                            "Write the model without it.",
+                        )
             elif found[5]:
                 if found[5].startswith("NCOM"):
                     count = int(found[6])
             elif re.fullmatch(r"COMP\w*", found[7] or ""):
                 names.append("")
             elif found[7]:
-                faults.add(record.line, "$MODEL", found[7][:30], "This is not read.", "Write COMP=(NAME) for each compartment, or NCOMP=n.")
+                faults.add(
+                    record.line,
+                    "$MODEL",
+                    found[7][:30],
+                    "This is not read.",
+                    "Write COMP=(NAME) for each compartment, or NCOMP=n.",
+                )
     n = max(len(names), count)
     if not 1 <= n <= MOST:
         why = f"A model has 1 to {MOST} compartments, not {n}."
-        faults.add(given[0].line if given else line, "$MODEL", "", why, "Write $MODEL with COMP=(NAME) for each compartment.")
+        faults.add(
+            given[0].line if given else line, "$MODEL", "", why, "Write $MODEL with COMP=(NAME) for each compartment."
+        )
         return None
     names += [""] * (n - len(names))
     dose = dose or (names.index("DEPOT") + 1 if "DEPOT" in names else 1)
@@ -143,7 +246,9 @@ def linear_rates(compartments: int, names: set[str], line: int, faults: Faults) 
         a, b = int(match[1] or match[3]), int(match[2] or match[4])
         b = 0 if b == compartments + 1 else b
         if not 1 <= a <= compartments or b > compartments or a == b:
-            faults.add(line, "$PK", name, "The model has no such compartments.", "Correct the name of the rate constant.")
+            faults.add(
+                line, "$PK", name, "The model has no such compartments.", "Correct the name of the rate constant."
+            )
             continue
         found.append((name, a, b))
     return found
@@ -156,17 +261,23 @@ def prior_counts(records: list[Record], faults: Faults) -> dict[str, int] | None
         return None
     text = record.text.upper()
     if "NWPRI" not in text:
-        faults.add(record.line, "$PRIOR", record.text[:40], "Only NWPRI is read.", "Write $PRIOR NWPRI, or remove the prior.")
+        faults.add(
+            record.line, "$PRIOR", record.text[:40], "Only NWPRI is read.", "Write $PRIOR NWPRI, or remove the prior."
+        )
         return {}
     found: dict[str, int] = {}
     for word in re.sub(r"\s*=\s*", "=", text.replace(",", " ")).split():
         name, sign, value = word.partition("=")
         if word == "NWPRI":
             continue
-        if sign and re.fullmatch(r"\d{1,4}", value) and name in ("NTHETA", "NETA", "NTHP", "NETP", "NPEXP", "NEPS", "NEPP", "ITYP", "PLEV", "ISS", "IVAR"):
+        if (
+            sign
+            and re.fullmatch(r"\d{1,4}", value)
+            and name in ("NTHETA", "NETA", "NTHP", "NETP", "NPEXP", "NEPS", "NEPP", "ITYP", "PLEV", "ISS", "IVAR")
+        ):
             found[name] = int(value)
         elif not (name == "PLEV" and sign):
             faults.add(record.line, "$PRIOR", word, "This is not read.", "Write NTHETA, NETA, NTHP, NETP and NPEXP.")
-    if found.get("NEPP") or found.get("NEPS", 0) and found.get("NEPP", 0):
+    if found.get("NEPP") or (found.get("NEPS", 0) and found.get("NEPP", 0)):
         faults.add(record.line, "$PRIOR", "NEPP", "Priors of SIGMA are not read.", "Write the prior without SIGMA.")
     return found

@@ -24,8 +24,8 @@ ITEMS = ("ID", "TIME", "DV", "AMT", "EVID", "MDV", "CMT", "RATE", "II", "ADDL", 
          "DATE", "DAT1", "DAT2", "DAT3", "RAW_", "MRG_", "REPL_")  # fmt: skip
 DATES = {"DATE": "mdy", "DAT1": "dmy", "DAT2": "ymd", "DAT3": "ydm"}
 _NOT_READ = ("CALL", "CONT", "L2", "RAW_", "MRG_", "REPL_")
-_COMPARE = {".EQ.": "eq", "=": "eq", "==": "eq", ".EQN.": "eqn", ".NE.": "ne", "/=": "ne", ".NEN.": "nen", ".GT.": "gt", ">": "gt",
-            ".GE.": "ge", ">=": "ge", ".LT.": "lt", "<": "lt", ".LE.": "le", "<=": "le"}  # fmt: skip
+_COMPARE = {".EQ.": "eq", "=": "eq", "==": "eq", ".EQN.": "eqn", ".NE.": "ne", "/=": "ne", ".NEN.": "nen", ".GT.": "gt",
+            ">": "gt",            ".GE.": "ge", ">=": "ge", ".LT.": "lt", "<": "lt", ".LE.": "le", "<=": "le"}  # fmt: skip
 _CONDITION = re.compile(r"^\s*([A-Za-z_]\w*)\s*(\.[A-Za-z]{2,3}\.|==|/=|>=|<=|=|>|<)\s*(.+?)\s*$")
 
 
@@ -62,7 +62,13 @@ def columns(records: list[Record], faults: Faults) -> Columns:
             for word in re.sub(r"\s*=\s*", "=", line.text.replace(",", " ")).upper().split():
                 a, _, b = word.partition("=")
                 if not re.fullmatch(r"[A-Z_]\w*", a) or (b and not re.fullmatch(r"[A-Z_]\w*", b)):
-                    faults.add(line.number, "$INPUT", word, "This is no name of a column.", "Write NAME, NAME=DROP or NAME=OTHER.")
+                    faults.add(
+                        line.number,
+                        "$INPUT",
+                        word,
+                        "This is no name of a column.",
+                        "Write NAME, NAME=DROP or NAME=OTHER.",
+                    )
                     continue
                 drop = {"DROP", "SKIP"} & {a, b}
                 if drop:
@@ -76,9 +82,17 @@ def columns(records: list[Record], faults: Faults) -> Columns:
                     name, other = (b, a) if b in ITEMS else (a, b)
                     found.synonyms[other] = name
                 if name in found.names or name in found.synonyms:
-                    faults.add(line.number, "$INPUT", name, "Two columns have this name.", "Rename or drop one of them.")
+                    faults.add(
+                        line.number, "$INPUT", name, "Two columns have this name.", "Rename or drop one of them."
+                    )
                 if name in _NOT_READ or name == "XVID1":
-                    faults.add(line.number, "$INPUT", name, f"The item {name} is not read.", f"Drop it: {name}=DROP, where it means nothing.")
+                    faults.add(
+                        line.number,
+                        "$INPUT",
+                        name,
+                        f"The item {name} is not read.",
+                        f"Drop it: {name}=DROP, where it means nothing.",
+                    )
                 found.names.append(name)
     for item in ("ID", "DV"):
         if item not in found.names and records:
@@ -129,11 +143,17 @@ def options(record: Record | None, faults: Faults) -> Options:
                 if condition is None or condition[2].upper() not in _COMPARE:
                     plain = re.match(r"^\s*([A-Za-z_]\w*)\s+(\S+)\s*$", part)
                     if plain is None:
-                        fault(part.strip(), "This is no condition of records.", "Write NAME.EQ.value, or .NE. .GT. .GE. .LT. .LE.")
+                        fault(
+                            part.strip(),
+                            "This is no condition of records.",
+                            "Write NAME.EQ.value, or .NE. .GT. .GE. .LT. .LE.",
+                        )
                     else:
                         found.conditions.append((plain[1].upper(), "eq", plain[2].strip("'\"")))
                 else:
-                    found.conditions.append((condition[1].upper(), _COMPARE[condition[2].upper()], condition[3].strip("'\"")))
+                    found.conditions.append(
+                        (condition[1].upper(), _COMPARE[condition[2].upper()], condition[3].strip("'\""))
+                    )
             rest = rest[pair.end() :]
             continue
         single = re.match(r"IGN[A-Z]*\s*=?\s*(?:'(.)'|\"(.)\"|(\S))", rest, re.IGNORECASE)
@@ -145,7 +165,16 @@ def options(record: Record | None, faults: Faults) -> Options:
         assert word is not None
         seen, upper = word[1], word[1].upper()
         rest = rest[word.end() :]
-        if upper in ("REWIND", "NOREWIND", "WIDE", "NOWIDE", "CHECKOUT", "CHECKDATA", "NOOPEN", "PRED_IGNORE_DATA") or upper.startswith("BLANKOK"):
+        if upper in (
+            "REWIND",
+            "NOREWIND",
+            "WIDE",
+            "NOWIDE",
+            "CHECKOUT",
+            "CHECKDATA",
+            "NOOPEN",
+            "PRED_IGNORE_DATA",
+        ) or upper.startswith("BLANKOK"):
             continue
         if upper.startswith("NULL"):
             value = seen.partition("=")[2].strip().strip("'\"")
@@ -168,7 +197,9 @@ def read(folder: Path, wanted: Columns, asked: Options, faults: Faults, *, other
     notes: list[str] = []
     kept = list(_kept(path, wanted, asked, notes))
     if not kept:
-        raise InputError(Problem(str(path), "records", "", "No record of the data is kept.", "Check IGNORE and ACCEPT of $DATA."))
+        raise InputError(
+            Problem(str(path), "records", "", "No record of the data is kept.", "Check IGNORE and ACCEPT of $DATA.")
+        )
     problems = Faults(path)
     n = len(kept)
     values: dict[str, np.ndarray] = {}
@@ -186,7 +217,9 @@ def read(folder: Path, wanted: Columns, asked: Options, faults: Faults, *, other
                 continue
             value = number(cell)
             if value is None:
-                problems.add(line, name, cell[:40], "This is no number.", "Write a number, or drop the column in $INPUT.")
+                problems.add(
+                    line, name, cell[:40], "This is no number.", "Write a number, or drop the column in $INPUT."
+                )
             else:
                 column[k] = value
         values[name] = column
@@ -204,7 +237,9 @@ def read(folder: Path, wanted: Columns, asked: Options, faults: Faults, *, other
         labels[a:end] = [label if used[label] == 1 else f"{label}_{used[label]}"] * (end - a)
     again = [label for label, count in used.items() if count > 1]
     if again:
-        notes.append(f"IDs that come again are new subjects, as in NONMEM ({', '.join(again[:8])}); they are called ID_2, ID_3")
+        notes.append(
+            f"IDs that come again are new subjects, as in NONMEM ({', '.join(again[:8])}); they are called ID_2, ID_3"
+        )
     return Read(path, values, np.array([line for line, _ in kept], np.int64), labels, notes, missing)
 
 
@@ -241,7 +276,10 @@ def _kept(path: Path, wanted: Columns, asked: Options, notes: list[str]) -> Iter
             continue
         cells = split(raw)
         if asked.conditions:
-            hit = any(_holds(cells[places[name]] if places[name] < len(cells) else "", op, value) for name, op, value in asked.conditions)
+            hit = any(
+                _holds(cells[places[name]] if places[name] < len(cells) else "", op, value)
+                for name, op, value in asked.conditions
+            )
             if hit != asked.accept:
                 left += 1
                 continue
@@ -274,7 +312,9 @@ def _holds(cell: str, op: str, value: str) -> bool:
 
 def _clock(wanted: Columns, kept: list[tuple[int, list[str]]], problems: Faults) -> np.ndarray | None:
     """Hours since each subject's first record, where TIME is written as a clock or there are dates; else None."""
-    places = {name: k for k, name in enumerate(wanted.names) if name} | {n: p for n, p in wanted.dropped.items() if n in DATES}
+    places = {name: k for k, name in enumerate(wanted.names) if name} | {
+        n: p for n, p in wanted.dropped.items() if n in DATES
+    }
     day = next((name for name in DATES if name in places), None)
     if "TIME" not in places or "ID" not in places:
         return None
@@ -292,7 +332,13 @@ def _clock(wanted: Columns, kept: list[tuple[int, list[str]]], problems: Faults)
         if value is None:
             problems.add(line, "TIME", times[k][:20], "This is no time.", "Write hours, or hh:mm.")
         elif days is None:
-            problems.add(line, day or "", cells[places[day or ""]][:20], "This is no date.", f"Write it as {DATES[day or 'DATE']}.")
+            problems.add(
+                line,
+                day or "",
+                cells[places[day or ""]][:20],
+                "This is no date.",
+                f"Write it as {DATES[day or 'DATE']}.",
+            )
         else:
             hours[k] = 24 * days + value
         if k == 0 or ids[k] != ids[k - 1]:
@@ -339,7 +385,9 @@ def _text(path: Path) -> str:
             raise InputError(Problem(str(path), "$DATA", path.name, "The file is larger than 500 MB.", cure))
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(Problem(str(path), "$DATA", path.name, f"The file cannot be read: {error.strerror}.", cure)) from None
+        raise InputError(
+            Problem(str(path), "$DATA", path.name, f"The file cannot be read: {error.strerror}.", cure)
+        ) from None
     if b"\0" in data:
         raise InputError(Problem(str(path), "$DATA", path.name, "The file holds zero bytes, so it is no text.", cure))
     try:

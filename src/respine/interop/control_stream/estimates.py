@@ -81,18 +81,25 @@ def thetas(record: Record, faults: Faults, names: dict[str, str], before: int) -
     at = 0
 
     def fault(line: int, seen: str, why: str) -> None:
-        faults.add(line, f"${record.name}", seen, why, "Write start, or (lower, start, upper), with FIX where it is fixed.")
+        faults.add(
+            line, f"${record.name}", seen, why, "Write start, or (lower, start, upper), with FIX where it is fixed."
+        )
 
     while at < len(words):
         word, line, comment = words[at]
         if word.upper() == "NAMES":
             end = next((k for k in range(at, len(words)) if words[k][0] == ")"), len(words))
             given = [w for w, _, _ in words[at + 1 : end] if w not in ("(", ",")]
-            names |= {f"{record.name}({name.upper()})": f"{record.name}({before + k + 1})" for k, name in enumerate(given)}
+            names |= {
+                f"{record.name}({name.upper()})": f"{record.name}({before + k + 1})" for k, name in enumerate(given)
+            }
             at = end + 1
-        elif word.upper() in _IGNORED or word == ",":
-            at += 1
-        elif word.upper().startswith("NUMBERPOINTS") or word.upper().startswith("NUMPTS"):
+        elif (
+            word.upper() in _IGNORED
+            or word == ","
+            or word.upper().startswith("NUMBERPOINTS")
+            or word.upper().startswith("NUMPTS")
+        ):
             at += 1
         elif word == "(":
             end = next((k for k in range(at, len(words)) if words[k][0] == ")"), len(words))
@@ -301,7 +308,9 @@ class _Blocks:
         line = self.record.line
         if same:
             if not self.known or values:
-                raise ValueError("SAME repeats the block before it" + (", and has no values of its own" if values else ""))
+                raise ValueError(
+                    "SAME repeats the block before it" + (", and has no values of its own" if values else "")
+                )
             position = len(self.known) - 1
             origin = self.known[position].same if self.known[position].same is not None else position
             model = self.known[origin]

@@ -9,10 +9,27 @@ from typing import Any
 from respine.interop.control_stream.records import Record
 from respine.interop.faults import Faults
 
-_FLAGS = ("INTERACTION", "NOINTERACTION", "LAPLACIAN", "NOLAPLACIAN", "POSTHOC", "NOPOSTHOC", "LIKELIHOOD", "-2LOGLIKELIHOOD", "-2LLIKELIHOOD",
-          "NOABORT", "NUMERICAL", "NONUMERICAL", "SLOW", "NOSLOW", "REPEAT", "NOREPEAT", "ZERO", "CONDITIONAL", "CENTERING", "NOCENTERING",
-          "HYBRID", "OMITTED", "SORT", "NOSORT", "ETABARCHECK", "NOETABARCHECK", "PREDICTION", "NOPRIOR")  # fmt: skip
-_OPTIONS = ("METHOD", "MAXEVALS", "PRINT", "NSIGDIGITS", "SIGDIGITS", "SIGL", "SEED", "NBURN", "NITER", "NSAMPLE", "ISAMPLE", "EONLY", "CTYPE")
+_FLAGS = (
+    "INTERACTION", "NOINTERACTION", "LAPLACIAN", "NOLAPLACIAN", "POSTHOC", "NOPOSTHOC", "LIKELIHOOD",
+    "-2LOGLIKELIHOOD", "-2LLIKELIHOOD", "NOABORT", "NUMERICAL", "NONUMERICAL", "SLOW", "NOSLOW", "REPEAT", "NOREPEAT",
+    "ZERO", "CONDITIONAL", "CENTERING", "NOCENTERING", "HYBRID", "OMITTED", "SORT", "NOSORT", "ETABARCHECK",
+    "NOETABARCHECK", "PREDICTION", "NOPRIOR",
+)  # fmt: skip
+_OPTIONS = (
+    "METHOD",
+    "MAXEVALS",
+    "PRINT",
+    "NSIGDIGITS",
+    "SIGDIGITS",
+    "SIGL",
+    "SEED",
+    "NBURN",
+    "NITER",
+    "NSAMPLE",
+    "ISAMPLE",
+    "EONLY",
+    "CTYPE",
+)
 
 
 @dataclass
@@ -46,9 +63,17 @@ def asked(records: list[Record], covariance: Record | None, faults: Faults) -> A
         elif "LIKELIHOOD" in flags:
             found.likelihood = 1
         if flags & {"CENTERING", "HYBRID"}:
-            faults.add(line, "$ESTIMATION", " ".join(sorted(flags & {"CENTERING", "HYBRID"})), "This is not read.", "Remove it.")
+            faults.add(
+                line,
+                "$ESTIMATION",
+                " ".join(sorted(flags & {"CENTERING", "HYBRID"})),
+                "This is not read.",
+                "Remove it.",
+            )
         if k != chosen:
-            found.notes.append(f"$ESTIMATION in line {line} ({method}) is left aside: a problem file has one method; use --method {_here(method, flags)}")
+            found.notes.append(
+                f"$ESTIMATION in line {line} ({method}) is left aside: use --method {_here(method, flags)}"
+            )
             continue
         here = _here(method, flags)
         if here == "bayes":
@@ -85,7 +110,15 @@ def _method(step: dict[str, str]) -> str:
         return "fo"
     if method == "1" or method.startswith("COND"):
         return "foce"
-    return {"IMP": "imp", "IMPMAP": "imp", "DIRECT": "imp", "SAEM": "saem", "ITS": "its", "BAYES": "bayes", "NUTS": "bayes"}.get(method, "foce")
+    return {
+        "IMP": "imp",
+        "IMPMAP": "imp",
+        "DIRECT": "imp",
+        "SAEM": "saem",
+        "ITS": "its",
+        "BAYES": "bayes",
+        "NUTS": "bayes",
+    }.get(method, "foce")
 
 
 def _here(method: str, flags: set[str]) -> str:

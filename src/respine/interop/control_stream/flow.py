@@ -1,7 +1,7 @@
 """Abbreviated code as definitions: every variable by a formula of parameters, effects, columns and earlier definitions.
 
-An assignment at the top makes a definition; an IF block makes one for each variable it changes, ``a if condition else b``. `named`
-calls the last definition of a variable by its own name, those before ``TVCL_1``, ``TVCL_2``.
+An assignment at the top makes a definition; an IF block makes one for each variable it changes, ``a if condition else b``.
+`named` calls the last definition of a variable by its own name, those before ``TVCL_1``, ``TVCL_2``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ CONSTANTS = {"ICALL": 2.0, "IREP": 0.0, "NPROB": 1.0, "IPROB": 1.0, "A_0FLG": 1.
 """Reserved variables that are constant while predictions are made."""
 _TRUE, _FALSE = num(1), num(0)
 _INLINE = 12  # symbols of a formula that is kept inside of an IF block rather than named
-_NEVER = ("MTIME", "MPAST", "MNEXT", "MTDIFF", "TSCALE", "TSTATE", "DOSTIM", "DOSREC", "COMACT", "COMSAV", "DELTA", "MIXNUM", "MIXEST", "XVID1",
-          "SKIP_", "S0")  # fmt: skip
+_NEVER = ("MTIME", "MPAST", "MNEXT", "MTDIFF", "TSCALE", "TSTATE", "DOSTIM", "DOSREC", "COMACT", "COMSAV", "DELTA",
+          "MIXNUM", "MIXEST", "XVID1",          "SKIP_", "S0")  # fmt: skip
 
 Check = tuple[str, Expr, int]
 """A variable, where it surely has a value of this record, and the line that reads it."""
@@ -65,7 +65,9 @@ class Flow:
     def _assign(self, statement: Assign, path: Expr, top: bool) -> None:
         name = statement.target
         if name in _NEVER or name in CONSTANTS:
-            self.faults.add(statement.line, f"${self.block}", name, f"{name} is not read.", "Write the model without it.")
+            self.faults.add(
+                statement.line, f"${self.block}", name, f"{name} is not read.", "Write the model without it."
+            )
         expr = self.value(statement.expr, path, statement.line)
         column = self.memory.versions.get(id(statement))
         if column is not None:
@@ -180,7 +182,9 @@ def constant(expr: Expr) -> Expr:
     return expr
 
 
-def on_data(expr: Expr, columns: Mapping[str, np.ndarray], definitions: Mapping[str, Expr], n: int) -> np.ndarray | None:
+def on_data(
+    expr: Expr, columns: Mapping[str, np.ndarray], definitions: Mapping[str, Expr], n: int
+) -> np.ndarray | None:
     """(n,) the formula at every record; None where it depends on more than the data."""
     from respine.fit.population.dual import Dual, evaluate
 

@@ -148,5 +148,3 @@ def always(values: np.ndarray | None) -> bool | None:
         return None
     holds = values != 0
     return True if holds.all() else False if not holds.any() else None
-
-

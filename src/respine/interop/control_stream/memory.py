@@ -83,7 +83,11 @@ def _surely(statements: Sequence[Statement], sure: set[str], candidates: set[str
 
 
 def remember(
-    statements: Sequence[Statement], known: Mapping[str, np.ndarray], constants: Mapping[str, float], n: int, taken: set[str]
+    statements: Sequence[Statement],
+    known: Mapping[str, np.ndarray],
+    constants: Mapping[str, float],
+    n: int,
+    taken: set[str],
 ) -> Memory:
     """The columns of kept variables that follow the data; ``known`` are columns (n,)."""
     follow = of_data(statements, {*known, *constants})
@@ -93,7 +97,9 @@ def remember(
         return made
     needed = set(stays)
     while True:
-        more = {other for name, names in _uses(statements, set()) if name in needed for other in names if other in follow} - needed
+        more = {
+            other for name, names in _uses(statements, set()) if name in needed for other in names if other in follow
+        } - needed
         if not more:
             break
         needed |= more

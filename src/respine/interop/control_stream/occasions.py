@@ -81,7 +81,11 @@ class Activity:
         if op == "if":
             condition = self.data(expr[1])
             then, otherwise = self.of(expr[2], effect), self.of(expr[3], effect)
-            return self.of(expr[1], effect) | then | otherwise if condition is None else np.where(condition != 0, then, otherwise)
+            return (
+                self.of(expr[1], effect) | then | otherwise
+                if condition is None
+                else np.where(condition != 0, then, otherwise)
+            )
         found = np.zeros(self.n, bool)
         for part in expr[1:]:
             found |= self.of(part, effect)

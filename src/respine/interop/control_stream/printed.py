@@ -97,7 +97,9 @@ def _is_number(cell: str) -> bool:
 
 
 def _fault(path: Path, line: int, seen: str, why: str) -> InputError:
-    return InputError(Problem(f"{path}:{line}", "table", seen[:80], why, "Give a table as $TABLE writes it, with its header."))
+    return InputError(
+        Problem(f"{path}:{line}", "table", seen[:80], why, "Give a table as $TABLE writes it, with its header.")
+    )
 
 
 def _text(path: Path) -> str:

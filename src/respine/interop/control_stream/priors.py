@@ -28,7 +28,9 @@ def priors(records: list[Record], given: Estimates, faults: Faults) -> PriorGive
     record = first(records, "PRIOR")
     if counts is None or record is None:
         for other in every(records, "THETAP", "THETAPV", "OMEGAP", "OMEGAPD"):
-            faults.add(other.line, f"${other.name}", "", "It belongs to $PRIOR, which is missing.", "Write $PRIOR NWPRI.")
+            faults.add(
+                other.line, f"${other.name}", "", "It belongs to $PRIOR, which is missing.", "Write $PRIOR NWPRI."
+            )
         return None
 
     def fault(why: str) -> None:
@@ -61,9 +63,13 @@ def priors(records: list[Record], given: Estimates, faults: Faults) -> PriorGive
             size += rest[k].size
             k += 1
         spread, matrices = rest[:k], rest[k:]
-    found = PriorGiven([t.start for t in means], _diagonal(spread), [b.matrix for b in matrices], [t.start for t in degrees])
+    found = PriorGiven(
+        [t.start for t in means], _diagonal(spread), [b.matrix for b in matrices], [t.start for t in degrees]
+    )
     if len(means) != (0 if found.covariance is None else len(found.covariance)) or len(means) > len(given.thetas):
-        fault(f"There are {len(means)} prior means and a matrix of {0 if found.covariance is None else len(found.covariance)}.")
+        fault(
+            f"There are {len(means)} prior means and a matrix of {0 if found.covariance is None else len(found.covariance)}."
+        )
     elif means and np.linalg.eigvalsh(found.covariance)[0] <= 0:
         fault("The variances of the prior means are not positive definite.")
     if len(degrees) != len(matrices) or any(d.start <= 0 for d in degrees):

@@ -50,7 +50,9 @@ class Problem:
         doses = self._dose_formulas()
         starts = {k: m.at_start[f"A_0({k})"] for k in range(1, self.n_states + 1) if f"A_0({k})" in m.at_start}
         given = self._system_parameters()
-        equations = [m.des.now[f"DADT({k})"] for k in range(1, self.n_states + 1)] if m.des is not None and not m.faults else []
+        equations = (
+            [m.des.now[f"DADT({k})"] for k in range(1, self.n_states + 1)] if m.des is not None and not m.faults else []
+        )
         roots = [*given.values(), *starts.values(), *(e for rules in doses.values() for e in rules.values()), *equations,
                  *(e for _, pair in parts for e in pair if e is not None)]  # fmt: skip
         self.roots = roots
@@ -71,7 +73,10 @@ class Problem:
         if len(parts) > 1:
             for (name, flag), _ in parts:
                 observations[name] = {"dvid": [flag], **observations[name]}
-        dose_texts = {self._state(k): {what: self.text(self.translate(e), what) for what, e in rules.items()} for k, rules in doses.items()}
+        dose_texts = {
+            self._state(k): {what: self.text(self.translate(e), what) for what, e in rules.items()}
+            for k, rules in doses.items()
+        }
         self._define()
         fields["individual"] = self.individual
         if dose_texts:
@@ -121,7 +126,9 @@ class Problem:
         if (at < 0).any() or (at > self.n_states).any() or (at != np.floor(at)).any():
             bad = int(np.flatnonzero((at < 0) | (at > self.n_states) | (at != np.floor(at)))[0])
             why = f"The record in data line {int(m.read.lines[bad])} observes compartment {at[bad]:g}; there are {self.n_states}."
-            self.fault("DATA", f"CMT {at[bad]:g}", why, "Write a compartment of the model; the output compartment is not read.")
+            self.fault(
+                "DATA", f"CMT {at[bad]:g}", why, "Write a compartment of the model; the output compartment is not read."
+            )
             return num(0)
         places = [int(k) for k in np.unique(at)]
         main = m.model.observed if m.model.observed in places else places[0]
@@ -159,7 +166,12 @@ class Problem:
                 break
             expr = formulas.renamed(expr, hit)
             if _size(expr) > 20 * MOST_NODES:
-                self.fault("ERROR" if self.m.predictor else "PRED", "Y", "The formula of Y is longer than can be written.", "Write it shorter.")
+                self.fault(
+                    "ERROR" if self.m.predictor else "PRED",
+                    "Y",
+                    "The formula of Y is longer than can be written.",
+                    "Write it shorter.",
+                )
                 return num(0)
         return expr
 
@@ -174,7 +186,12 @@ class Problem:
         flag = m.flow.now.get("F_FLAG", num(m.asked.likelihood))
         flags = on_data(flag, m.visible, self.definitions, m.n)
         if flags is None or not np.isin(flags, (0, 1, 2)).all():
-            self.fault(block, "F_FLAG", "F_FLAG follows more than the data, or is none of 0, 1, 2.", "Let it follow columns of the data.")
+            self.fault(
+                block,
+                "F_FLAG",
+                "F_FLAG follows more than the data, or is none of 0, 1, 2.",
+                "Let it follow columns of the data.",
+            )
             return []
         kinds = [int(k) for k in np.unique(flags[self.observed])] or [0]
         effects = {f"EPS({k + 1})" for k in range(m.n_eps)}
@@ -193,7 +210,12 @@ class Problem:
                 found.append((("likelihood" if kind == 1 else "deviance", kind), (None, log)))
                 continue
             if not effects & set(symbols(own)):
-                self.fault(block, "Y", "Y has no residual effect EPS, and F_FLAG says that it is no likelihood.", "Write Y = F + EPS(1).")
+                self.fault(
+                    block,
+                    "Y",
+                    "Y has no residual effect EPS, and F_FLAG says that it is no likelihood.",
+                    "Write Y = F + EPS(1).",
+                )
                 continue
             prediction = formulas.without(own, effects)
             error = formulas.replaced(own, prediction, sym("ipred")) if prediction[0] != "num" else own
@@ -207,7 +229,10 @@ class Problem:
     def _observation(self, name: str, flag: int, prediction: Expr | None, expr: Expr) -> dict[str, Any]:
         if prediction is None:
             return {"log_likelihood": self.text(self.translate(expr), name)}
-        return {"prediction": self.text(self.translate(prediction), name), "error": self.text(self.translate(expr), name)}
+        return {
+            "prediction": self.text(self.translate(prediction), name),
+            "error": self.text(self.translate(expr), name),
+        }
 
     # ---- the model ----------------------------------------------------------------------------------------------------
     def _system_parameters(self) -> dict[str, Expr]:
@@ -219,7 +244,12 @@ class Problem:
         for name in m.model.parameters:
             value = m.at_start.get(name, m.at_start.get(_SYNONYMS.get(name, name).format(c=central)))
             if value is None:
-                self.fault("PK", name, f"{m.model.named.upper()} needs {name}, and $PK gives it no value.", f"Write {name} = ... in $PK.")
+                self.fault(
+                    "PK",
+                    name,
+                    f"{m.model.named.upper()} needs {name}, and $PK gives it no value.",
+                    f"Write {name} = ... in $PK.",
+                )
             else:
                 found[name] = value
         return found
@@ -272,7 +302,12 @@ class Problem:
         own = self.in_equations(expr)
         for op in _EQUATION_OPS:
             if any(node[0] == op for node in _walk(own)):
-                self.fault("DES", op.upper(), f"{op} stands in the equations, which do not have it.", "Take it in $PK, under a name.")
+                self.fault(
+                    "DES",
+                    op.upper(),
+                    f"{op} stands in the equations, which do not have it.",
+                    "Take it in $PK, under a name.",
+                )
                 return "0"
         if _size(own) > 20 * MOST_NODES:
             self.fault("DES", "", "A formula is longer than can be written.", "Write it shorter.")
@@ -303,7 +338,15 @@ class Problem:
             reach |= self.activity.reaches(root)
         wanted = {key: expr for key, expr in self.definitions.items() if key in reach and not self._late(key)}
         self.final: dict[str, str] = {}
-        taken = {*m.table, *m.columns.synonyms, *self.extra, *self.names.values(), *(name.upper() for name in compartments.RESERVED), "TIME", "DV"}
+        taken = {
+            *m.table,
+            *m.columns.synonyms,
+            *self.extra,
+            *self.names.values(),
+            *(name.upper() for name in compartments.RESERVED),
+            "TIME",
+            "DV",
+        }
         for name, expr in given.items():
             if expr[0] == "sym" and expr[1] in wanted and expr[1] not in self.final:
                 self.final[expr[1]] = name
@@ -339,7 +382,12 @@ class Problem:
         except formulas.TooDeep:
             found = "x" * 5000
         if len(found) > 3900:
-            self.fault("ERROR" if self.m.predictor else "PRED", name, "The formula is longer than can be written.", "Split it over several names.")
+            self.fault(
+                "ERROR" if self.m.predictor else "PRED",
+                name,
+                "The formula is longer than can be written.",
+                "Split it over several names.",
+            )
             return "0"
         return found
 
@@ -379,13 +427,18 @@ class Problem:
         if chains and not apart and not isinstance(number, str):
             fields["occasion"] = self._occasion(number)
             fields["occasion_effects"] = {
-                ", ".join(self.names[member] for member in chain.members[0]): _given(chain.block.matrix, chain.block.fixed) for chain in chains
+                ", ".join(self.names[member] for member in chain.members[0]): _given(
+                    chain.block.matrix, chain.block.fixed
+                )
+                for chain in chains
             }
         residual = {}
         at = 0
         for block in m.given.sigma:
             if block.same is not None:
-                self.fault("SIGMA", "SAME", "SAME is not read in $SIGMA.", "Use one EPS in all places that share its variance.")
+                self.fault(
+                    "SIGMA", "SAME", "SAME is not read in $SIGMA.", "Use one EPS in all places that share its variance."
+                )
             key = ", ".join(f"eps{at + j + 1}" for j in range(block.size))
             at += block.size
             residual[key] = _given(block.matrix, block.fixed)
@@ -472,7 +525,9 @@ class Problem:
             part = given.covariance[np.ix_(free, free)]
             if np.count_nonzero(part - np.diag(np.diag(part))) == 0:
                 for k in free:
-                    found[f"theta{k + 1}"] = {"normal": {"mean": given.means[k], "sd": float(np.sqrt(given.covariance[k, k]))}}
+                    found[f"theta{k + 1}"] = {
+                        "normal": {"mean": given.means[k], "sd": float(np.sqrt(given.covariance[k, k]))}
+                    }
             elif free:
                 rows = [[float(part[i, j]) for j in range(i + 1)] for i in range(len(free))]
                 means = [given.means[k] for k in free]

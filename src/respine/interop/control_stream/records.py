@@ -64,7 +64,9 @@ def split(path: Path, faults: Faults) -> list[Record]:
             raw = raw[found.end() :]
         elif not name:
             if raw.strip() and not raw.lstrip().startswith(";"):
-                faults.add(number, "record", raw.strip()[:60], "Text stands before the first record.", "Begin with $PROBLEM.")
+                faults.add(
+                    number, "record", raw.strip()[:60], "Text stands before the first record.", "Begin with $PROBLEM."
+                )
             continue
         if name != "PROBLEM" and raw.lstrip().startswith('"'):
             lines.append(Line(number, raw.strip()))
@@ -83,8 +85,8 @@ def split(path: Path, faults: Faults) -> list[Record]:
 def full_name(word: str) -> str | None:
     """The record of a name that may be cut to three letters or more; None for no record of NONMEM."""
     word = word.upper()
-    other = {"PRE": "PRED", "PREDI": "PRED", "SUBROUTINE": "SUBROUTINES", "SUBS": "SUBROUTINES", "ESTIMATE": "ESTIMATION", "OMEGAS": "OMEGA",
-             "COVAR": "COVARIANCE", "PREDPP": None}  # fmt: skip
+    other = {"PRE": "PRED", "PREDI": "PRED", "SUBROUTINE": "SUBROUTINES", "SUBS": "SUBROUTINES", 
+             "ESTIMATE": "ESTIMATION", "OMEGAS": "OMEGA",             "COVAR": "COVARIANCE", "PREDPP": None}  # fmt: skip
     if word in _NAMES:
         return word
     if word in other:
@@ -98,7 +100,13 @@ def _check(records: list[Record], faults: Faults) -> None:
     """Names that are not read, and a second problem."""
     problems = [record for record in records if record.name == "PROBLEM"]
     for record in problems[1:]:
-        faults.add(record.line, "$PROBLEM", record.text[:60], "The file holds several problems.", "Give one file for each problem.")
+        faults.add(
+            record.line,
+            "$PROBLEM",
+            record.text[:60],
+            "The file holds several problems.",
+            "Give one file for each problem.",
+        )
     for record in records:
         if record.name in REFUSED:
             why = f"${record.name} is not read."
@@ -149,7 +157,9 @@ def every(records: list[Record], *names: str) -> list[Record]:
 
 
 _THEIRS = re.compile(r"^\s*\$(INPUT|INP|DATA|DAT|THETA|THE|EST\w*|SUBR?\w*|SIGMA|SIG)\b", re.IGNORECASE | re.MULTILINE)
-_MRGSOLVE = re.compile(r"^\s*(\$|\[\s*)(PARAM|MAIN|ODE|CMT|CAPTURE|GLOBAL|PKMODEL|INIT|FIXED|SET)\b", re.IGNORECASE | re.MULTILINE)
+_MRGSOLVE = re.compile(
+    r"^\s*(\$|\[\s*)(PARAM|MAIN|ODE|CMT|CAPTURE|GLOBAL|PKMODEL|INIT|FIXED|SET)\b", re.IGNORECASE | re.MULTILINE
+)
 
 
 def is_control_stream(path: Path) -> bool:

@@ -47,7 +47,11 @@ def import_control_stream(
     theirs = printed.read(Path(table)) if table is not None else None
     problem = problem_of(stream)
     compared = tuple(compare(problem, theirs, FINEST, ipred=stream.typical)) if theirs is not None else ()
-    texts = {"problem.yaml": yaml_text(stream), "data.csv": data_text(stream), "report.md": report(path, stream, compared, theirs)}
+    texts = {
+        "problem.yaml": yaml_text(stream),
+        "data.csv": data_text(stream),
+        "report.md": report(path, stream, compared, theirs),
+    }
     folder.mkdir(parents=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -128,23 +132,44 @@ def _yaml_float(value: float) -> str:
 def report(path: Path, stream: Stream, compared: Sequence[Compared], table: printed.Printed | None) -> str:
     """What was read, what was left aside, what was compared."""
     fields = stream.fields
-    lines = [f"# {path.name}", "", f"{fields.get('title') or 'A NONMEM control stream'}: {len(set(stream.labels))} subjects, {len(stream.labels)} records."]
+    lines = [
+        f"# {path.name}",
+        "",
+        f"{fields.get('title') or 'A NONMEM control stream'}: {len(set(stream.labels))} subjects, {len(stream.labels)} records.",
+    ]
     lines += ["", "## Names", "", *_names(stream)]
-    lines += ["", "## Read and not used, or read with a rule", "", *([f"- {note}" for note in stream.notes] or ["- nothing"])]
+    lines += [
+        "",
+        "## Read and not used, or read with a rule",
+        "",
+        *([f"- {note}" for note in stream.notes] or ["- nothing"]),
+    ]
     lines += ["", "## Predictions", "", *_compared(compared, table)]
     method = f" --method {fields['estimation']['method']}" if "method" in fields.get("estimation", {}) else ""
-    lines += ["", "## Go on", "", "    respine fit problem.yaml --maxeval 0", f"    respine fit problem.yaml --out fit --report fit/report.html{method}", ""]
+    lines += [
+        "",
+        "## Go on",
+        "",
+        "    respine fit problem.yaml --maxeval 0",
+        f"    respine fit problem.yaml --out fit --report fit/report.html{method}",
+        "",
+    ]
     return "\n".join(lines)
 
 
 def _names(stream: Stream) -> list[str]:
     shown = [(theirs, ours) for theirs, ours in stream.names.items()]
-    return [f"- {theirs} is {ours}{': ' + stream.comments[theirs] if theirs in stream.comments else ''}" for theirs, ours in shown] or ["- none"]
+    return [
+        f"- {theirs} is {ours}{': ' + stream.comments[theirs] if theirs in stream.comments else ''}"
+        for theirs, ours in shown
+    ] or ["- none"]
 
 
 def _compared(compared: Sequence[Compared], table: printed.Printed | None) -> list[str]:
     if table is None:
-        return ["No table was given: respine import CONTROL -o FOLDER --table TABLE compares PRED and IPRED with those of NONMEM."]
+        return [
+            "No table was given: respine import CONTROL -o FOLDER --table TABLE compares PRED and IPRED with those of NONMEM."
+        ]
     if not compared:
         return [f"{table.file.name} has neither PRED nor IPRED with its random effects, so nothing was compared."]
     return [f"- {sentence(one)}" for one in compared]

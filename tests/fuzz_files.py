@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests import fuzz_models, fuzz_texts
+from tests import fuzz_exchange, fuzz_models, fuzz_texts
 from tests.fuzz_damage import TABLE, TEXT, XML, YAML, Kind
 
 HUNG_S = 20.0
@@ -47,6 +47,12 @@ KINDS = {
     "fit data": Kind(fuzz_texts.fit_data_seeds, "data.csv", TABLE, fuzz_texts.read_fit_data),
     "people": Kind(fuzz_texts.people_seeds, "people.csv", TABLE, fuzz_texts.read_people),
     "trial": Kind(fuzz_texts.trial_seeds, "trial.csv", TABLE, fuzz_texts.read_trial),
+    "control": Kind(fuzz_exchange.control_seeds, "run.ctl", TEXT, fuzz_exchange.read_control),
+    "control data": Kind(fuzz_exchange.control_data_seeds, "data.csv", TABLE, fuzz_exchange.read_control_data),
+    "printed": Kind(fuzz_exchange.printed_seeds, "run.tab", TEXT, fuzz_exchange.read_printed),
+    "mrgsolve": Kind(fuzz_exchange.mrgsolve_seeds, "model.cpp", TEXT, fuzz_exchange.read_mrgsolve_text),
+    "omex": Kind(fuzz_exchange.omex_seeds, "model.omex", TEXT, fuzz_exchange.read_omex),
+    "petab": Kind(fuzz_exchange.petab_seeds, "problem.txt", TEXT, fuzz_exchange.read_petab_problem),
 }
 
 

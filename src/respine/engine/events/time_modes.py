@@ -120,7 +120,7 @@ class TimeModes:
             made, sure = self._one_by_one(table, s, numbers, targets, changing, start, end)
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            self._kept[key] = [(row - first, *rest) for row, *rest in made], sure
+            self._kept[key] = [(row - first, t, input_, value) for row, t, input_, value in made], sure
         made, sure = self._kept[key]
         return [(row + first, time, input_, value) for row, time, input_, value in made], sure
 

@@ -305,7 +305,7 @@ class _Maker:
     def _checks(self) -> None:
         """Variables that keep a value from an earlier record although they follow more than the data."""
         definitions = self.definitions
-        done: set[str] = set()
+        done: set[tuple[str, int]] = set()
         for name, sure, line in [*self.flow.checks, *(self.des.checks if self.des else [])]:
             if (name, line) in done:
                 continue

@@ -312,7 +312,8 @@ class _Blocks:
                     "SAME repeats the block before it" + (", and has no values of its own" if values else "")
                 )
             position = len(self.known) - 1
-            origin = self.known[position].same if self.known[position].same is not None else position
+            repeats = self.known[position].same
+            origin = position if repeats is None else repeats
             model = self.known[origin]
             if size is not None and size != model.size:
                 raise ValueError(f"SAME has {size} effects, the block before it {model.size}")

@@ -86,30 +86,30 @@ class Flow:
 
     def _if(self, statement: If, path: Expr, top: bool) -> None:
         begin, sure = dict(self.now), dict(self.sure)
-        conditions, ends, before = [], [], path
+        conditions, before = list[Expr](), path
+        ends: list[tuple[dict[str, Expr], dict[str, Expr]]] = []
         for condition, body in statement.branches:
-            value = _TRUE if condition is None else constant(self.value(condition, before, statement.line))
-            here = simple(("and", before, value))
+            holds = _TRUE if condition is None else constant(self.value(condition, before, statement.line))
+            here = simple(("and", before, holds))
             self.now, self.sure = dict(begin), dict(sure)
             for name in self.memory.before:  # columns follow the text, whichever branch is taken
                 self.now[name] = ends[-1][0][name] if ends else begin[name]
-            if value != _FALSE:
+            if holds != _FALSE:
                 self._statements(body, here, top=False)
-            conditions.append(value)
+            conditions.append(holds)
             ends.append((self.now, self.sure))
-            before = simple(("and", before, simple(("not", value))))
+            before = simple(("and", before, simple(("not", holds))))
         self.now, self.sure = dict(begin), dict(sure)
         changed = dict.fromkeys(name for now, _ in ends for name, value in now.items() if begin.get(name) is not value)
         for name in changed:
             if name in self.memory.before:
                 self.now[name] = ends[-1][0][name]
                 continue
-            value, certain = begin.get(name), sure.get(name, _FALSE)
+            value: Expr = begin.get(name, num(0))
+            certain = sure.get(name, _FALSE)
             for condition, (now, known) in zip(reversed(conditions), reversed(ends), strict=True):
-                then = now.get(name)
-                value = choose(condition, then if then is not None else num(0), value if value is not None else num(0))
+                value = choose(condition, now.get(name, num(0)), value)
                 certain = choose(condition, known.get(name, _FALSE), certain)
-            assert value is not None
             self.now[name] = self._named(name, value) if top or _large(value) else value
             self.sure[name] = certain
 

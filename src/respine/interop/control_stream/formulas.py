@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from respine.model.expression import Expr, num, symbols
+from respine.model.expression import Expr, num, postorder, symbols
 from respine.model.infix import number
 
 _SIGNS = {
@@ -148,3 +148,12 @@ def always(values: np.ndarray | None) -> bool | None:
         return None
     holds = values != 0
     return True if holds.all() else False if not holds.any() else None
+
+
+def size(expr: Expr) -> int:
+    """How many nodes the formula has when written out."""
+    count: dict[int, int] = {}
+    for node in postorder(expr):
+        leaf = node[0] in ("num", "sym", "time")
+        count[id(node)] = 1 if leaf else min(1 + sum(count[id(part)] for part in node[1:]), 10**9)
+    return count[id(expr)]

@@ -7,7 +7,7 @@ data only, its values are computed record by record, as NONMEM does, and become 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -192,7 +192,7 @@ def number_of(expr: Expr, values: Mapping[str, float]) -> float:
         return math.nan
 
 
-_OPERATIONS = {
+_OPERATIONS: dict[str, Callable[..., float]] = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": lambda a, b: a / b,
     "pow": lambda a, b: math.pow(a, b), "neg": lambda a: -a, "min": min, "max": max, "exp": math.exp, "ln": math.log,
     "sqrt": math.sqrt, "abs": abs, "floor": math.floor, "ceil": math.ceil, "sin": math.sin, "cos": math.cos, "tan": math.tan,

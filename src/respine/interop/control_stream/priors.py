@@ -70,7 +70,7 @@ def priors(records: list[Record], given: Estimates, faults: Faults) -> PriorGive
         fault(
             f"There are {len(means)} prior means and a matrix of {0 if found.covariance is None else len(found.covariance)}."
         )
-    elif means and np.linalg.eigvalsh(found.covariance)[0] <= 0:
+    elif means and found.covariance is not None and np.linalg.eigvalsh(found.covariance)[0] <= 0:
         fault("The variances of the prior means are not positive definite.")
     if len(degrees) != len(matrices) or any(d.start <= 0 for d in degrees):
         fault(f"There are {len(matrices)} prior matrices and {len(degrees)} degrees of freedom.")

@@ -9,16 +9,15 @@ import numpy as np
 
 from respine.fit.population import advan
 from respine.interop.control_stream import compartments, formulas, occasions
-from respine.interop.control_stream.flow import named, on_data
+from respine.interop.control_stream.flow import named
+from respine.interop.control_stream.observed import MOST_NODES, PART, Observed, Part
 from respine.interop.control_stream.records import first
-from respine.model.expression import Expr, num, sym, symbols
+from respine.model.expression import Expr, num, postorder, sym, symbols
 from respine.model.infix import infix
 
 if TYPE_CHECKING:
     from respine.interop.control_stream.assemble import _Maker
 
-MOST_NODES = 900  # of one formula; the problem file takes 4000 letters
-PART, OBSERVED = "PART", "OBSCMT"
 _ITEMS = ("TIME", "DV", "AMT", "RATE", "II", "ADDL", "SS", "CMT", "EVID", "MDV")
 _SYNONYMS = {"K": "K{c}0", "KA": "K1{c}"}
 _EQUATION_OPS = ("phi", "lgamma", "log_phi")
@@ -45,8 +44,8 @@ class Problem:
     # ---- the whole ----------------------------------------------------------------------------------------------------
     def fields(self) -> dict[str, Any]:
         m = self.m
-        self.observed = self._observed()
-        parts = self.parts = self._parts()
+        self.seen = Observed(m, self.activity, self.of_des, self.fault)
+        parts, self.extra, self.typical = self.seen.parts, self.seen.extra, self.seen.typical
         doses = self._dose_formulas()
         starts = {k: m.at_start[f"A_0({k})"] for k in range(1, self.n_states + 1) if f"A_0({k})" in m.at_start}
         given = self._system_parameters()
@@ -102,130 +101,7 @@ class Problem:
         record = first(self.m.records, "PROBLEM")
         return record.lines[0].text.strip()[:200] if record is not None and record.lines else ""
 
-    # ---- records ------------------------------------------------------------------------------------------------------
-    def _column(self, name: str, default: float = 0.0) -> np.ndarray:
-        return self.m.table.get(name, np.full(self.m.n, default))
-
-    def _evid(self) -> np.ndarray:
-        if not self.m.predictor:
-            return np.zeros(self.m.n)
-        if "EVID" in self.m.table:
-            return self.m.table["EVID"]
-        return np.where((self._column("AMT") != 0) | (self._column("RATE") != 0), 1.0, 0.0)
-
-    def _observed(self) -> np.ndarray:
-        """(n,) records with an observation."""
-        return np.asarray((self._evid() == 0) & (self._column("MDV") == 0))
-
-    def _amount(self) -> Expr:
-        """NONMEM's F: the amount in the compartment of the record, scaled."""
-        m = self.m
-        assert m.model is not None
-        cmt, pcmt, evid = self._column("CMT"), self._column("PCMT"), self._evid()
-        at = np.where((evid == 0) & (cmt != 0), cmt, np.where(pcmt > 0, pcmt, m.model.observed))
-        if (at < 0).any() or (at > self.n_states).any() or (at != np.floor(at)).any():
-            bad = int(np.flatnonzero((at < 0) | (at > self.n_states) | (at != np.floor(at)))[0])
-            why = f"The record in data line {int(m.read.lines[bad])} observes compartment {at[bad]:g}; there are {self.n_states}."
-            self.fault(
-                "DATA", f"CMT {at[bad]:g}", why, "Write a compartment of the model; the output compartment is not read."
-            )
-            return num(0)
-        places = [int(k) for k in np.unique(at)]
-        main = m.model.observed if m.model.observed in places else places[0]
-        expr = self._scaled(main)
-        for k in places:
-            if k != main:
-                self.extra[OBSERVED] = at
-                m.visible.setdefault(OBSERVED, at)
-                m.called.setdefault(OBSERVED, OBSERVED)
-                expr = ("if", ("eq", sym(OBSERVED), num(k)), self._scaled(k), expr)
-        return expr
-
-    def _scaled(self, k: int) -> Expr:
-        m = self.m
-        assert m.model is not None
-        scale = m.at_start.get(f"S{k}")
-        if scale is None and k == m.model.observed:
-            scale = m.at_start.get("SC")
-        return sym(f"A({k})") if scale is None else ("div", sym(f"A({k})"), scale)
-
-    # ---- observations -------------------------------------------------------------------------------------------------
-    def _late(self, name: str) -> bool:
-        """Whether a definition follows states or residual effects, so that it belongs into the observation itself."""
-        if name not in self.definitions or name in self.of_des:
-            return False
-        reach = self.activity.reaches(sym(name))
-        return any(r == "F" or r == "T" or r.startswith(("A(", "EPS(")) or r in self.of_des for r in reach)
-
-    def _inlined(self, expr: Expr) -> Expr:
-        for _ in range(len(self.definitions) + 2):
-            hit = {name: self.definitions[name] for name in set(symbols(expr)) if self._late(name)}
-            if "F" in symbols(expr) and self.m.predictor and "F" not in self.m.flow.now:
-                hit["F"] = self._amount()
-            if not hit:
-                break
-            expr = formulas.renamed(expr, hit)
-            if _size(expr) > 20 * MOST_NODES:
-                self.fault(
-                    "ERROR" if self.m.predictor else "PRED",
-                    "Y",
-                    "The formula of Y is longer than can be written.",
-                    "Write it shorter.",
-                )
-                return num(0)
-        return expr
-
-    def _parts(self) -> list[tuple[tuple[str, int], tuple[Expr | None, Expr]]]:
-        """((name, flag), (prediction, Y or log likelihood)) of each kind of observation."""
-        m = self.m
-        block = "ERROR" if m.predictor else "PRED"
-        if "Y" not in m.flow.now:
-            self.fault(block, "Y", "Nothing is given to Y.", "Write Y = F + EPS(1).")
-            return []
-        y = self._inlined(m.flow.now["Y"])
-        flag = m.flow.now.get("F_FLAG", num(m.asked.likelihood))
-        flags = on_data(flag, m.visible, self.definitions, m.n)
-        if flags is None or not np.isin(flags, (0, 1, 2)).all():
-            self.fault(
-                block,
-                "F_FLAG",
-                "F_FLAG follows more than the data, or is none of 0, 1, 2.",
-                "Let it follow columns of the data.",
-            )
-            return []
-        kinds = [int(k) for k in np.unique(flags[self.observed])] or [0]
-        effects = {f"EPS({k + 1})" for k in range(m.n_eps)}
-        found: list[tuple[tuple[str, int], tuple[Expr | None, Expr]]] = []
-        for kind in kinds:
-            mask = np.ones(m.n, bool) if len(kinds) == 1 else self.observed & (flags == kind)
-
-            def truth(condition: Expr, mask: np.ndarray = mask) -> bool | None:
-                values = on_data(condition, m.visible, self.definitions, m.n)
-                return None if values is None else formulas.always(values[mask])
-
-            own = formulas.folded(y, truth)
-            if kind:
-                likelihood = formulas.without(own, effects)
-                log = formulas.logarithm(likelihood) if kind == 1 else ("mul", num(-0.5), likelihood)
-                found.append((("likelihood" if kind == 1 else "deviance", kind), (None, log)))
-                continue
-            if not effects & set(symbols(own)):
-                self.fault(
-                    block,
-                    "Y",
-                    "Y has no residual effect EPS, and F_FLAG says that it is no likelihood.",
-                    "Write Y = F + EPS(1).",
-                )
-                continue
-            prediction = formulas.without(own, effects)
-            error = formulas.replaced(own, prediction, sym("ipred")) if prediction[0] != "num" else own
-            found.append((("y", kind), (prediction, error)))
-            ipred = m.flow.now.get("IPRED", m.flow.now.get("IPRE"))
-            self.typical = ipred is not None and formulas.folded(self._inlined(ipred), truth) == prediction
-        if len(kinds) > 1:
-            self.extra[PART] = np.where(self.observed, flags, kinds[0])
-        return found
-
+    # ---- observations ------------------------------------------------------------------------------------------------
     def _observation(self, name: str, flag: int, prediction: Expr | None, expr: Expr) -> dict[str, Any]:
         if prediction is None:
             return {"log_likelihood": self.text(self.translate(expr), name)}
@@ -258,7 +134,7 @@ class Problem:
         m, found = self.m, dict[int, dict[str, Expr]]()
         if m.model is None:
             return found
-        evid, rate, cmt = self._evid(), self._column("RATE"), self._column("CMT")
+        evid, rate, cmt = self.seen.evid(), self.seen.column("RATE"), self.seen.column("CMT")
         at = np.where(cmt > 0, cmt, m.model.dose)
         dosed = np.isin(evid, (1, 4))
         for k in range(1, self.n_states + 1):
@@ -301,7 +177,7 @@ class Problem:
     def _equation(self, expr: Expr) -> str:
         own = self.in_equations(expr)
         for op in _EQUATION_OPS:
-            if any(node[0] == op for node in _walk(own)):
+            if any(node[0] == op for node in postorder(own)):
                 self.fault(
                     "DES",
                     op.upper(),
@@ -309,7 +185,7 @@ class Problem:
                     "Take it in $PK, under a name.",
                 )
                 return "0"
-        if _size(own) > 20 * MOST_NODES:
+        if formulas.size(own) > 20 * MOST_NODES:
             self.fault("DES", "", "A formula is longer than can be written.", "Write it shorter.")
             return "0"
         return infix(own)
@@ -336,7 +212,7 @@ class Problem:
         reach: set[str] = set()
         for root in self.roots:
             reach |= self.activity.reaches(root)
-        wanted = {key: expr for key, expr in self.definitions.items() if key in reach and not self._late(key)}
+        wanted = {key: expr for key, expr in self.definitions.items() if key in reach and not self.seen.late(key)}
         self.final: dict[str, str] = {}
         taken = {
             *m.table,
@@ -378,7 +254,7 @@ class Problem:
 
     def text(self, expr: Expr, name: str) -> str:
         try:
-            found = formulas.text(expr) if _size(expr) <= MOST_NODES else "x" * 5000
+            found = formulas.text(expr) if formulas.size(expr) <= MOST_NODES else "x" * 5000
         except formulas.TooDeep:
             found = "x" * 5000
         if len(found) > 3900:
@@ -497,7 +373,7 @@ class Problem:
             self.m.notes.append(f"no formula uses {', '.join(dropped)}: left out")
 
     # ---- the rest -----------------------------------------------------------------------------------------------------
-    def _data(self, parts: list[tuple[tuple[str, int], tuple[Expr | None, Expr]]]) -> dict[str, Any]:
+    def _data(self, parts: list[Part]) -> dict[str, Any]:
         m, found = self.m, dict[str, Any]({"file": "data.csv"})
         if len(parts) > 1:
             found["columns"] = {"DVID": PART}
@@ -544,7 +420,7 @@ class Problem:
 
     def _estimation(self) -> dict[str, Any]:
         found = dict(self.m.asked.options)
-        likelihoods = any(name in ("likelihood", "deviance") for (name, _), _ in self.parts)
+        likelihoods = any(name in ("likelihood", "deviance") for (name, _), _ in self.seen.parts)
         if likelihoods and found.get("method", "focei") in ("fo", "foce", "focei"):
             found["method"] = "laplace"
         return found
@@ -571,20 +447,3 @@ def _part(part: dict[str, Any], stay: list[int]) -> dict[str, Any]:
     for i in range(n):
         full[i, : i + 1] = full[: i + 1, i] = rows[i]
     return _given(full[np.ix_(stay, stay)], bool(part.get("fixed")))
-
-
-def _size(expr: Expr) -> int:
-    """How many nodes the formula has when written out."""
-    from respine.model.expression import postorder
-
-    count: dict[int, int] = {}
-    for node in postorder(expr):
-        leaf = node[0] in ("num", "sym", "time")
-        count[id(node)] = 1 if leaf else min(1 + sum(count[id(part)] for part in node[1:]), 10**9)
-    return count[id(expr)]
-
-
-def _walk(expr: Expr) -> list[Expr]:
-    from respine.model.expression import postorder
-
-    return list(postorder(expr))

@@ -162,7 +162,9 @@ def options(record: Record | None, faults: Faults) -> Options:
             rest = rest[single.end() :]
             continue
         word = re.match(r"(\([^()]*\)|[^\s=]+(?:\s*=\s*\S+)?)", rest)
-        assert word is not None
+        if word is None:
+            fault(rest[:40], "This is no option of $DATA.", "Write IGNORE=@, IGNORE=(...), ACCEPT=(...) or RECORDS=n.")
+            break
         seen, upper = word[1], word[1].upper()
         rest = rest[word.end() :]
         if upper in (

@@ -13,6 +13,7 @@ from respine.interop.control_stream.records import Record
 from respine.interop.faults import Faults
 
 MOST = 2000  # thetas or random effects
+LARGEST = 1e100  # of a variance
 INFINITE = 1e6  # NONMEM's infinity
 _WORD = re.compile(r"\(|\)|[^\s(),]+|,")
 _IGNORED = ("NOABORT", "NOABORTFIRST", "ABORT", "NOTHETABOUNDTEST", "THETABOUNDTEST", "NOOMEGABOUNDTEST", "OMEGABOUNDTEST",
@@ -121,6 +122,8 @@ def thetas(record: Record, faults: Faults, names: dict[str, str], before: int) -
             at += 1
             try:
                 start = number(text)
+                if not math.isfinite(start):
+                    raise ValueError
             except ValueError:
                 fault(line, word, "This is no number.")
                 continue
@@ -320,6 +323,8 @@ class _Blocks:
             return [BlockGiven(model.matrix, model.fixed, [""] * model.size, line, origin) for _ in range(times)]
         if not values:
             raise ValueError("the record has no value")
+        if not all(abs(v) < LARGEST for v, *_ in values):
+            raise ValueError(f"a value of {LARGEST:g} and more is no variance")
         if not block:
             if size is not None and size != len(values):
                 raise ValueError(f"DIAGONAL({size}) has {len(values)} values")

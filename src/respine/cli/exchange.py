@@ -122,7 +122,7 @@ def export(source: str = _WHAT, out: Path = _FILE, format: str = _FORMAT, arm: s
     """
     from respine.errors import InputError, Problem
 
-    if (Path(what) / "manifest.json").is_file():
+    if (Path(source) / "manifest.json").is_file():
         from respine.run.export import FORMATS as TABLES
         from respine.run.export import export as take_out
 
@@ -130,7 +130,7 @@ def export(source: str = _WHAT, out: Path = _FILE, format: str = _FORMAT, arm: s
         if chosen not in TABLES:
             why = "a run has no such format."
             raise InputError(Problem("command line", "--format", chosen, why, f"Write one of {', '.join(TABLES)}."))
-        written = take_out(what, out, chosen)
+        written = take_out(source, out, chosen)
         typer.echo(f"{out} written: {', '.join(file.name for file in written)}")
         return
     format = format or SUFFIXES.get(out.suffix.lower(), "")

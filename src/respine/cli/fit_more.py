@@ -67,7 +67,7 @@ def posterior(sampled: Posterior, out: Path | None, json: bool) -> None:
         from respine.fit.population.bayes import inference_data
 
         if inference_data.available():
-            paths.append(inference_data.write(found, out / "draws.nc"))
+            paths.append(inference_data.write(sampled, out / "draws.nc"))
     if json:
         from respine.cli.screen import print_json
 

@@ -19,7 +19,7 @@ from respine.fit.population import PopulationProblem, evaluate
 from respine.interop.control_stream import assemble, printed
 from respine.interop.control_stream.compare import FINEST, Compared, compare, final_estimates
 from respine.interop.control_stream.write import problem_of, sentence
-from respine.qualify.outcome import FAIL, PASS, REFUSED, REPORTED, Case, Findings, one_case
+from respine.qualify.outcome import FAIL, PASS, REFUSED, REPORTED, Case, Findings, judged_case
 
 STREAMS, TABLES = (".ctl", ".mod", ".con"), (".tab", ".sdtab", ".csv", ".fit", "")
 COLUMNS = ("records", "predictions", "objective", "NONMEM")
@@ -32,7 +32,7 @@ def qualify(folder: Path, progress: Callable[[int, int], None] | None = None) ->
     streams = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in STREAMS]
     cases = []
     for k, path in enumerate(streams):
-        cases.append(one_case(partial(_stream, path), path.name))
+        cases.append(judged_case(partial(_stream, path), path.name))
         if progress:
             progress(k + 1, len(streams))
     return Findings("NONMEM control streams", RULE, COLUMNS, cases)

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests import fuzz_models, fuzz_own, fuzz_texts
+from tests import fuzz_exchange, fuzz_models, fuzz_own, fuzz_texts
 from tests.fuzz_damage import TABLE, TEXT, XML, YAML, Kind
 
 HUNG_S = 20.0
@@ -55,6 +55,12 @@ KINDS = {
     "scale": Kind(fuzz_own.scale_seeds, "scale.yaml", YAML, fuzz_own.read_scale),
     "parameters": Kind(fuzz_own.parameter_seeds, "parameters.csv", TABLE, fuzz_own.read_parameters),
     "own data": Kind(fuzz_own.own_data_seeds, "own.csv", TABLE, fuzz_own.read_own_data),
+    "control": Kind(fuzz_exchange.control_seeds, "run.ctl", TEXT, fuzz_exchange.read_control),
+    "control data": Kind(fuzz_exchange.control_data_seeds, "data.csv", TABLE, fuzz_exchange.read_control_data),
+    "printed": Kind(fuzz_exchange.printed_seeds, "run.tab", TEXT, fuzz_exchange.read_printed),
+    "mrgsolve": Kind(fuzz_exchange.mrgsolve_seeds, "model.cpp", TEXT, fuzz_exchange.read_mrgsolve_text),
+    "omex": Kind(fuzz_exchange.omex_seeds, "model.omex", TEXT, fuzz_exchange.read_omex),
+    "petab": Kind(fuzz_exchange.petab_seeds, "problem.txt", TEXT, fuzz_exchange.read_petab_problem),
 }
 
 

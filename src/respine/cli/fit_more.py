@@ -63,6 +63,11 @@ def posterior(sampled: Posterior, out: Path | None, json: bool) -> None:
     """Tell and write a posterior; exit code 1 where it is no answer."""
     frames = {"posterior": sampled.summary, "draws": sampled.draws, "random-effects": sampled.random_effects}
     paths = written(frames, out) if out is not None else []
+    if out is not None:
+        from respine.fit.population.bayes import inference_data
+
+        if inference_data.available():
+            paths.append(inference_data.write(sampled, out / "draws.nc"))
     if json:
         from respine.cli.screen import print_json
 

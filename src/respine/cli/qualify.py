@@ -52,13 +52,43 @@ def models(folder: Path = FOLDER, json: bool = JSON) -> None:
 @group.command("nonmem")
 @report_errors
 def nonmem(
-    path: Path = typer.Argument(..., metavar="FILE_OR_FOLDER", help="The nmtest data set, or the folder it lies in."),
+    path: Path = typer.Argument(
+        ...,
+        metavar="FILE_OR_FOLDER",
+        help="The nmtest data set or its folder, or a folder of control streams with tables.",
+    ),
+    every: bool = ALL,
     json: bool = JSON,
 ) -> None:
-    """Dosing records against NONMEM: the event designs of the public nmtest data set."""
+    """Against NONMEM: the event designs of the nmtest data set, or control streams with what NONMEM printed for them."""
+    from respine.qualify import control_streams
+
+    if control_streams.has_streams(path):
+        judge(control_streams.qualify, path, every=every, as_json=json)
     from respine.qualify.nonmem import qualify
 
     judge(qualify, path, as_json=json)
+
+
+@group.command("table")
+@report_errors
+def table(
+    file: Path = typer.Argument(
+        ..., metavar="TABLE", help="A table as NONMEM's $TABLE writes it, with PRED (and IPRED with ETAs)."
+    ),
+    model: Path = typer.Option(
+        None, "--model", help="Its control stream or problem file; the one of the same name if left out."
+    ),
+    tolerance: float = typer.Option(
+        1e-8, "--tolerance", min=0.0, max=1.0, help="Relative, where more digits are printed."
+    ),
+    every: bool = ALL,
+    json: bool = JSON,
+) -> None:
+    """Your own table with predictions as the referee of a model."""
+    from respine.qualify.control_streams import qualify_table
+
+    judge(lambda path, _: qualify_table(path, model, tolerance), file, every=every, as_json=json)
 
 
 @group.command("petab")

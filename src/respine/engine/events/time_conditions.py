@@ -47,6 +47,7 @@ class Clock:
     """Values and flips of named conditions of time; the ``numbers`` they use (parameters, inputs, modes) may change."""
 
     def __init__(self, conditions: Mapping[str, Expr], rules: Mapping[str, Expr]) -> None:
+        rules = _needed(conditions, rules)
         formulas = (*conditions.values(), *rules.values())
         self.names = tuple(conditions)
         self.numbers = sorted({s for e in formulas for s in symbols(e)})
@@ -96,6 +97,18 @@ class Clock:
         for name, (rule, _) in self._rules.items():
             known[name] = bounds(rule, known, low, high)
         return bounds(expr, known, low, high)
+
+
+def _needed(conditions: Mapping[str, Expr], rules: Mapping[str, Expr]) -> dict[str, Expr]:
+    """The rules that conditions depend on, in their order."""
+    wanted: set[str] = set()
+    pending = [name for expr in conditions.values() for name in symbols(expr)]
+    while pending:
+        name = pending.pop()
+        if name in rules and name not in wanted:
+            wanted.add(name)
+            pending += symbols(rules[name])
+    return {name: rule for name, rule in rules.items() if name in wanted}
 
 
 class Ahead:

@@ -7,7 +7,7 @@ no pulse is passed over. Outputs are read from the formulas as they are written.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,10 @@ from respine.engine.events.time_conditions import Clock, Flips
 from respine.model.expression import Expr, substitute, sym, symbols
 from respine.model.system import System
 
+Row = tuple[int, float, int, float]
+"""Row before which it stands, time, input, value."""
+
+MOST_KEPT = 4096  # subjects whose flips are kept from one solve to the next
 MOST_FLIPS = 100_000  # of one subject on the way to a steady state
 
 
@@ -29,6 +33,7 @@ class TimeModes:
 
     system: System
     clock: Clock
+    _kept: dict[tuple[Any, ...], tuple[list[Row], bool]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,7 +82,7 @@ class TimeModes:
         """The table with flips, where each of its rows went, and whether no flip can be missed."""
         n = len(table.first)
         if own.any() or (table.kind == JUMP).any():
-            merged = [self._one_by_one(table, s, numbers, targets, changing, start, float(end[s])) for s in range(n)]
+            merged = [self._subject(table, s, numbers, targets, changing, start, float(end[s])) for s in range(n)]
             rows = [made for made, _ in merged]
             subject = np.repeat(np.arange(n), [len(r) for r in rows])
             after, times, which, values = np.array([row for r in rows for row in r], float).reshape(-1, 4).T
@@ -98,6 +103,26 @@ class TimeModes:
             mine_ = slice(table.first[s], table.last[s])
             before[a:b] = table.first[s] + np.searchsorted(table.time[mine_], times[a:b])
         return *_insert(table, subject, before, times, which, values), flips.sure
+
+    def _subject(
+        self, table: EventTable, s: int, numbers: Mapping[str, Any], targets: Sequence[int], changing: Mapping[int, str],
+        start: float, end: float,
+    ) -> tuple[list[Row], bool]:  # fmt: skip
+        """As `_one_by_one`, kept by all that it depends on: a search for parameters asks for the same flips again and again."""
+        rows = slice(int(table.first[s]), int(table.last[s]))
+        kind, target = table.kind[rows], table.target[rows]
+        matters = (kind == JUMP) | ((kind == SET_SLOW) & np.isin(target, list(changing)))
+        known = tuple(float(np.broadcast_to(v, (len(table.first),))[s]) for v in numbers.values())
+        key = (start, end, tuple(targets), tuple(changing.items()), tuple(numbers), known, table.time[rows].tobytes(),
+               kind.tobytes(), target[matters].tobytes(), table.value[rows][matters].tobytes())  # fmt: skip
+        first = rows.start
+        if key not in self._kept:
+            made, sure = self._one_by_one(table, s, numbers, targets, changing, start, end)
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = [(row - first, t, input_, value) for row, t, input_, value in made], sure
+        made, sure = self._kept[key]
+        return [(row + first, time, input_, value) for row, time, input_, value in made], sure
 
     def _one_by_one(
         self,

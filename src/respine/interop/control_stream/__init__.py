@@ -1,0 +1,1 @@
+"""NONMEM control streams as population problems."""

@@ -1,0 +1,287 @@
+"""Control streams for public reference data, written from the descriptions of the models; ``{data}`` is the data file."""
+
+from __future__ import annotations
+
+_PROPORTIONAL = "$ERROR\n  IPRED = F\n  Y = IPRED*(1 + EPS(1))\n"
+_EVALUATE = "$ESTIMATION METHOD=1 INTERACTION MAXEVAL=0 PRINT=1 NOABORT\n"
+
+STREAMS = {
+    "ss-lag-ge-ii": r"""$PROBLEM steady state with a lag
+$INPUT ID TIME DV AMT RATE EVID CMT MDV WT SS II LG
+$DATA {data} IGNORE=@
+$SUBROUTINES ADVAN1 TRANS2
+$PK
+  TVCL = THETA(1)*(WT/70)**THETA(3)   ; allometric
+  CL = TVCL*EXP(ETA(1))
+  V  = THETA(2)*EXP(ETA(2))
+  ALAG1 = LG
+  S1 = V
+"""
+    + _PROPORTIONAL
+    + r"""$THETA (0, 10) (0, 50) 0.75 FIX
+$OMEGA 0.09 0.09
+$SIGMA 0.0025
+"""
+    + _EVALUATE,
+    "ss-infusion-lag": r"""$PROB steady infusion
+$INPUT ID TIME DV AMT RATE EVID CMT MDV WT SS II
+$DATA '{data}' IGNORE=@
+$SUBS ADVAN6 TOL=9
+$MODEL COMP=(CENTRAL, DEFDOSE, DEFOBS)
+$PK
+  CL = THETA(1)*(WT/70.0)**THETA(3)*EXP(ETA(1))
+  V  = THETA(2)*EXP(ETA(2))
+  ALAG1 = THETA(4)*EXP(ETA(3))
+$DES
+  KE = CL/V
+  DADT(1) = -KE*A(1)
+$ERROR
+  CONC = A(1)/V
+  IPRED = CONC
+  W = IPRED
+  IF (W.EQ.0) W = 1
+  Y = IPRED + W*EPS(1)
+$THETA
+  (0, 10)        ; 1 CL
+  (0, 50, 500)   ; 2 V
+  0.75           ; 3 exponent
+  (0, 0.7, )     ; 4 LAG
+$OMEGA DIAGONAL(3) 0.09 0.09 0.04
+$SIGMA 0.0025
+"""
+    + _EVALUATE,
+    "lagged-zero-order": r"""$PROBLEM zero order
+$INPUT ID TIME DV AMT RATE EVID CMT MDV
+$DATA {data} IGNORE=I
+$SUBROUTINE ADVAN=ADVAN13 TOL=9
+$MODEL NCOMP=1
+$PK
+  CL = THETA(1)*EXP(ETA(1))
+  V  = THETA(2)*EXP(ETA(2))
+  D1 = THETA(3)
+  ALAG1 = THETA(4)
+  S1 = V
+$DES
+  DADT(1) = -CL/V*A(1)
+$ERROR
+  IPRED = F
+  Y = IPRED + IPRED*ERR(1)
+$THETA (0,5) (0,50) (0,2) (0,1.5)
+$OMEGA BLOCK(2) 0.09 0 0.04
+$SIGMA (0.15 SD)
+"""
+    + _EVALUATE,
+    "eta-boxcox": r"""$PROBLEM Box-Cox
+$INPUT ID TIME DV EVID AMT CMT MDV
+$DATA {data} IGNORE=@
+$SUBROUTINES ADVAN1 TRANS1
+$PK
+  LAM = THETA(3)
+  ETB = (EXP(ETA(1))**LAM - 1)/LAM
+  CL = THETA(1)*EXP(ETB)
+  V = THETA(2)*EXP(ETA(2))
+  K = CL/V
+  S1 = V
+"""
+    + _PROPORTIONAL
+    + r"""$THETA (0,2) (0,20) (0.5 FIX)
+$OMEGA 0.2
+$OMEGA 0.1
+$SIGMA 0.01
+"""
+    + _EVALUATE,
+    "pk-tte-gompertz": r"""$PROBLEM concentration and event
+$INPUT ID TIME DV EVID AMT CMT RATE MDV
+$DATA {data} IGNORE=@
+$SUBROUTINES ADVAN13 TOL=9
+$MODEL
+  COMP=(DEPOT, DEFDOSE)
+  COMP=(CENTRAL)
+  COMP=(CUM)
+$PK
+  CL = THETA(1)*EXP(ETA(1))
+  V  = THETA(2)
+  KA = THETA(3)
+  H0 = THETA(4)
+$DES
+  CON = A(2)/V
+  DADT(1) = -KA*A(1)
+  DADT(2) =  KA*A(1) - CL/V*A(2)
+  DADT(3) =  H0*EXP(THETA(5)*T)*EXP(THETA(6)*CON)
+$ERROR
+  CONC = A(2)/V
+  HAZ = H0*EXP(THETA(5)*TIME)*EXP(THETA(6)*CONC)
+  SUR = EXP(-A(3))
+  IPRED = CONC
+  F_FLAG = 0
+  IF (CMT.EQ.3) F_FLAG = 1
+  Y = IPRED*(1 + EPS(1))
+  IF (CMT.EQ.3.AND.DV.EQ.1) Y = SUR*HAZ
+  IF (CMT.EQ.3.AND.DV.EQ.0) Y = SUR
+$THETA 1 FIX 10 FIX 1 FIX 0.02 FIX 0.15 FIX 0.5 FIX
+$OMEGA 0 FIX
+$SIGMA 0.01
+$ESTIMATION METHOD=1 LAPLACE INTER NUMERICAL SLOW MAXEVAL=0 POSTHOC
+""",
+    "transit-lag-bioavailability": r"""$PROBLEM transit chain
+$INPUT ID TIME DV EVID AMT CMT MDV WT
+$DATA {data} IGNORE=@
+$SUBROUTINES ADVAN5
+$MODEL COMP=(T1) COMP=(T2) COMP=(T3) COMP=(T4) COMP=(CENTRAL, DEFOBS)
+$PK
+  CL = THETA(1)*(WT/70)**0.75*EXP(ETA(1))
+  V  = THETA(2)*EXP(ETA(2))
+  KTR = 4/THETA(3)
+  K12 = KTR
+  K23 = KTR
+  K34 = KTR
+  K45 = KTR
+  K50 = CL/V
+  ALAG1 = THETA(4)
+  F1 = THETA(5)
+  S5 = V
+"""
+    + _PROPORTIONAL
+    + r"""$THETA (0,9) (0,60) (0,3) (0,0.5) (0.7 FIX)
+$OMEGA 0.09 0.09
+$SIGMA 0.01
+"""
+    + _EVALUATE,
+    "transit-iov": r"""$PROBLEM Savic transit with real N, occasions
+$INPUT ID TIME DV EVID AMT CMT MDV OCC
+$DATA {data} IGNORE=@
+$SUBROUTINES ADVAN13 TOL=9
+$MODEL COMP=(CENTRAL,DEFDOSE,DEFOBS)
+$PK
+  IF (NEWIND.NE.2) THEN
+    NDOSE = 0
+    TD2 = 0
+    TD3 = 0
+    TD4 = 0
+    OD1 = 1
+    OD2 = 1
+    OD3 = 1
+    OD4 = 1
+  ENDIF
+  ISD = 0
+  IF (AMT.GT.0) ISD = 1
+  NDOSE = NDOSE + ISD
+  IF (ISD.EQ.1.AND.NDOSE.EQ.2) TD2 = TIME
+  IF (ISD.EQ.1.AND.NDOSE.EQ.3) TD3 = TIME
+  IF (ISD.EQ.1.AND.NDOSE.EQ.4) TD4 = TIME
+  OC1 = 0
+  OC2 = 0
+  OC3 = 0
+  IF (OCC.EQ.1) OC1 = 1
+  IF (OCC.EQ.2) OC2 = 1
+  IF (OCC.EQ.3) OC3 = 1
+  CL = THETA(1)*EXP(ETA(1) + OC1*ETA(3) + OC2*ETA(4) + OC3*ETA(5))
+  V  = THETA(2)*EXP(ETA(2))
+  NN = THETA(4)
+  K1 = (NN + 1)/(THETA(3)*EXP(ETA(6)))
+  K2 = (NN + 1)/(THETA(3)*EXP(ETA(7)))
+  K3 = (NN + 1)/(THETA(3)*EXP(ETA(8)))
+  LG = GAMLN(NN + 1)
+  F1 = 0
+$DES
+  RIN = 0
+  U1 = T
+  U2 = T - TD2
+  U3 = T - TD3
+  U4 = T - TD4
+  IF (NDOSE.GE.1.AND.U1.GT.0) RIN = RIN + 100*K1*EXP(NN*LOG(K1*U1) - K1*U1 - LG)
+  IF (NDOSE.GE.2.AND.U2.GT.0) RIN = RIN + 100*K1*EXP(NN*LOG(K1*U2) - K1*U2 - LG)
+  IF (NDOSE.GE.3.AND.U3.GT.0) RIN = RIN + 100*K2*EXP(NN*LOG(K2*U3) - K2*U3 - LG)
+  IF (NDOSE.GE.4.AND.U4.GT.0) RIN = RIN + 100*K3*EXP(NN*LOG(K3*U4) - K3*U4 - LG)
+  DADT(1) = RIN - CL/V*A(1)
+$ERROR
+  IPRED = A(1)/V
+  Y = IPRED*(1 + EPS(1))
+$THETA (0,5) (0,30) (0,3) (0,3)
+$OMEGA 0.09 FIX 0.04 FIX
+$OMEGA BLOCK(1) FIX 0.04
+$OMEGA BLOCK(1) SAME(2)
+$OMEGA BLOCK(1) FIX 0.09
+$OMEGA BLOCK(1) SAME
+$OMEGA BLOCK(1) SAME
+$SIGMA 0.01
+"""
+    + _EVALUATE,
+    "ode-myelosuppression": r"""$PROBLEM myelosuppression
+$INPUT ID TIME AMT CMT EVID MDV DV V1I K10I K12I K21I
+$DATA {data} IGNORE=@
+$SUBROUTINES ADVAN13 TOL=10
+$MODEL COMP=(CENT) COMP=(PERI) COMP=(PROL) COMP=(TR1) COMP=(TR2) COMP=(TR3) COMP=(CIRC, DEFOBS)
+$PK
+  BAS = THETA(1)*EXP(ETA(1))
+  MTT = THETA(2)*EXP(ETA(2))
+  SLOPE = THETA(3)*EXP(ETA(3))
+  GAM = THETA(4)
+  KTR = 4/MTT
+  F3 = BAS
+  F4 = BAS
+  F5 = BAS
+  F6 = BAS
+  F7 = BAS
+$DES
+  CP = A(1)/V1I
+  EDRUG = SLOPE*CP
+  FEED = (BAS/A(7))**GAM
+  DADT(1) = -(K10I + K12I)*A(1) + K21I*A(2)
+  DADT(2) = K12I*A(1) - K21I*A(2)
+  DADT(3) = KTR*A(3)*((1 - EDRUG)*FEED - 1)
+  DADT(4) = KTR*(A(3) - A(4))
+  DADT(5) = KTR*(A(4) - A(5))
+  DADT(6) = KTR*(A(5) - A(6))
+  DADT(7) = KTR*(A(6) - A(7))
+$ERROR
+  IPRED = A(7)
+  Y = IPRED*(1 + EPS(1))
+$THETA (0,4) (0,80) (0,0.06) (0,0.25)
+$OMEGA 0.05 0.05 0.05
+$SIGMA 0.04
+"""
+    + _EVALUATE,
+    "saem-sparse-combined": r"""$PROBLEM sparse
+$INPUT ID TIME AMT RATE DV MDV EVID CMT
+$DATA {data} IGNORE=@
+$SUBROUTINES ADVAN3 TRANS4
+$PK
+  MU_1 = LOG(THETA(1))
+  MU_2 = LOG(THETA(2))
+  MU_3 = LOG(THETA(3))
+  CL = EXP(MU_1 + ETA(1))
+  V1 = EXP(MU_2 + ETA(2))
+  V2 = EXP(MU_3 + ETA(3))
+  Q = THETA(4)
+  S1 = V1
+$ERROR
+  Y = F*EPS(1) + F + EPS(2)
+$THETA (0,4) (0,22) (0,13) (12 FIX)
+$OMEGA BLOCK(3)
+ 0.17
+ 0.02 0.15
+ 0.02 0.02 0.69
+$SIGMA 0.0169 3.24
+$EST METHOD=SAEM NBURN=1500 NITER=2500 ISAMPLE=10 SEED=7
+$EST METHOD=IMP EONLY=1 ISAMPLE=3000
+""",
+    "evid-reset-lag": r"""$PROBLEM resets
+$DATA {data} IGNORE=@
+$INPUT ID TIME DV EVID AMT CMT MDV II SS RATE LAGC
+$SUBROUTINES ADVAN2 TRANS2
+$PK
+  CL = THETA(1)*EXP(ETA(1))
+  V  = THETA(2)
+  KA = THETA(3)
+  ALAG1 = LAGC
+  S2 = V
+$ERROR
+  IPRED = F
+  Y = IPRED + EPS(1)
+$THETA 2.0 FIX  20.0 FIX  0.15 FIX
+$OMEGA 0 FIX
+$SIGMA 0.01 FIX
+$ESTIMATION MAXEVAL=0 METHOD=0
+""",
+}

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from respine.errors import InputError, Problem
+from respine.errors import InputError, Problem, argument
 from respine.protocol import Protocol
 from respine.study.read import document
+from respine.study.scales import load
 from respine.study.schema import Study
 from respine.study.trial_form import MOST_PEOPLE, TrialForm
+from respine.trial.items import item_scores, rated_by_itself
 from respine.trial.replicates.behave import KINDS
 from respine.trial.replicates.cohort import Cohort, Course
 from respine.trial.replicates.randomise import allot, subjects
@@ -64,6 +66,24 @@ class Trials:
     def observed(self, scale: str) -> np.ndarray:
         """Scores as a trial has them, ``(R, n, V)``, NaN where no rating took place."""
         return np.where(self.seen, self.scores[scale], np.nan)
+
+    def items(self, scale: str) -> dict[str, np.ndarray]:
+        """A scale item by item, each ``(R, n, V)`` whole numbers that add up to the score, NaN where no rating took place.
+
+        Raises InputError for a scale that the study does not observe or whose file has no items.
+        """
+        known = load(self.protocol.study.library, scale)
+        if known.name not in self.scores:
+            raise InputError(argument("scale", scale, "The study does not observe it.",
+                                      f"Write one of: {', '.join(self.scores)}."))  # fmt: skip
+        seen = self.observed(known.name)
+        made = np.full((*seen.shape, max(len(known.items), 1)), np.nan)
+        alone = rated_by_itself(known, list(self.scores))
+        for code, arm in enumerate(self.arms):
+            of = self.arm == code
+            own = {item: self.observed(other)[of] for item, other in alone.items()}
+            made[of] = item_scores(self.protocol.study.seed, known, arm, self.subject[of], seen[of], own)
+        return {name: made[..., k] for k, name in enumerate(known.items)}
 
     def table(self, trial: int, scale: str) -> pd.DataFrame:
         """One trial as a table for ``respine analyze``: a row a patient and visit, missing scores as NaN.

@@ -8,8 +8,8 @@ import pytest
 
 from respine.errors import InputError
 from respine.files import parquet
-from respine.run.results import load
 from respine.run.plan import Plan
+from respine.run.results import load
 
 
 def test_items_of_a_run_add_up_to_its_scores(whole: tuple[Path, Plan]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,9 +63,33 @@ class Trials:
             raise KeyError(f"there is no rating at {time:g} h")
         return k
 
+    def head(self, count: int) -> Trials:
+        """The first ``count`` of the trials."""
+        groups: dict[str, Any] = {name: {key: values[:count] for key, values in getattr(self, name).items()}
+                                  for name in ("scores", "true", "events")}  # fmt: skip
+        plain: dict[str, Any] = {
+            name: getattr(self, name)[:count] for name in ("subject", "arm", "belief", "felt", "seen")
+        }
+        return replace(self, **groups, **plain, strata=None if self.strata is None else self.strata[:count])
+
     def observed(self, scale: str) -> np.ndarray:
         """Scores as a trial has them, ``(R, n, V)``, NaN where no rating took place."""
         return np.where(self.seen, self.scores[scale], np.nan)
+
+    def plot(self, what: str = "responses", scale: str | None = None, time: float | None = None) -> Any:
+        """A figure that hands back its table as ``.table``: ``"responses"`` (mean changes with the range of the trials),
+        ``"belief"`` against effect at ``time`` hours, or people without ``"dropout"``, ``"discontinuation"``, ``"rescue"`` or
+        ``"relapse"`` over time."""
+        from importlib import import_module
+
+        return import_module("respine.report").plot_trials(self, what, scale, time)  # a later room: drawn there
+
+    def __repr__(self) -> str:
+        people = ", ".join(f"{name} {(self.arm == k).sum(axis=1).mean():.0f}" for k, name in enumerate(self.arms))
+        return (
+            f"{len(self)} simulated trials of {self.protocol.study.name} ({people} people), {len(self.times)} ratings of "
+            f"{', '.join(self.scores)}; .observed, .true, .events, .table, .items, .plot()"
+        )
 
     def items(self, scale: str) -> dict[str, np.ndarray]:
         """A scale item by item, each ``(R, n, V)`` whole numbers that add up to the score, NaN where no rating took place.

@@ -24,26 +24,26 @@ MOST_DOTS = 4000  # people drawn as points
 
 
 def plot_trials(
-    trials: Trials, what: str = "responses", scale: str | None = None, time: float | None = None
+    trials: Trials, name: str = "responses", scale: str | None = None, time: float | None = None
 ) -> Drawing:
     """A figure of simulated trials: ``responses``, ``belief`` (at ``time`` hours, the last rating if left out), or the time to
     ``dropout``, ``discontinuation``, ``rescue`` or ``relapse`` in the first trial. ``scale``: the first that is observed if left
     out. Raises InputError for another name, for a scale not observed and for an event that no trial has."""
     known = list(trials.scores)
-    if what not in FIGURES:
-        raise InputError(argument("figure", what, "There is no figure of this name.", nearest(what, FIGURES)))
+    if name not in FIGURES:
+        raise InputError(argument("figure", name, "There is no figure of this name.", nearest(name, FIGURES)))
     if scale is not None and scale not in known:
         raise InputError(argument("scale", scale, "The study does not observe it.", nearest(scale, known)))
     scale = scale or known[0]
-    if what == "responses":
+    if name == "responses":
         return plot_responses(trials, scale)
-    if what == "belief":
+    if name == "belief":
         return plot_belief(
             trials.head(max(1, MOST_DOTS // trials.subject.shape[1])),
             scale,
             float(trials.times[-1]) if time is None else time,
         )
-    return plot_event(trials, what)
+    return plot_event(trials, name)
 
 
 def plot_responses(trials: Trials, scale: str) -> Drawing:
@@ -95,7 +95,7 @@ def plot_event(trials: Trials, kind: str, trial: int = 0) -> Drawing:
     for k, arm in enumerate(trials.arms):
         of = trials.arm[trial] == k
         groups[arm] = ((np.minimum(when, end)[of] - start) / 24, event[of])
-    return plot_survival(groups, unit="days since baseline", what=EVENTS[kind])
+    return plot_survival(groups, unit="days since baseline", outcome=EVENTS[kind])
 
 
 def plot_answers(answers: pd.DataFrame) -> Drawing:

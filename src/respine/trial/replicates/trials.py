@@ -76,13 +76,13 @@ class Trials:
         """Scores as a trial has them, ``(R, n, V)``, NaN where no rating took place."""
         return np.where(self.seen, self.scores[scale], np.nan)
 
-    def plot(self, what: str = "responses", scale: str | None = None, time: float | None = None) -> Any:
+    def plot(self, name: str = "responses", scale: str | None = None, time: float | None = None) -> Any:
         """A figure that hands back its table as ``.table``: ``"responses"`` (mean changes with the range of the trials),
         ``"belief"`` against effect at ``time`` hours, or people without ``"dropout"``, ``"discontinuation"``, ``"rescue"`` or
         ``"relapse"`` over time."""
         from importlib import import_module
 
-        return import_module("respine.report").plot_trials(self, what, scale, time)  # a later room: drawn there
+        return import_module("respine.report").plot_trials(self, name, scale, time)  # a later room: drawn there
 
     def __repr__(self) -> str:
         people = ", ".join(f"{name} {(self.arm == k).sum(axis=1).mean():.0f}" for k, name in enumerate(self.arms))

@@ -44,6 +44,7 @@ from .run import execute as execute
 from .run import load as load_results
 from .run import plan as plan
 from .run import simulate as simulate
+from .run.trials import load_trials as load_trials
 from .study import Arm as Arm
 from .study import Dose as Dose
 from .study import Exposure as Exposure
@@ -95,6 +96,7 @@ __all__ = [
     "load_population",
     "load_results",
     "load_study",
+    "load_trials",
     "model",
     "plan",
     "population",

@@ -27,6 +27,7 @@ from respine.cli import (
     runs,
     studies,
     sweep,
+    trials,
 )
 
 app = typer.Typer(
@@ -82,6 +83,7 @@ app.command("credibility")(credibility.credibility)
 app.command("analyze")(analyze.analyze)
 app.command("power")(power.power)
 app.command("design")(design.design)
+app.command("trials")(trials.trials)
 app.command("fit")(fit.fit)
 app.add_typer(fit.data, name="data")
 app.command("doctor")(doctor.doctor)

@@ -68,7 +68,7 @@ def design(
     powers = _shares("power", power)
     gone = 0.0 if dropout is None else _shares("dropout", dropout)[0]
     options = {"delta": delta, "gamma": gamma, "gamma_beta": gamma_beta, "binding": binding}
-    designs = [_design(boundary, looks, alpha, sided, futility, beta_spending, 1 - p, options) for p in powers]
+    designs = [make_design(boundary, looks, alpha, sided, futility, beta_spending, 1 - p, options) for p in powers]
     if study is not None:
         _of_study(study, designs, powers, gone, screen, json, against=against, endpoint=endpoint, visit=visit,
                   replicates=replicates, budget=budget)  # fmt: skip
@@ -121,10 +121,11 @@ def _shares(name: str, text: str) -> list[float]:
     return shares
 
 
-def _design(
+def make_design(
     boundary: str, looks: str, alpha: float, sided: int, futility: str | None, beta_spending: str | None, beta: float,
     options: dict[str, Any],
 ) -> Design:  # fmt: skip
+    """The design of a boundary and looks as the command line writes them. Raises InputError."""
     from respine.trial.analysis.sequential.design import design as make
 
     try:

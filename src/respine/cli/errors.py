@@ -23,7 +23,7 @@ FLAGS = {
     "endpoint": "--endpoint", "against": "--against", "analysis": "--analysis", "estimand": "--estimand",
     "replicates": "--replicates", "budget": "--budget", "alpha": "--alpha",
     "effect": "--effect", "rates": "--rates", "power": "--power",
-    "boundary": "--boundary", "z": "--z",
+    "boundary": "--boundary", "z": "--z", "looks": "--looks", "enlarge": "--enlarge", "figure": "--figure", "table": "--table",
     "part": "--shard", "shard": "--shard-people", "keep": "--keep", "precision": "--precision",
     "cluster": "--cluster", "grid": "--grid", "sobol": "--sobol", "trim": "--trim",
 }  # fmt: skip

@@ -138,7 +138,15 @@ def plot_belief(trials: Trials, scale: str, time: float) -> Drawing:
             )
             frames.append(pd.DataFrame({"arm": arm, "belief": belief, "change": change}))
         axis.set(
-            xlim=(-0.02, 1.02), xlabel="belief in having got the drug", ylabel=f"change of {scale} (lower is better)"
+            xlim=(-0.02, 1.02),
+            xlabel="belief in having got the drug",
+            ylabel=f"change of {scale}, {trials.protocol.scale(scale).unit} (lower is better)",
+        )
+        when = f"{time / 24:g} d" if time >= 24 else f"{time:g} h"
+        axis.set_title(
+            theme.literal(f"{trials.protocol.study.name}, {when}; lines: means of fifths of belief"),
+            fontsize=8,
+            loc="left",
         )
         axis.legend(loc="best")
     return Drawing(figure, pd.concat(frames, ignore_index=True))

@@ -11,11 +11,13 @@ from typing import Any
 import pandas as pd
 
 from respine import published, trial
+from respine.errors import InputError, argument
 from respine.files import parquet
 from respine.files.html import card
 from respine.protocol import Protocol
 from respine.run import manifest
 from respine.run.folder import TABLES, read_finished
+from respine.study import scales
 from respine.study.schema import Study
 from respine.trial import Panel
 
@@ -55,6 +57,14 @@ class Results:
             return report.plot_comparison(self)
         names = () if what == "chain" else [what] if isinstance(what, str) else list(what)
         return report.plot_chain(self, only=names)
+
+    def items(self, scale: str = "MADRS") -> pd.DataFrame:
+        """A scale item by item: ``subject, arm, time_h, item, value``, whole numbers that add up to the score of the visit.
+
+        An item with a scale of its own in the run (suicidal thoughts: MADRS-SUICIDE) is what that scale says, as far as the
+        total allows. Raises InputError for a scale that the run did not observe or whose file has no items.
+        """
+        return items_of(self, scale)
 
     def __repr__(self) -> str:
         failed = f", {len(self.failures)} not simulated to the end" if len(self.failures) else ""
@@ -143,6 +153,34 @@ def endpoint_table(protocol: Protocol, panel: Panel) -> pd.DataFrame:
     compared = compared.join(details, on=["arm", "endpoint"])
     whole = pd.concat([compared, own], ignore_index=True) if len(own) else compared
     return whole[[*trial.COLUMNS, *extra]].astype(_KINDS)
+
+
+def items_of(results: Results, scale: str) -> pd.DataFrame:
+    """``Results.items``."""
+    known = scales.load(results.study.library, scale)
+    visits = parquet.read(results.folder / "visits.parquet")
+    observed = sorted(set(visits["scale"]))
+    if known.name not in observed:
+        raise InputError(
+            argument("scale", scale, "The run did not observe it.", f"Write one of: {', '.join(observed)}.")
+        )
+    alone = trial.rated_by_itself(known, observed)
+    frames = []
+    for arm in results.study.arms:
+        of = visits[visits["arm"] == arm]
+        wide = {
+            name: of[of["scale"] == name].pivot(index="subject", columns="time_h", values="value")
+            for name in (known.name, *alone.values())
+        }
+        total = wide[known.name]
+        own = {item: wide[other].reindex_like(total).to_numpy() for item, other in alone.items()}
+        made = trial.item_scores(results.study.seed, known, arm, total.index.to_numpy(), total.to_numpy(), own)
+        index = pd.MultiIndex.from_product(
+            [total.index, total.columns, known.items], names=["subject", "time_h", "item"]
+        )
+        frame = pd.Series(made.ravel(), index, name="value").dropna().reset_index()
+        frames.append(frame.assign(arm=arm)[["subject", "arm", "time_h", "item", "value"]])
+    return pd.concat(frames, ignore_index=True)
 
 
 def load(folder: str | Path) -> Results:

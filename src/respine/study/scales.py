@@ -52,7 +52,10 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Scale:
-    """One instrument: its range and step in ``unit``, the model output it reads, its rule and its numbers by name."""
+    """One instrument: its range and step in ``unit``, the model output it reads, its rule and its numbers by name.
+
+    ``items``: names and usual means of its items where the file has them, with their spread in ``item_numbers``.
+    """
 
     name: str
     title: str
@@ -68,6 +71,8 @@ class Scale:
     response_drop: float = 0.5
     remission_at_most: float | None = None
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    items: Mapping[str, float] = field(default_factory=dict)
+    item_numbers: Mapping[str, float] = field(default_factory=dict)
 
     def number(self, name: str, otherwise: float = math.nan) -> float:
         """A number of the scale file by its name."""
@@ -159,13 +164,34 @@ def parse(doc: Document) -> Scale:
             )
     doc.check()
     low, high = (float(edge) for edge in data["range"])
+    items, item_numbers = _items(doc, high - low)
     return Scale(
         name=data["name"], title=data["title"], unit=data["unit"], rule=rule, output=data["output"], low=low, high=high,
         step=float(data["step"]), numbers=numbers, aliases=tuple(data.get("aliases") or ()),
         conversion=_conversion(data.get("baseline_from")), response_drop=float(data.get("response_drop", 50.0)) / 100,
         remission_at_most=None if data.get("remission_at_most") is None else float(data["remission_at_most"]),
-        sources=dict(data["values"]),
+        sources=dict(data["values"]), items=items, item_numbers=item_numbers,
     )  # fmt: skip
+
+
+def _items(doc: Document, span: float) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean of each item at a middling total, and how far people and occasions spread around them. Raises InputError."""
+    block = doc.data.get("items")
+    if block is None:
+        return {}, {}
+    items = numbers_of(doc, block, ("items",))
+    numbers = numbers_of(doc, doc.data.get("item_values"), ("item_values",))
+    for key in ("person_sd", "occasion_sd"):
+        if key not in numbers:
+            doc.problem(("item_values",), f'Items need "{key}", the spread around their means in logits.',
+                        f"Add {key}: {{value: ..., unit: ..., ...}}.")  # fmt: skip
+    highest = span / max(len(items), 1)
+    for name, mean in items.items():
+        if not 0 < mean < highest:
+            doc.problem(("items", name), f"The mean of an item lies between 0 and {highest:g}, the range shared by all items.",
+                        "Correct it.")  # fmt: skip
+    doc.check()
+    return items, numbers
 
 
 def _conversion(block: Mapping[str, Any] | None) -> Conversion | None:

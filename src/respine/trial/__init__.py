@@ -4,6 +4,7 @@ from respine.protocol.output_times import rating_times
 from respine.study.scales import Scale
 from respine.trial.endpoints import Endpoint, Units, endpoint_values, of_study
 from respine.trial.interim import InterimScores
+from respine.trial.items import item_scores, rated_by_itself
 from respine.trial.observe import (
     Scores,
     count_hardly_ill,
@@ -33,11 +34,13 @@ __all__ = [
     "endpoint_values",
     "hardly_ill",
     "in_trials_of_published_size",
+    "item_scores",
     "observe",
     "observed_outputs",
     "observed_scales",
     "of_study",
     "predict",
+    "rated_by_itself",
     "rating_times",
     "required_outputs",
     "scores",

@@ -66,12 +66,12 @@ def power(
         raise InputError(argument("replicates", replicates, f"{LEAST_REPLICATES} trials are the least that tell a power.",
                                   "Write for example 400."))  # fmt: skip
     protocol = protocol.with_study(behaviour=with_dropout(protocol.study, dropout)) if dropout is not None else protocol
-    times = None if visits is None else [_hours(v) for v in visits]
+    times = None if visits is None else [hours(v) for v in visits]
     asked = _Asked(
         protocol, sizes(n), comparisons(protocol, endpoint=endpoint, against=against, visits=times, method=analysis),
         alpha, estimand, threads,
     )  # fmt: skip
-    counts = _simulate(asked, replicates, _seconds(budget), progress)
+    counts = _simulate(asked, replicates, seconds(budget), progress)
     return results(protocol.study, asked.n, counts, alpha, costs or {}, replicates)
 
 
@@ -107,7 +107,8 @@ def with_dropout(study: Study, dropout: str | float | Mapping[str, str | float])
     return Behaviour.model_validate({**own, "dropout": laws})
 
 
-def _hours(value: str | float) -> float:
+def hours(value: str | float) -> float:
+    """Hours of a visit as it is written. Raises InputError."""
     if isinstance(value, str):
         try:
             return units.hours(value)
@@ -116,7 +117,8 @@ def _hours(value: str | float) -> float:
     return float(value)
 
 
-def _seconds(budget: str | float | None) -> float:
+def seconds(budget: str | float | None) -> float:
+    """Seconds of a budget as it is written, infinite for none. Raises InputError."""
     if budget is None:
         return float("inf")
     if isinstance(budget, str):
@@ -151,7 +153,7 @@ def _simulate(asked: _Asked, replicates: int, seconds: float, progress: Progress
                 asked.protocol, chunk, asked.n[-1], first=done, typical=typical, threads=asked.threads,
                 progress=_within(progress, done, chunk, mode, replicates),
             )  # fmt: skip
-            for group in _together(asked.comparisons):
+            for group in together(asked.comparisons):
                 _count(asked, trials, group, [gathered[i][mode] for i in group])
         done += chunk
         if progress is not None:
@@ -173,7 +175,7 @@ def _within(progress: Progress | None, done: int, chunk: int, mode: int, total: 
     return lambda part, whole: progress(int(done + chunk * (mode + part / max(1, whole)) / 2), total)
 
 
-def _together(all_of: Sequence[Comparison]) -> list[list[int]]:
+def together(all_of: Sequence[Comparison]) -> list[list[int]]:
     """Comparisons of the same two arms on the same endpoint: one analysis answers for all their visits."""
     groups: dict[tuple[str, str, str], list[int]] = {}
     for i, comparison in enumerate(all_of):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TARGETS = (0.8, 0.9)
 SURPRISING = 0.05  # power less assurance, from which it is explained
+CERTAIN = 0.995  # assurance that is as good as 1
+FAR = 0.25  # of the typical effect: from which its distance to the mean over draws is told
 POWER = ("arm", "against", "endpoint", "scale", "visit_h", "analysis", "n", "power", "power_error", "assurance",
          "assurance_error", "wrong", "cost")  # fmt: skip
 
@@ -155,7 +157,9 @@ def _effects(counts: Counts) -> dict[str, Any]:
     typical = float(np.nanmean(counts.given["effect"]))
     return {
         "effect": typical, "effect_error": float(np.nanstd(counts.given["effect"], ddof=1) / np.sqrt(counts.replicates)),
-        "effect_over_draws": float(np.nanmean(effect)), "sd_between_draws": float(np.sqrt(between)),
+        "effect_over_draws": float(np.nanmean(effect)),
+        "effect_over_draws_error": float(np.nanstd(effect, ddof=1) / np.sqrt(counts.replicates)),
+        "sd_between_draws": float(np.sqrt(between)),
         "sd_within": float(np.sqrt(np.nanmean(counts.given["sd"]))), "sd_within_draws": within,
         "sd_analysis": float(np.sqrt(np.nanmean(counts.given["se"] ** 2) * counts.size / 2)),
         "missing_arm": float(np.nanmean(counts.given["left"][:, 0])),
@@ -178,10 +182,18 @@ def _notes(
     curve = curves[counts.comparison.arm, counts.comparison.against, outcome.time, "assurance"]
     sign = -1 if outcome.lower_is_better else 1
     if curve is not None and power[-1] - assurance[-1] > SURPRISING:
+        end = f"no size takes it above {100 * curve.limit:.0f} %" if curve.limit < CERTAIN else "it rises slowly with n"
         notes.append(
             f"{when}: assurance stays below power because the effect is not known: {effect['effect_over_draws']:.2f} with an "
-            f"SD of {effect['sd_between_draws']:.2f} between parameter draws. More people do not mend that; "
-            f"no size takes it above {100 * curve.limit:.0f} %"
+            f"SD of {effect['sd_between_draws']:.2f} between parameter draws; {end}"
+        )
+    apart = abs(effect["effect"] - effect["effect_over_draws"])
+    chance = np.hypot(effect["effect_error"], effect["effect_over_draws_error"])
+    if apart > max(FAR * abs(effect["effect"]), 3 * chance):
+        notes.append(
+            f"{when}: the typical parameters give a difference of {effect['effect']:.2f}, their draws on average "
+            f"{effect['effect_over_draws']:.2f}. Typical values are each number's own best guess; draws hold what the evidence "
+            "says of all numbers together: decide by assurance"
         )
     if sign * effect["effect"] < 0:
         notes.append(f"{when}: the arm does worse than the one it is compared with, so that a trial can hardly be won")

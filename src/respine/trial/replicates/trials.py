@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from respine.errors import InputError, Problem
+from respine.errors import InputError, Problem, argument
 from respine.protocol import Protocol
 from respine.study.read import document
+from respine.study.scales import load
 from respine.study.schema import Study
 from respine.study.trial_form import MOST_PEOPLE, TrialForm
+from respine.trial.items import item_scores, rated_by_itself
 from respine.trial.replicates.behave import KINDS
 from respine.trial.replicates.cohort import Cohort, Course
 from respine.trial.replicates.randomise import allot, subjects
@@ -61,9 +63,51 @@ class Trials:
             raise KeyError(f"there is no rating at {time:g} h")
         return k
 
+    def head(self, count: int) -> Trials:
+        """The first ``count`` of the trials."""
+        groups: dict[str, Any] = {name: {key: values[:count] for key, values in getattr(self, name).items()}
+                                  for name in ("scores", "true", "events")}  # fmt: skip
+        plain: dict[str, Any] = {
+            name: getattr(self, name)[:count] for name in ("subject", "arm", "belief", "felt", "seen")
+        }
+        return replace(self, **groups, **plain, strata=None if self.strata is None else self.strata[:count])
+
     def observed(self, scale: str) -> np.ndarray:
         """Scores as a trial has them, ``(R, n, V)``, NaN where no rating took place."""
         return np.where(self.seen, self.scores[scale], np.nan)
+
+    def plot(self, name: str = "responses", scale: str | None = None, time: float | None = None) -> Any:
+        """A figure that hands back its table as ``.table``: ``"responses"`` (mean changes with the range of the trials),
+        ``"belief"`` against effect at ``time`` hours, or people without ``"dropout"``, ``"discontinuation"``, ``"rescue"`` or
+        ``"relapse"`` over time."""
+        from importlib import import_module
+
+        return import_module("respine.report").plot_trials(self, name, scale, time)  # a later room: drawn there
+
+    def __repr__(self) -> str:
+        people = ", ".join(f"{name} {(self.arm == k).sum(axis=1).mean():.0f}" for k, name in enumerate(self.arms))
+        return (
+            f"{len(self)} simulated trials of {self.protocol.study.name} ({people} people), {len(self.times)} ratings of "
+            f"{', '.join(self.scores)}; .observed, .true, .events, .table, .items, .plot()"
+        )
+
+    def items(self, scale: str) -> dict[str, np.ndarray]:
+        """A scale item by item, each ``(R, n, V)`` whole numbers that add up to the score, NaN where no rating took place.
+
+        Raises InputError for a scale that the study does not observe or whose file has no items.
+        """
+        known = load(self.protocol.study.library, scale)
+        if known.name not in self.scores:
+            raise InputError(argument("scale", scale, "The study does not observe it.",
+                                      f"Write one of: {', '.join(self.scores)}."))  # fmt: skip
+        seen = self.observed(known.name)
+        made = np.full((*seen.shape, max(len(known.items), 1)), np.nan)
+        alone = rated_by_itself(known, list(self.scores))
+        for code, arm in enumerate(self.arms):
+            of = self.arm == code
+            own = {item: self.observed(other)[of] for item, other in alone.items()}
+            made[of] = item_scores(self.protocol.study.seed, known, arm, self.subject[of], seen[of], own)
+        return {name: made[..., k] for k, name in enumerate(known.items)}
 
     def table(self, trial: int, scale: str) -> pd.DataFrame:
         """One trial as a table for ``respine analyze``: a row a patient and visit, missing scores as NaN.

@@ -165,7 +165,23 @@ def fit(data: Data, covariance: Sequence[str] | str = "unstructured", reml: bool
 
 
 def orthonormal(x: Array, y: Array) -> Basis:
-    """Gram-Schmidt in the order of the columns; a column that those before it add up to is left out, as R and SAS do."""
+    """X = Q R in the order of the columns; a column that those before it add up to is left out, as R and SAS do."""
+    q, r = np.linalg.qr(x)
+    if len(x) >= x.shape[1] and (np.abs(np.diag(r)) > 10 * ALIASED * np.linalg.norm(x, axis=0)).all():
+        kept = np.arange(x.shape[1])
+    else:
+        q, r, kept = _gram_schmidt(x)
+    qy = q.T @ y
+    rest = y - q @ qy
+    more = q.T @ rest
+    rest -= q @ more
+    size = float(np.sqrt(rest @ rest / max(len(y), 1)))
+    scale = size if size > 1e-12 * (1e-300 + float(np.abs(y).max(initial=0.0))) else 0.0
+    return Basis(kept.astype(np.int64), q, r, qy + more, scale, rest / (scale or 1.0))
+
+
+def _gram_schmidt(x: Array) -> tuple[Array, Array, Ints]:
+    """Q, R and the columns kept."""
     kept: list[int] = []
     q = np.zeros_like(x)
     r = np.zeros((x.shape[1], x.shape[1]))
@@ -186,14 +202,7 @@ def orthonormal(x: Array, y: Array) -> Basis:
             r[n, n] = left
             kept.append(i)
     n = len(kept)
-    q, r = q[:, :n], r[:n, :n]
-    qy = q.T @ y
-    rest = y - q @ qy
-    more = q.T @ rest
-    rest -= q @ more
-    size = float(np.sqrt(rest @ rest / max(len(y), 1)))
-    scale = size if size > 1e-12 * (1e-300 + float(np.abs(y).max(initial=0.0))) else 0.0
-    return Basis(np.array(kept, dtype=np.int64), q, r, qy + more, scale, rest / (scale or 1.0))
+    return q[:, :n], r[:n, :n], np.array(kept, dtype=np.int64)
 
 
 def _grouped(data: Data, structure: Structure, basis: Basis) -> tuple[Groups, Patterns]:
@@ -255,7 +264,7 @@ def _start(groups: Groups, patterns: Patterns, basis: Basis, group_of: Ints | No
         correlation = np.clip(moments / np.outer(sd, sd), -0.95, 0.95)
         np.fill_diagonal(correlation, 1.0)
         lowest = float(np.linalg.eigvalsh(correlation)[0])
-        keep = 0.95 if lowest > 0.05 else 0.95 * 0.95 / (1.0 - lowest)
+        keep = 1.0 if lowest > 0.01 else 0.95 * 0.95 / (1.0 - lowest)
         correlation = keep * correlation + (1 - keep) * np.eye(len(sd))
         distance = groups.distance[groups.group == g] if groups.structure.spatial else groups.distance
         result.append(_inside(groups, correlation * np.outer(sd, sd), distance))

@@ -31,6 +31,8 @@ class Value:
     """(q,)"""
     information: Array
     """F = (X'WX)^-1, (q, q)"""
+    sigma: Array
+    """Covariance of the visits of each template, (S, m, m)"""
     gradient: Array | None = None
     hessian: Array | None = None
     """Observed, (r, r)"""
@@ -69,11 +71,10 @@ class Likelihood:
         r = len(d1)
         inverse = np.zeros((self.k, self.k))
         inverse[: self.q, : self.q] = value.information
-        s_f = w @ self._contract(inverse) @ w
-        s_u = w @ self._contract(np.outer(u, u)) @ w
+        s_f, s_u = w @ self._contract(np.stack([inverse, np.outer(u, u)])) @ w
         trace = p.count[:, None, None] * w
         pull = trace - s_u - (s_f if self.reml else 0.0)  # d deviance / d Sigma of each pattern
-        gradient = np.einsum("apjk,pjk->a", d1, pull)
+        gradient = d1.reshape(r, -1) @ pull.ravel()
 
         # first derivatives of M by every parameter
         wd = w @ d1
@@ -93,14 +94,14 @@ class Likelihood:
         templates = len(parts.sigma)
         pulls = np.zeros((templates, self.m, self.m))
         np.add.at(pulls, p.template, pull)
-        bend = np.einsum("abtjk,tjk->ab", parts.second, pulls)
+        bend = (parts.second.reshape(r * r, -1) @ pulls.ravel()).reshape(r, r)
         hessian = bend - t_w + 2 * t_u - 2 * shift @ shift.T
         expected = t_w
         if self.reml:
             hessian = hessian + 2 * t_f - spread
             expected = t_w - 2 * t_f + spread
         return Value(
-            value.deviance, value.beta, value.information, gradient,
+            value.deviance, value.beta, value.information, value.sigma, gradient,
             0.5 * (hessian + hessian.T), 0.5 * (expected + expected.T), h_a,
         )  # fmt: skip
 
@@ -142,7 +143,7 @@ class Likelihood:
             information, beta, log_h = np.zeros((0, 0)), np.zeros(0), 0.0
         u = np.append(-beta, 1.0)
         deviance = float(p.count @ log_det + u @ m @ u + self._constant + (log_h if self.reml else 0.0))
-        return Value(deviance, beta, information), w, u
+        return Value(deviance, beta, information, parts.sigma), w, u
 
     def _inverse(self, sigma: Array) -> tuple[Array, Array]:
         """W (P, m, m) and log|Sigma| (P,) over the visits seen."""
@@ -185,14 +186,21 @@ class Likelihood:
         full[:, b, a] = cells
         return full
 
-    def _contract(self, matrix: Array) -> Array:
-        """Sum over the columns of Z: <matrix, cross-product of visits j, k>, (P, m, m)."""
-        products, weight = self.patterns.products, matrix[self._cells] * self._weight
-        flat = np.einsum("ij,j->i", products, weight) if products.size < TOGETHER else products @ weight
-        flat = flat.reshape(-1, len(self._doubled))
-        full = np.empty((len(flat), self.m, self.m))
+    def _contract(self, matrices: Array) -> Array:
+        """Sums over the columns of Z: <matrix, cross-product of visits j, k> for matrices (c, k, k), (c, P, m, m)."""
+        j, k = self._cells
+        weight = matrices[:, j, k] * self._weight
+        products = self.patterns.products
+        work = products.size * len(weight)
+        if ALONE < work < TOGETHER:  # pieces, as in `_over_visits`
+            rows = max(1, ALONE // weight.size)
+            flat = np.concatenate([weight @ products[i : i + rows].T for i in range(0, len(products), rows)], axis=1)
+        else:
+            flat = weight @ products.T
+        flat = flat.reshape(len(weight), -1, len(self._doubled))
+        full = np.empty((*flat.shape[:2], self.m, self.m))
         j, k = self._upper
-        full[:, j, k] = full[:, k, j] = flat / self._doubled
+        full[..., j, k] = full[..., k, j] = flat / self._doubled
         return full
 
     @staticmethod

@@ -88,18 +88,18 @@ def _maximise(likelihood: Likelihood, groups: Groups, theta: Array) -> Maximum:
         step, promised = _step(value)
         if promised <= ENOUGH * (1.0 + abs(value.deviance)):
             theta, value = _last(likelihood, groups, theta, value, step)
-            _check(value, groups, theta)
+            _check(value, groups)
             return Maximum(theta, value, steps)
         moved = _line_search(likelihood, groups, theta, value, step, promised)
         if moved is None:
             if promised <= 1e-7 * (1.0 + abs(value.deviance)):  # as near as rounding lets it come
-                _check(value, groups, theta)
+                _check(value, groups)
                 return Maximum(theta, value, steps)
-            raise NoEstimate(_why_stuck(groups, theta))
+            raise NoEstimate(_why_stuck(groups, value.sigma))
         theta, value = moved
-        if _singular(groups, theta):
-            raise NoEstimate(_why_stuck(groups, theta))
-    raise NoEstimate(f"no maximum of the likelihood in {MOST_STEPS} steps; {_why_stuck(groups, theta)}")
+        if _singular(groups, value.sigma):
+            raise NoEstimate(_why_stuck(groups, value.sigma))
+    raise NoEstimate(f"no maximum of the likelihood in {MOST_STEPS} steps; {_why_stuck(groups, value.sigma)}")
 
 
 def _step(value: Value) -> tuple[Array, float]:
@@ -152,11 +152,11 @@ def _last(likelihood: Likelihood, groups: Groups, theta: Array, value: Value, st
     return (theta + step, after) if better else (theta, value)
 
 
-def _check(value: Value, groups: Groups, theta: Array) -> None:
+def _check(value: Value, groups: Groups) -> None:
     """A stationary point counts as an estimate when it is a minimum that tells all parameters apart."""
     assert value.hessian is not None
-    if _singular(groups, theta):
-        raise NoEstimate(_why_stuck(groups, theta))
+    if _singular(groups, value.sigma):
+        raise NoEstimate(_why_stuck(groups, value.sigma))
     scale = np.sqrt(np.abs(np.diag(value.hessian)))
     if not (scale > 0).all():
         raise NoEstimate("the data say nothing about one of its parameters")
@@ -165,8 +165,7 @@ def _check(value: Value, groups: Groups, theta: Array) -> None:
         raise NoEstimate("the data cannot tell its parameters apart (the second derivatives are singular)")
 
 
-def _correlation_floor(groups: Groups, theta: Array) -> float:
-    sigma = groups.working(theta).sigma
+def _correlation_floor(groups: Groups, sigma: Array) -> float:
     sd = np.sqrt(np.diagonal(sigma, axis1=1, axis2=2))
     if groups.structure.spatial or not np.isfinite(sd).all() or (sd <= 0).any():
         return 1.0 if groups.structure.spatial else 0.0
@@ -174,11 +173,11 @@ def _correlation_floor(groups: Groups, theta: Array) -> float:
     return float(np.linalg.eigvalsh(correlation)[:, 0].min())
 
 
-def _singular(groups: Groups, theta: Array) -> bool:
-    return _correlation_floor(groups, theta) < NEAR_SINGULAR
+def _singular(groups: Groups, sigma: Array) -> bool:
+    return _correlation_floor(groups, sigma) < NEAR_SINGULAR
 
 
-def _why_stuck(groups: Groups, theta: Array) -> str:
-    if _singular(groups, theta):
+def _why_stuck(groups: Groups, sigma: Array) -> str:
+    if _singular(groups, sigma):
         return "the estimated covariance matrix is singular: some visits are (nearly) sums of others"
     return "the likelihood could not be increased further, though its slope is not zero"

@@ -53,10 +53,10 @@ LARGE = {
 @pytest.mark.parametrize("what", LARGE)
 def test_a_file_larger_than_any_study_is_refused_at_once(what: str, tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(LARGE[what])
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError) as refused:
         study.load(tmp_path / "s.yaml")
-    assert time.perf_counter() - began < 15 and len(refused.value.problems) == 1
+    assert time.process_time() - began < 15 and len(refused.value.problems) == 1
 
 
 @pytest.mark.parametrize("opened", ["[", "{a: ", "- ", "a:\n", "? ", "[{a: "])
@@ -64,10 +64,10 @@ def test_a_file_larger_than_any_study_is_refused_at_once(what: str, tmp_path: Pa
 def test_nesting_is_refused_before_the_reader_slows_down(opened: str, times: int) -> None:
     """The time of ruamel's scanner grows with what is open, at every token: 3,000 brackets took 13 s."""
     text = "".join(" " * k + "a:\n" for k in range(min(times, 1_000))) if opened == "a:\n" else opened * times
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError) as refused:
         yaml_file.read_text(text, "study", Path("s.yaml")).check()
-    assert time.perf_counter() - began < 10 and len(refused.value.problems) == 1
+    assert time.process_time() - began < 10 and len(refused.value.problems) == 1
 
 
 def test_folded_text_holds_what_was_written() -> None:

@@ -100,6 +100,9 @@ def perform(call: str, given: tuple[Any, ...], threads: int | None = None) -> An
     return getattr(import_module(module), name)(*given, threads=threads)
 
 
+PATIENCE_S = 5.0  # for a process that was asked to end
+
+
 def _in_processes(pieces: Sequence[Piece], processes: int, tell: Callable[[Piece, Any], None]) -> None:
     """The pieces in fresh processes; when anything stops us, no process is left behind."""
     before = set(multiprocessing.active_children())
@@ -113,8 +116,13 @@ def _in_processes(pieces: Sequence[Piece], processes: int, tell: Callable[[Piece
         pool.shutdown()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - before:
+        started = set(multiprocessing.active_children()) - before
+        for child in started:
             child.terminate()
+        for child in started:  # a signal may be lost on a process that is just starting
+            child.join(PATIENCE_S)
+            if child.is_alive():
+                child.kill()
         raise
 
 

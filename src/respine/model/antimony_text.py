@@ -68,10 +68,20 @@ def _antimony(text: str, folder: Path | None) -> tuple[str, str, str]:
     if folder is not None:
         antimony.addDirectory(str(folder))
     if antimony.loadAntimonyString(text) < 0:
-        return "", "", antimony.getLastError() or "it gives no reason."
+        return "", "", complaint() or "it gives no reason."
     main = antimony.getMainModuleName()
     sbml = antimony.getSBMLString(main)
-    return sbml, main, "" if sbml else antimony.getLastError() or "it gives no SBML and no reason."
+    return sbml, main, "" if sbml else complaint() or "it gives no SBML and no reason."
+
+
+def complaint() -> str:
+    """What Antimony said last; it cuts long messages in the middle of a character."""
+    import antimony
+
+    try:
+        return str(antimony.getLastError())
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "replace")
 
 
 def _notes(main: str, plain: str) -> list[str]:

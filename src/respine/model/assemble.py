@@ -11,6 +11,7 @@ from typing import Any
 from respine.errors import InputError, Problem
 from respine.files.suggest import nearest
 from respine.library import Library
+from respine.model.antimony_text import complaint
 from respine.model.expression import num, symbols
 from respine.model.fragments import Statement, statements
 from respine.model.order import in_order
@@ -262,7 +263,7 @@ def _refusal(lines: Iterable[str], name: str) -> str:
     word = re.sub(r"\W", "_", name) + "_"  # the trailing line keeps it apart from the model's symbols
     if antimony.loadAntimonyString(f"model *{word}()\n{body}\nend\n") >= 0:
         return ""
-    return " ".join(antimony.getLastError().split()) or "it gives no reason."
+    return " ".join(complaint().split()) or "it gives no reason."
 
 
 def _reserved(parts: Parts) -> Iterable[Problem]:

@@ -46,7 +46,7 @@ def dose(context: Context, place: Place, raw: object) -> None:
     if parsed.every is not None and (parsed.times or 100) > MOST_A_DAY and parsed.every < 24 / MOST_A_DAY - 1e-9:
         why = f"That is a dose every {_time(parsed.every)}, more than {MOST_A_DAY:g} in a day."
         context.doc.problem((*place, "every"), why, 'Write a longer interval, or one infusion with "over:".')
-    check_into.weighed(context, place, parsed)
+    check_into.weighed(context, place, parsed.amount, parsed.per_spray)
     if route is not None:
         _given(context, place, raw, route, parsed)
 

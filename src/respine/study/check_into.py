@@ -26,7 +26,7 @@ def check(context: Context, place: Place, raw: dict[str, Any]) -> None:
     parsed = attempt(Dose, raw)
     if parsed is not None:
         _is_amount(context, (*place, "amount"), parsed.amount)
-        weighed(context, place, parsed)
+        weighed(context, place, parsed.amount, None)
 
 
 def _is_amount(context: Context, place: Place, amount: Amount | None) -> None:
@@ -37,10 +37,10 @@ def _is_amount(context: Context, place: Place, amount: Amount | None) -> None:
         context.doc.problem(place, why, 'Write an amount, per kg of body weight or not: "100 mg", "0.5 mg/kg".')
 
 
-def weighed(context: Context, place: Place, parsed: Dose) -> None:
-    """A dose per kg needs people who weigh something."""
-    field = "amount" if parsed.amount is not None else "per-spray"
-    amount = parsed.amount or parsed.per_spray
+def weighed(context: Context, place: Place, whole: Amount | None, spray: Amount | None) -> None:
+    """A dose per kg, as a whole or a spray, needs people who weigh something."""
+    field = "amount" if whole is not None else "per-spray"
+    amount = whole or spray
     if amount is None or not amount.unit.endswith("/kg") or context.population is None:
         return
     own = context.doc.data.get("covariates")

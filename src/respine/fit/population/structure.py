@@ -12,6 +12,7 @@ from typing import Any
 
 from respine.errors import InputError, Problem
 from respine.fit.population import advan
+from respine.model.antimony_text import complaint
 from respine.model.system import System
 
 ANTIMONY = (".ant", ".txt", ".antimony")
@@ -51,7 +52,7 @@ def _from_antimony(text: str, name: str, given: Collection[str]) -> System:
     antimony.clearPreviousLoads()
     antimony.freeAll()
     if antimony.loadAntimonyString(text) < 0:
-        why = " ".join(str(antimony.getLastError()).split()) or "Antimony gives no reason."
+        why = " ".join(complaint().split()) or "Antimony gives no reason."
         cure = "Correct the text; see https://tellurium.readthedocs.io/en/latest/antimony.html."
         raise InputError(Problem(name, "model", "", why, cure))
     return _from_sbml(str(antimony.getSBMLString(antimony.getMainModuleName())), given)

@@ -20,6 +20,7 @@ from respine.fit.typical import TypicalTargets
 
 Progress = Callable[[str], None]
 WITHIN = 0.02  # a table value this close to the recipe's is reproduced
+SAME_COST = 0.05  # half a sum of squares: two answers whose likelihoods differ by 5 % in all
 UNSEEN = 0.5  # standard errors: along flat directions a set of values that fits no worse is the same answer
 TINY = 1e-9
 
@@ -38,7 +39,7 @@ class Calibration:
     @property
     def reproduced(self) -> bool:
         """Whether every value of the library is marked as the recipe's result and is within 2 % of it, or, where all values of
-        the library together fit at least as well as what the search found, within half a standard error.
+        the library together fit as well as what the search found (``SAME_COST``), within half a standard error.
         """
         return bool(self.parameters["within"].all())
 
@@ -125,7 +126,7 @@ def calibrate(block: str | Path | Recipe, threads: int | None = None, progress: 
     if best is None:
         raise ValueError(f"the model cannot be computed at any start of block {recipe.block}")
     now = np.array([free.prior.to_scale(values.read(free.place).value) for free in recipe.parameters], float)
-    as_good = _cost(objective(now[None, :])[0]) <= best.cost
+    as_good = _cost(objective(now[None, :])[0]) <= best.cost + SAME_COST
     table = _parameter_table(recipe, best, np.abs(now - best.x) <= UNSEEN * best.errors if as_good else None)
     fitted = _target_table(recipe, objective, best)
     return Calibration(recipe, table, fitted, best, tuple(costs), clock.perf_counter() - begun)

@@ -156,20 +156,3 @@ def test_refusals_of_methods() -> None:
         Inference(fit(data, reml=False), "kenward-roger")
     with pytest.raises(NoFreedom, match="empirical"):
         Inference(fit(data), "satterthwaite", robust=True)
-
-
-@pytest.mark.slow
-def test_a_thousand_trials_in_twenty_seconds() -> None:
-    """2 x 100 patients, 5 visits, 30 % lost: processor time of one core, so that a busy machine does not matter."""
-    import time
-
-    rng = np.random.default_rng(15)
-    trials = []
-    for _ in range(100):
-        y = rng.standard_normal((200, 5)) @ np.linalg.cholesky(autoregressive(5)).T
-        drop = np.where(rng.random(200) < 0.3, rng.integers(1, 5, 200), 5)
-        trials.append(np.where(np.arange(5) >= drop[:, None], np.nan, y))
-    start = time.process_time()
-    for y in trials:
-        differences(y, np.arange(200) % 2, baseline=rng.standard_normal(200))
-    assert 10 * (time.process_time() - start) < 2 * 20

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from respine.files import yaml_file
 from respine.library import Library
@@ -57,7 +57,7 @@ def scale_file(library: Library, scale: str) -> dict[str, Any]:
 def scale_range(library: Library, scale: str) -> tuple[float, float] | None:
     """Lowest and highest score of a scale; None where its file gives none."""
     span = scale_file(library, scale).get("range")
-    if not isinstance(span, list) or len(span) != 2 or not all(isinstance(edge, (int, float)) for edge in span):
+    if not _is_span(span):
         return None
     return float(span[0]), float(span[1])
 
@@ -72,11 +72,24 @@ def input_range(library: Library, input: str) -> tuple[float, float]:
 def _input_ranges(files: Iterable[Path]) -> dict[str, tuple[float, float]]:
     widest: dict[str, tuple[float, float]] = {}
     for file in files:
-        ranges = (yaml_file.read(file, "exposure").data or {}).get("range") or {}
-        for input, (low, high) in ranges.items():
-            before = widest.get(input, (low, high))
-            widest[input] = (min(low, before[0]), max(high, before[1]))
+        doc = yaml_file.read(file, "exposure")
+        ranges = (doc.data or {}).get("range") or {}
+        for input, span in ranges.items() if isinstance(ranges, dict) else [("", ranges)]:
+            if not _is_span(span):
+                why, cure = (
+                    "The range of an input is its lowest and highest level.",
+                    'Write "range: {stress: [0, 1.5]}".',
+                )
+                doc.problem(("range", input) if input else ("range",), why, cure)
+                continue
+            before = widest.get(input, (span[0], span[1]))
+            widest[input] = (min(span[0], before[0]), max(span[1], before[1]))
+        doc.check()
     return widest
+
+
+def _is_span(span: Any) -> TypeGuard[list[float]]:
+    return isinstance(span, list) and len(span) == 2 and all(isinstance(edge, (int, float)) for edge in span)
 
 
 def is_own_model(model: str) -> bool:

@@ -106,6 +106,7 @@ class App {
     try {
       const found = await this.quick.ask("typical", { study: state.study, arms, times });
       if (!found) return; // overtaken
+      this.broken = false;
       state.given = Object.fromEntries(found.arms.map((/** @type {any} */ one) => [one.name, one.given]));
       this.controls.told();
       const failed = found.arms.filter((/** @type {any} */ one) => one.status !== 0);
@@ -115,6 +116,8 @@ class App {
       this.milliseconds = found.milliseconds;
       this.askCohort();
     } catch (error) {
+      this.broken = true; // the band of the study before must not speak over this
+      clearTimeout(this.cohortTimer);
       this.say(`This cannot be computed: ${/** @type {any} */ (error).message ?? error}`, true);
     }
   }
@@ -161,13 +164,13 @@ class App {
       const times = gridOf(state.study, [name], this.units, state.first, state.last, 70);
       try {
         const found = await this.slow.ask("cohort", { study: state.study, arm: name, times }, true);
-        if (!found) return;
+        if (!found || this.broken) return;
         this.bands[name] = { ...found, times, key };
         if (this.stage.solved) this.redraw({ ...this.stage.solved, bands: this.bandsFor(state.shown) });
         this.say(`Band: 5 to 95 % of ${found.n} virtual people${found.failed ? `; ${found.failed} could not be solved to the end` : ""}.`);
         document.body.dataset.cohort = String(Math.round(found.milliseconds));
       } catch (error) {
-        this.say(`The band of people could not be computed: ${/** @type {any} */ (error).message ?? error}`, true);
+        if (!this.broken) this.say(`The band of people could not be computed: ${/** @type {any} */ (error).message ?? error}`, true);
       }
     }
   }

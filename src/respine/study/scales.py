@@ -162,6 +162,7 @@ def parse(doc: Document) -> Scale:
             doc.problem(
                 ("values",), f'A scale with rule {rule} needs "{key}".', f"Add {key}: {{value: ..., unit: ..., ...}}."
             )
+    _form(doc)
     doc.check()
     low, high = (float(edge) for edge in data["range"])
     items, item_numbers = _items(doc, high - low)
@@ -172,6 +173,46 @@ def parse(doc: Document) -> Scale:
         remission_at_most=None if data.get("remission_at_most") is None else float(data["remission_at_most"]),
         sources=dict(data["values"]), items=items, item_numbers=item_numbers,
     )  # fmt: skip
+
+
+def _form(doc: Document) -> None:
+    """Texts are texts and numbers numbers; what is missing was told before."""
+    data = doc.data
+    for key in ("name", "title", "unit", "output"):
+        if data.get(key) is not None and not isinstance(data[key], str):
+            doc.problem((key,), f'"{key}" is a text.', f"Write {key}: and a text.")
+    span = data.get("range")
+    if span is not None and not (
+        isinstance(span, list) and len(span) == 2 and all(map(_is_number, span)) and span[0] < span[1]
+    ):
+        doc.problem(("range",), "The range is the lowest and the highest score.", 'Write "range: [0, 60]".')
+    for key in ("step", "response_drop", "remission_at_most"):
+        if data.get(key) is not None and not _is_number(data[key]):
+            doc.problem((key,), f'"{key}" is a number.', f'Write "{key}: 1".')
+    if not _are(data.get("aliases") or [], str):
+        doc.problem(("aliases",), "Aliases are a list of texts.", 'Write "aliases: [HAM-D]".')
+    block = data.get("baseline_from")
+    if block and not (
+        isinstance(block, dict) and isinstance(block.get("scale"), str) and _pairs(block.get("equivalent"))
+    ):
+        why = "A conversion names a scale and pairs of equivalent scores."
+        doc.problem(("baseline_from",), why, 'Write "baseline_from: {scale: HAMD17, equivalent: [[0, 0], [52, 60]]}".')
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are(values: object, form: type) -> bool:
+    return isinstance(values, list) and all(isinstance(value, form) for value in values)
+
+
+def _pairs(values: object) -> bool:
+    return (
+        isinstance(values, list)
+        and bool(values)
+        and all(isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair)) for pair in values)
+    )
 
 
 def _items(doc: Document, span: float) -> tuple[dict[str, float], dict[str, float]]:

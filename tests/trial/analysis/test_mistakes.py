@@ -196,7 +196,7 @@ def test_numbers_with_a_few_texts_are_not_taken_for_labels(tmp_path: Path) -> No
         ("id,arm,week,score,base\n", "no row"),
         ("id,arm,week,score,base,base\np1,placebo,1,3,4,5\n", "Two columns"),
         ("id,arm,week,score,base\np1,placebo,1,3\n", "4 cells, the header 5"),
-        ('id,arm,week,score,base\np1,placebo,1,"3,4\n', "the header 5"),
+        ('id,arm,week,score,base\np1,placebo,1,"3,4\n', "quotes"),
         ("id,arm,week,score,base\n,placebo,1,3,4\np2,ketamine,1,,4\n", "The cell is empty"),
         ("id,arm,week,score,base\np1,placebo,1,1e999,4\np2,ketamine,1,3,4\n", "no number"),
         ("id,arm,week,score,base\np1,placebo,1,,30\np2,ketamine,1,,31\n", "No row with a score"),

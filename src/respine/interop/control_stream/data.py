@@ -17,6 +17,7 @@ import numpy as np
 from respine.errors import InputError, Problem
 from respine.files.suggest import nearest
 from respine.interop.control_stream.records import Record
+from respine.interop.control_stream.text import text_of
 from respine.interop.faults import Faults
 
 MOST_BYTES = 500_000_000
@@ -270,7 +271,8 @@ def _kept(path: Path, wanted: Columns, asked: Options, notes: list[str]) -> Iter
     problems.raise_all()
     left = 0
     count = 0
-    for line, raw in enumerate(_text(path).splitlines(), 1):
+    cure = "Correct the name in $DATA, or name the file: --data FILE."
+    for line, raw in enumerate(text_of(path, "$DATA", cure, MOST_BYTES).splitlines(), 1):
         if not raw.strip():
             continue
         first = raw.lstrip()[:1]
@@ -375,24 +377,3 @@ def _days(text: str, order: str) -> float | None:
         return float(date(year, by["m"], by["d"]).toordinal())
     except ValueError:
         return None
-
-
-def _text(path: Path) -> str:
-    cure = "Correct the name in $DATA, or name the file: --data FILE."
-    try:
-        if not path.is_file():
-            why = "This is a folder." if path.is_dir() else "There is no such data file."
-            raise InputError(Problem(str(path), "$DATA", path.name, why, cure))
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(Problem(str(path), "$DATA", path.name, "The file is larger than 500 MB.", cure))
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            Problem(str(path), "$DATA", path.name, f"The file cannot be read: {error.strerror}.", cure)
-        ) from None
-    if b"\0" in data:
-        raise InputError(Problem(str(path), "$DATA", path.name, "The file holds zero bytes, so it is no text.", cure))
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from respine.errors import InputError, Problem
+from respine.interop.control_stream.text import text_of
 
 MOST_BYTES = 500_000_000
 _SPREAD = re.compile(r"^TABLE NO\.", re.IGNORECASE)
@@ -35,7 +36,8 @@ def read(path: Path) -> Printed:
     header: list[str] | None = None
     rows: list[tuple[int, list[str]]] = []
     first_table: list[str] | None = None
-    for number, raw in enumerate(_text(path).splitlines(), 1):
+    cure = "Name a table as NONMEM's $TABLE writes it."
+    for number, raw in enumerate(text_of(path, "table", cure, MOST_BYTES).splitlines(), 1):
         line = raw.strip()
         if not line:
             continue
@@ -100,16 +102,3 @@ def _fault(path: Path, line: int, seen: str, why: str) -> InputError:
     return InputError(
         Problem(f"{path}:{line}", "table", seen[:80], why, "Give a table as $TABLE writes it, with its header.")
     )
-
-
-def _text(path: Path) -> str:
-    cure = "Name a table as NONMEM's $TABLE writes it."
-    if not path.is_file():
-        why = "This is a folder." if path.is_dir() else "There is no such file."
-        raise InputError(Problem(str(path), "table", "", why, cure))
-    if path.stat().st_size > MOST_BYTES:
-        raise InputError(Problem(str(path), "table", "", "The file is larger than 500 MB.", cure))
-    data = path.read_bytes()
-    if b"\0" in data:
-        raise InputError(Problem(str(path), "table", "", "The file holds zero bytes, so it is no text.", cure))
-    return data.decode("utf-8-sig", errors="replace")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from respine.errors import InputError, Problem
+from respine.interop.control_stream.text import text_of
 from respine.interop.faults import Faults
 
 MOST_LETTERS = 2_000_000  # of a file
@@ -55,7 +56,7 @@ def split(path: Path, faults: Faults) -> list[Record]:
     """The records of a file, in order. Records that are not read become faults; raises InputError for no control stream."""
     records: list[Record] = []
     name, first, lines = "", 0, list[Line]()
-    for number, raw in enumerate(_text(path).splitlines(), 1):
+    for number, raw in enumerate(text_of(path, "file", "Name a control stream.", MOST_LETTERS).splitlines(), 1):
         found = _FIRST.match(raw)
         if found:
             if name:
@@ -114,25 +115,6 @@ def _check(records: list[Record], faults: Faults) -> None:
         elif record.name not in _NAMES:
             why = "NONMEM has no such record."
             faults.add(record.line, f"${record.name}", "", why, "Correct the name, or remove the record.")
-
-
-def _text(path: Path) -> str:
-    cure = "Name a control stream."
-    if not path.is_file():
-        why = "This is a folder." if path.is_dir() else "There is no such file."
-        raise InputError(Problem(str(path), "file", "", why, cure))
-    try:
-        if path.stat().st_size > MOST_LETTERS:
-            raise InputError(Problem(str(path), "file", "", "The file is larger than any control stream (2 MB).", cure))
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(Problem(str(path), "file", "", f"The file cannot be read: {error.strerror}.", cure)) from None
-    if b"\0" in data:
-        raise InputError(Problem(str(path), "file", "", "The file holds zero bytes, so it is no text.", cure))
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def joined(record: Record) -> Iterator[Line]:

@@ -1,7 +1,7 @@
 // Rules of a study (doses as needed, holds, courses) for one subject: the same as protocol/decisions.py and protocol/rule_doses.py
 // decide, a test holds the two together. Scores are read here without a rater's error; a run reads them with it.
 
-import { curvesOf } from "./results.js";
+import { curvesOf, nearest } from "./results.js";
 import { occasions } from "./schedule.js";
 
 const SAME_H = 1e-9;
@@ -172,12 +172,11 @@ function number(value) {
 export function solveWithRules(model, study, subjects, times) {
   const last = times[times.length - 1], size = times.length * model.outputs.length;
   const known = subjects.map((one) => ({ ...one, arm: { ...one.arm, ruledRoutes: ruledRoutes(study, one.name) } }));
-  let solution = model.solve(study, known, times);
-  const curves = (/** @type {number} */ s, from = solution, row = s) => curvesOf(model, study, known[s].arm, known[s].person, from.values.subarray(row * size, (row + 1) * size), times, known[s].traits);
+  const solution = model.solve(study, known, times);
+  const curves = (/** @type {number} */ s) => curvesOf(model, study, known[s].arm, known[s].person, solution.values.subarray(s * size, (s + 1) * size), times, known[s].traits);
   const walks = known.map((one, s) => (rulesOf(study, one.name).length ? { s, k: 0, decisions: new Decisions(study, one.name, model.units, last), scheduled: (one.arm.doses ?? []).flatMap((/** @type {any} */ dose) => occasions(dose, model.units)) } : null));
-  const index = new Map(Array.from(times, (time, k) => [time, k]));
   for (let solves = 0; solves < MOST_SOLVES; solves++) {
-    const fresh = walks.filter((walk) => walk && solution.status[walk.s] === 0 && advance(walk, curves(walk.s), model, study, index, times));
+    const fresh = walks.filter((walk) => walk && solution.status[walk.s] === 0 && advance(walk, curves(walk.s), model, study, times));
     if (!fresh.length) break;
     for (const walk of fresh) {
       const { s, decisions } = /** @type {any} */ (walk);
@@ -195,13 +194,13 @@ export function solveWithRules(model, study, subjects, times) {
 
 /**
  * Go on from decision to decision until a dose is given; whether one was.
- * @param {any} walk @param {Record<string, Float64Array>} curves @param {any} model @param {any} study @param {Map<number, number>} index @param {ArrayLike<number>} times
+ * @param {any} walk @param {Record<string, Float64Array>} curves @param {any} model @param {any} study @param {ArrayLike<number>} times
  */
-function advance(walk, curves, model, study, index, times) {
-  const { decisions } = walk, start = index.get(model.units.hours(study.start ?? "0 h")) ?? 0;
+function advance(walk, curves, model, study, times) {
+  const { decisions } = walk, start = nearest(times, model.units.hours(study.start ?? "0 h"));
   while (walk.k < decisions.times.length) {
     const time = decisions.times[walk.k++], before = decisions.given.length;
-    const at = index.get(time) ?? nearestIndex(times, time);
+    const at = nearest(times, time);
     const seen = (/** @type {string} */ wanted) => {
       const curve = curves[wanted] ?? curves[Object.keys(model.page.scales).find((name) => [name, ...model.page.scales[name].aliases].some((one) => one.toLowerCase() === wanted.toLowerCase())) ?? ""];
       if (!curve) throw new Error(`a rule looks at ${wanted}, which this page does not compute`);
@@ -212,11 +211,4 @@ function advance(walk, curves, model, study, index, times) {
     if (decisions.given.length > before) return true;
   }
   return false;
-}
-
-/** @param {ArrayLike<number>} times @param {number} wanted */
-function nearestIndex(times, wanted) {
-  let best = 0;
-  for (let k = 1; k < times.length; k++) if (Math.abs(times[k] - wanted) < Math.abs(times[best] - wanted)) best = k;
-  return best;
 }
